@@ -1,0 +1,85 @@
+"""Learn differentiable architecture search (DARTS) by watching it happen.
+
+The names below are enough for a whole search; each lives in the module that says how it works.
+
+>>> from dartsedu import CNNSupernet, Search, cnn_space, load_preset, load_task
+>>> task = load_task("digits")
+>>> supernet = CNNSupernet(cnn_space(nodes=2), image_channels=1, channels=4, cells=3)
+>>> search = Search(supernet, task, load_preset("classroom").search)
+>>> step = next(search)
+>>> sorted(step.loss)
+['architecture', 'weights']
+
+Importing ``dartsedu`` itself loads nothing; a name loads its module when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dartsedu.architect import Exact, FiniteDifference, FirstOrder, VirtualStep
+    from dartsedu.cnn import CNNNetwork, CNNSupernet, cnn_space, multiply_adds
+    from dartsedu.discretisation import discretisation_gap
+    from dartsedu.genotype import PUBLISHED, Genotype, derive, random_genotype
+    from dartsedu.presets import load_preset
+    from dartsedu.recording import Recording, recorded
+    from dartsedu.relaxation import MixedOp, Supernet, mixture_weights
+    from dartsedu.search import Search
+    from dartsedu.stream import Step, until
+    from dartsedu.tasks import load_task
+    from dartsedu.train import Training, evaluate
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "architect": ("Exact", "FiniteDifference", "FirstOrder", "VirtualStep"),
+    "cnn": ("CNNNetwork", "CNNSupernet", "cnn_space", "multiply_adds"),
+    "discretisation": ("discretisation_gap",),
+    "genotype": ("PUBLISHED", "Genotype", "derive", "random_genotype"),
+    "presets": ("load_preset",),
+    "recording": ("Recording", "recorded"),
+    "relaxation": ("MixedOp", "Supernet", "mixture_weights"),
+    "search": ("Search",),
+    "stream": ("Step", "until"),
+    "tasks": ("load_task",),
+    "train": ("Training", "evaluate"),
+}
+_MODULE = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = [
+    "PUBLISHED",
+    "CNNNetwork",
+    "CNNSupernet",
+    "Exact",
+    "FiniteDifference",
+    "FirstOrder",
+    "Genotype",
+    "MixedOp",
+    "Recording",
+    "Search",
+    "Step",
+    "Supernet",
+    "Training",
+    "VirtualStep",
+    "cnn_space",
+    "derive",
+    "discretisation_gap",
+    "evaluate",
+    "load_preset",
+    "load_task",
+    "mixture_weights",
+    "multiply_adds",
+    "random_genotype",
+    "recorded",
+    "until",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE:
+        raise AttributeError(f"module 'dartsedu' has no attribute {name!r}")
+    return getattr(import_module(f"dartsedu.{_MODULE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

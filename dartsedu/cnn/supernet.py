@@ -1,0 +1,138 @@
+"""The convolutional supernet: cells whose every edge is a mixed operation, stacked (DARTS §3.1.1).
+
+This is the plain form: one module for each edge and primitive, as the paper describes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dartsedu.cnn.official import load_official
+from dartsedu.cnn.operations import PRIMITIVES, candidate
+from dartsedu.cnn.stack import COMBINE, Place, places, width
+from dartsedu.genotype import VOCABULARY
+from dartsedu.relaxation import MixedOp, Mixture, Outcome, Supernet, add
+from dartsedu.tasks import Batch
+from dartsedu.topology import SearchSpace, Topology
+
+STEM_MULTIPLIER = 3
+"""The CIFAR stem is this many times as wide as the first cell."""
+
+
+def cnn_space(nodes: int = 4, keep: int = 2, primitives: Iterable[str] = PRIMITIVES) -> SearchSpace:
+    """Normal and reduction cell, two inputs each, every node hearing all earlier states.
+
+    Raises ``ValueError`` for an unknown primitive.
+    """
+    cells = tuple(
+        Topology.dense(name, inputs=2, nodes=nodes, keep=keep) for name in VOCABULARY["cnn"].cells
+    )
+    space = SearchSpace(name="cnn", primitives=tuple(primitives), cells=cells)
+    check_space(space)
+    return space
+
+
+class Cell(nn.Module):
+    """One cell of the supernet: node j = Σ over edges (i, j) of ō(state i) (eq. 1 and 2)."""
+
+    def __init__(self, topology: Topology, primitives: Iterable[str], place: Place) -> None:
+        super().__init__()
+        self.topology = topology
+        self.preprocess = place.preprocess(affine=False)
+        self.edges = nn.ModuleList(
+            MixedOp(candidate(p, place.channels, place.stride(link.source)) for p in primitives)
+            for link in topology.edges
+        )
+
+    def forward(self, inputs: tuple[Tensor, Tensor], weights: Tensor) -> Tensor:
+        """``weights`` is this cell's mixture, shape (edges, primitives)."""
+        states = [prepare(x) for prepare, x in zip(self.preprocess, inputs, strict=True)]
+        for node, sources in enumerate(self.topology.predecessors):
+            incoming = zip(self.topology.rows(node), sources, strict=True)
+            states.append(add(self.edges[row](states[i], weights[row]) for row, i in incoming))
+        return COMBINE[self.topology.combine](states[self.topology.inputs :])
+
+
+class CNNSupernet(Supernet):
+    """Stem, a stack of cells that share one α for each kind of cell, pooling, classifier.
+
+    Args:
+        space: its cells are called ``normal`` and ``reduce`` and have two inputs.
+        image_channels: channels of the images, which may have any size.
+        classes: number of classes.
+        channels: width of the first cell (paper: 16); each reduction doubles it.
+        cells: depth (paper: 8); cells at 1/3 and 2/3 of it reduce.
+        alpha_scale: α start at this times standard normal numbers (paper: 0, official code: 1e-3).
+
+    Raises ``ValueError`` for a space that is not convolutional or an unknown primitive.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        image_channels: int = 3,
+        classes: int = 10,
+        channels: int = 16,
+        cells: int = 8,
+        alpha_scale: float = 0.0,
+    ) -> None:
+        super().__init__(space, alpha_scale)
+        check_space(space)
+        stem = STEM_MULTIPLIER * channels
+        self.stem = cifar_stem(image_channels, stem)
+        widths = {cell.name: width(cell.combine, cell.nodes) for cell in space.cells}
+        stack = list(places(cells, channels, stem, widths))
+        self.kinds = [place.cell for place in stack]
+        self.cells = nn.ModuleList(Cell(space[p.cell], space.primitives, p) for p in stack)
+        self.classifier = nn.Linear(widths[stack[-1].cell] * stack[-1].channels, classes)
+
+    def forward(self, images: Tensor, mixture: Mixture | None = None) -> Tensor:
+        """Images (N, C, H, W) → logits (N, classes), under softmax(α) or the mixture given."""
+        weights = self.mixture() if mixture is None else mixture
+        older = newer = self.stem(images)
+        for kind, cell in zip(self.kinds, self.cells, strict=True):
+            older, newer = newer, cell((older, newer), weights[kind])
+        return self.classifier(newer.mean(dim=(2, 3)))
+
+    def loss(self, batch: Batch, mixture: Mixture | None = None) -> Outcome:
+        """Cross-entropy and accuracy."""
+        logits = self(batch.inputs, mixture)
+        return Outcome(F.cross_entropy(logits, batch.targets), accuracy(logits, batch.targets))
+
+    def load_official(self, state: Mapping[str, Tensor]) -> None:
+        """Load weights (and α, if there) in the key layout of the authors' search network."""
+        load_official(self, state)
+
+
+def cifar_stem(image_channels: int, channels: int) -> nn.Sequential:
+    """A 3×3 convolution and BatchNorm at full size."""
+    return nn.Sequential(
+        nn.Conv2d(image_channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
+    )
+
+
+def check_space(space: SearchSpace) -> None:
+    """Raise ``ValueError`` unless ``space`` is one that convolutional cells can be built from."""
+    vocabulary = VOCABULARY["cnn"]
+    names = tuple(cell.name for cell in space.cells)
+    if space.name != "cnn" or sorted(names) != sorted(vocabulary.cells):
+        raise ValueError(
+            f"space {space.name!r} with cells {names} is not convolutional; expected the space "
+            f"'cnn' with cells {vocabulary.cells}"
+        )
+    if any(cell.inputs != 2 for cell in space.cells):
+        raise ValueError("a convolutional cell has two inputs: the outputs of the two cells before")
+    unknown = [p for p in space.primitives if p not in vocabulary.primitives]
+    if unknown:
+        raise ValueError(
+            f"unknown primitives {unknown}; expected some of: {', '.join(vocabulary.primitives)}"
+        )
+
+
+def accuracy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Fraction of rows whose largest logit is the target's, a scalar without graph."""
+    return (logits.detach().argmax(dim=1) == targets).float().mean()

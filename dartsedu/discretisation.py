@@ -1,0 +1,73 @@
+"""The discretisation gap: what a supernet loses when all but the genotype's edges are cut."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from dartsedu.genotype import Genotype
+from dartsedu.relaxation import Supernet
+from dartsedu.tasks import Split
+from dartsedu.topology import Link, SearchSpace
+from dartsedu.values import Value
+
+
+class Score(Value):
+    """Mean loss and accuracy over a split."""
+
+    loss: float
+    accuracy: float | None
+
+
+class Gap(Value):
+    """The supernet on the architecture split, as a mixture and as the genotype cut out of it."""
+
+    mixture: Score
+    discretised: Score
+
+
+def discretised_mixture(space: SearchSpace, genotype: Genotype) -> dict[str, Tensor]:
+    """The mixture that makes a supernet act as ``genotype``: 1 on its edges, 0 elsewhere.
+
+    Comparing the loss under it with the loss under softmax(α) gives the discretisation gap.
+    """
+    genotype.check(space)
+    mixture = {}
+    for topology in space.cells:
+        weights = torch.zeros(space.shape(topology.name))
+        for state, edge in genotype[topology.name].edges:
+            row = topology.edges.index(Link(edge.source, state))
+            weights[row, space.primitives.index(edge.primitive)] += 1.0
+        mixture[topology.name] = weights
+    return mixture
+
+
+@torch.no_grad()
+def discretisation_gap(
+    supernet: Supernet, split: Split, genotype: Genotype, batch_size: int = 256
+) -> Gap:
+    """Loss and accuracy of a supernet as the mixture it is and as ``genotype``, with the same w.
+
+    Both are scored on ``split`` with each batch's own BatchNorm statistics: the running ones
+    belong to the mixture. The supernet stays as it is.
+    """
+    device = next(supernet.parameters()).device
+    discrete = {
+        cell: weights.to(device)
+        for cell, weights in discretised_mixture(supernet.space, genotype).items()
+    }
+    scores = []
+    for mixture in (None, discrete):
+        loss, correct, count = 0.0, 0.0, 0
+        with supernet.frozen():
+            for batch in split.once(batch_size):
+                if len(batch.targets) == 1 and count:
+                    continue  # BatchNorm cannot take statistics of a single 1×1 map.
+                outcome = supernet.loss(batch, mixture)
+                size = len(batch.targets)
+                loss += float(outcome.loss) * size
+                correct += 0.0 if outcome.accuracy is None else float(outcome.accuracy) * size
+                count += size
+        accuracy = None if outcome.accuracy is None else correct / count
+        scores.append(Score(loss=loss / count, accuracy=accuracy))
+    return Gap(mixture=scores[0], discretised=scores[1])

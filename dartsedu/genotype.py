@@ -1,0 +1,430 @@
+"""The discrete cell: its value, its JSON form, its derivation from α, and the published ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import Field, ValidationError, model_validator
+from scipy.special import expit, softmax
+
+from dartsedu.topology import Combine, SearchSpace, Topology
+from dartsedu.values import Value, explain, write_text
+
+
+class Vocabulary(NamedTuple):
+    """The words a genotype file of one space may use."""
+
+    cells: tuple[str, ...]
+    primitives: tuple[str, ...]
+
+
+VOCABULARY: dict[str, Vocabulary] = {
+    "cnn": Vocabulary(
+        cells=("normal", "reduce"),
+        primitives=(
+            "none",
+            "max_pool_3x3",
+            "avg_pool_3x3",
+            "skip_connect",
+            "sep_conv_3x3",
+            "sep_conv_5x5",
+            "dil_conv_3x3",
+            "dil_conv_5x5",
+            "sep_conv_7x7",
+            "conv_7x1_1x7",
+        ),
+    )
+}
+"""Spaces by name. The paper's primitives come first; NASNet and AmoebaNet need the last two."""
+
+
+class GenotypeError(ValueError):
+    """A genotype is malformed or does not fit its search space; the message says where."""
+
+
+class Edge(Value):
+    """One kept edge: ``primitive`` applied to state ``source``."""
+
+    primitive: str
+    source: int = Field(ge=0)
+
+
+class Cell(Value):
+    """A discrete cell. Node ``i`` is state ``inputs + i``, the sum of its edges.
+
+    ``keep`` is the number of edges every node has (``None``: it varies). ``outputs`` are the
+    states that ``combine`` joins into the cell's output.
+    """
+
+    name: str
+    inputs: int = Field(ge=1)
+    keep: int | None = Field(ge=1)
+    nodes: tuple[tuple[Edge, ...], ...] = Field(min_length=1)
+    combine: Combine
+    outputs: tuple[int, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        states = self.inputs + len(self.nodes)
+        for index, edges in enumerate(self.nodes):
+            if not edges or (self.keep is not None and len(edges) != self.keep):
+                expected = "at least one" if self.keep is None else f"keep = {self.keep}"
+                raise ValueError(f"node {index} has {len(edges)} edges, expected {expected}")
+            for edge in edges:
+                if edge.source >= self.inputs + index:
+                    raise ValueError(
+                        f"node {index} takes {edge.primitive!r} from the missing predecessor "
+                        f"{edge.source}; expected an earlier state, 0 to {self.inputs + index - 1}"
+                    )
+        if len(set(self.outputs)) != len(self.outputs):
+            raise ValueError(f"outputs {self.outputs} name a state twice")
+        wrong = [state for state in self.outputs if not 0 <= state < states]
+        if wrong:
+            raise ValueError(f"outputs name states {wrong}; expected states 0 to {states - 1}")
+        return self
+
+    @property
+    def edges(self) -> tuple[tuple[int, Edge], ...]:
+        """Every edge with the state it enters, node by node."""
+        return tuple((self.inputs + i, edge) for i, node in enumerate(self.nodes) for edge in node)
+
+    def count(self, primitive: str) -> int:
+        """How many edges use ``primitive``."""
+        return sum(edge.primitive == primitive for _, edge in self.edges)
+
+
+class Genotype(Value):
+    """An architecture: one discrete cell for each kind of cell in the space.
+
+    Immutable and hashable. ``to_json`` and ``from_json`` are inverse to each other.
+    """
+
+    format: Literal["dartsedu genotype"] = "dartsedu genotype"
+    version: Literal[1] = 1
+    space: str
+    cells: tuple[Cell, ...]
+
+    @model_validator(mode="after")
+    def _uses_the_vocabulary(self) -> Self:
+        if self.space not in VOCABULARY:
+            known = ", ".join(VOCABULARY)
+            raise ValueError(f"unknown space {self.space!r}; expected one of: {known}")
+        vocabulary = VOCABULARY[self.space]
+        names = tuple(cell.name for cell in self.cells)
+        if sorted(names) != sorted(vocabulary.cells):
+            raise ValueError(
+                f"a genotype of space {self.space!r} has the cells "
+                f"{', '.join(vocabulary.cells)}, once each; this one has: {', '.join(names)}"
+            )
+        for cell in self.cells:
+            for state, edge in cell.edges:
+                if edge.primitive not in vocabulary.primitives:
+                    raise ValueError(
+                        f"unknown primitive {edge.primitive!r} entering state {state} of cell "
+                        f"{cell.name!r}; expected one of: {', '.join(vocabulary.primitives)}"
+                    )
+        return self
+
+    def __getitem__(self, name: str) -> Cell:
+        for cell in self.cells:
+            if cell.name == name:
+                return cell
+        known = ", ".join(cell.name for cell in self.cells)
+        raise KeyError(f"no cell {name!r} in this genotype; it has: {known}")
+
+    def to_json(self) -> str:
+        """The genotype as indented JSON text, ending in a newline."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what ``to_json`` wrote. Raises ``GenotypeError`` naming each wrong place."""
+        try:
+            return cls.model_validate_json(text, strict=True)
+        except ValidationError as error:
+            raise GenotypeError(explain(error, "genotype")) from None
+
+    def save(self, path: str | Path) -> None:
+        """Write the JSON form to ``path``, atomically."""
+        write_text(path, self.to_json())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a genotype file. Raises ``GenotypeError`` if it is absent or malformed."""
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise GenotypeError(f"cannot read a genotype from {path}: {error}") from None
+        try:
+            return cls.from_json(text)
+        except GenotypeError as error:
+            raise GenotypeError(f"{path}: {error}") from None
+
+    def check(self, space: SearchSpace) -> None:
+        """Raise ``GenotypeError`` unless this genotype is a member of ``space``."""
+        if self.space != space.name:
+            raise GenotypeError(f"a genotype of {self.space!r} does not fit space {space.name!r}")
+        for topology in space.cells:
+            cell = self[topology.name]
+            if (cell.inputs, len(cell.nodes)) != (topology.inputs, topology.nodes):
+                raise GenotypeError(
+                    f"cell {cell.name!r} has {cell.inputs} inputs and {len(cell.nodes)} nodes; "
+                    f"the space has {topology.inputs} and {topology.nodes}"
+                )
+            links = set(topology.edges)
+            for state, edge in cell.edges:
+                if (edge.source, state) not in links or edge.primitive not in space.primitives:
+                    raise GenotypeError(
+                        f"cell {cell.name!r} takes {edge.primitive!r} from state {edge.source} to "
+                        f"{state}, which the space does not offer"
+                    )
+
+
+# ---- Derivation: α → genotype (DARTS §2.4) ------------------------------------------------------
+
+Strengths = NDArray[np.float64]
+Kept = list[tuple[int, int]]
+"""Pairs (row of α among the node's edges, column = primitive), strongest first."""
+
+
+def _best_per_edge(strength: Strengths, none: int | None) -> list[tuple[float, int, int]]:
+    """For every row its strongest primitive other than none, as (strength, row, column)."""
+    allowed = strength.copy()
+    if none is not None:
+        allowed[:, none] = -np.inf
+    columns = allowed.argmax(axis=1)
+    return [(float(allowed[row, column]), row, int(column)) for row, column in enumerate(columns)]
+
+
+def _strongest(found: list[tuple[float, int, int]], keep: int) -> Kept:
+    """The ``keep`` strongest, ties to the earlier edge."""
+    return [(row, column) for _, row, column in sorted(found, key=lambda f: -f[0])[:keep]]
+
+
+def _paper(alpha: Strengths, none: int | None, keep: int) -> Kept:
+    return _strongest(_best_per_edge(softmax(alpha, axis=1), none), keep)
+
+
+def _raw_alpha(alpha: Strengths, none: int | None, keep: int) -> Kept:
+    return _strongest(_best_per_edge(alpha, none), keep)
+
+
+def _none_excluded(alpha: Strengths, none: int | None, keep: int) -> Kept:
+    masked = alpha.copy()
+    if none is not None:
+        masked[:, none] = -np.inf
+    return _strongest(_best_per_edge(softmax(masked, axis=1), none), keep)
+
+
+def _shared_predecessor(alpha: Strengths, none: int | None, keep: int) -> Kept:
+    strength = softmax(alpha, axis=1)
+    pairs = [
+        (float(strength[row, column]), row, column)
+        for row in range(alpha.shape[0])
+        for column in range(alpha.shape[1])
+        if column != none
+    ]
+    return _strongest(pairs, keep)
+
+
+def _argmax(alpha: Strengths, none: int | None, keep: int) -> Kept:
+    return [(row, int(column)) for row, column in enumerate(alpha.argmax(axis=1))]
+
+
+def _threshold(alpha: Strengths, none: int | None, keep: int) -> Kept:
+    found = [f for f in _best_per_edge(expit(alpha), none) if f[0] >= FAIR_THRESHOLD]
+    if not found and none is None:
+        raise GenotypeError(
+            f"rule 'threshold': no edge of a node reaches sigmoid(α) ≥ {FAIR_THRESHOLD}, and the "
+            "space has no primitive 'none' to leave the node empty; choose another rule"
+        )
+    return _strongest(found, keep) or [(0, none or 0)]
+
+
+FAIR_THRESHOLD = 0.85
+"""Least sigmoid(α) of an edge that FairDARTS keeps."""
+
+RULES: dict[str, Callable[[Strengths, int | None, int], Kept]] = {
+    "paper": _paper,
+    "raw-alpha": _raw_alpha,
+    "none-excluded": _none_excluded,
+    "shared-predecessor": _shared_predecessor,
+    "argmax": _argmax,
+    "threshold": _threshold,
+}
+"""Derivation rules by name.
+
+==================  =============================================  =============================
+name                strength of an edge                            edges kept at a node
+==================  =============================================  =============================
+paper               best softmax(α), none in the denominator       top k, distinct predecessors
+raw-alpha           best α, none ignored (pt.darts, NNI)           top k, distinct predecessors
+none-excluded       best softmax(α) without none (NASLib)          top k, distinct predecessors
+shared-predecessor  every softmax(α) by itself (AutoDL)            top k, predecessor may repeat
+argmax              largest α, none may win (AutoRA, NB-201)       all
+threshold           best sigmoid(α) ≥ 0.85 (FairDARTS)             at most k, perhaps none at all
+==================  =============================================  =============================
+
+Only *paper* is DARTS §2.4; in every rule but *argmax* the primitive none never wins.
+"""
+
+
+def derive(space: SearchSpace, alphas: Mapping[str, ArrayLike], rule: str = "paper") -> Genotype:
+    """Discretise α: the genotype that ``rule`` reads off (default: DARTS §2.4).
+
+    ``alphas`` maps each cell's name to its raw α of shape ``(edges, primitives)``. Edges of a
+    node come strongest first. Raises ``GenotypeError`` for an unknown rule, a wrong shape or an
+    α that is not finite.
+    """
+    if rule not in RULES:
+        raise GenotypeError(
+            f"unknown derivation rule {rule!r}; expected one of: {', '.join(RULES)}"
+        )
+    none = space.primitives.index("none") if "none" in space.primitives else None
+    if none is not None and len(space.primitives) == 1:
+        raise GenotypeError("a space whose only primitive is 'none' has no genotype")
+    cells = []
+    for topology in space.cells:
+        alpha = np.asarray(alphas[topology.name], dtype=np.float64)
+        if alpha.shape != space.shape(topology.name):
+            raise GenotypeError(
+                f"α of cell {topology.name!r} has shape {alpha.shape}; "
+                f"expected (edges, primitives) = {space.shape(topology.name)}"
+            )
+        if not np.isfinite(alpha).all():
+            raise GenotypeError(f"α of cell {topology.name!r} is not finite")
+        nodes = []
+        for node, sources in enumerate(topology.predecessors):
+            kept = RULES[rule](alpha[topology.rows(node)], none, topology.keep)
+            nodes.append(
+                tuple(
+                    Edge(primitive=space.primitives[column], source=sources[row])
+                    for row, column in kept
+                )
+            )
+        cells.append(_cell(topology, tuple(nodes)))
+    return Genotype(space=space.name, cells=tuple(cells))
+
+
+def random_genotype(space: SearchSpace, seed: int) -> Genotype:
+    """A cell drawn uniformly: ``keep`` distinct predecessors a node, any primitive but none.
+
+    The baseline of DARTS Table 1. The same seed gives the same genotype.
+    """
+    generator = np.random.default_rng(seed)
+    primitives = [p for p in space.primitives if p != "none"]
+    if not primitives:
+        raise GenotypeError("a space whose only primitive is 'none' has no genotype")
+    cells = []
+    for topology in space.cells:
+        nodes = []
+        for sources in topology.predecessors:
+            keep = min(topology.keep, len(sources))
+            chosen = sorted(int(s) for s in generator.choice(sources, keep, replace=False))
+            nodes.append(
+                tuple(
+                    Edge(primitive=str(generator.choice(primitives)), source=source)
+                    for source in chosen
+                )
+            )
+        cells.append(_cell(topology, tuple(nodes)))
+    return Genotype(space=space.name, cells=tuple(cells))
+
+
+def _cell(topology: Topology, nodes: tuple[tuple[Edge, ...], ...]) -> Cell:
+    uniform = all(len(edges) == topology.keep for edges in nodes)
+    return Cell(
+        name=topology.name,
+        inputs=topology.inputs,
+        keep=topology.keep if uniform else None,
+        nodes=nodes,
+        combine=topology.combine,
+        outputs=tuple(range(topology.inputs, topology.inputs + topology.nodes)),
+    )
+
+
+# ---- Published cells ----------------------------------------------------------------------------
+
+
+def _published(**cells: tuple[str, tuple[int, ...]]) -> Genotype:
+    """Read the compact form ``"primitive 0, primitive 1; …"``: edges by comma, nodes by ';'."""
+
+    def edge(text: str) -> Edge:
+        primitive, source = text.split()
+        return Edge(primitive=primitive, source=int(source))
+
+    return Genotype(
+        space="cnn",
+        cells=tuple(
+            Cell(
+                name=name,
+                inputs=2,
+                keep=2,
+                nodes=tuple(tuple(map(edge, node.split(","))) for node in text.split(";")),
+                combine="concat",
+                outputs=outputs,
+            )
+            for name, (text, outputs) in cells.items()
+        ),
+    )
+
+
+PUBLISHED: dict[str, Genotype] = {
+    "nasnet": _published(
+        normal=(
+            "sep_conv_5x5 1, sep_conv_3x3 0; sep_conv_5x5 0, sep_conv_3x3 0;"
+            "avg_pool_3x3 1, skip_connect 0; avg_pool_3x3 0, avg_pool_3x3 0;"
+            "sep_conv_3x3 1, skip_connect 1",
+            (2, 3, 4, 5, 6),
+        ),
+        reduce=(
+            "sep_conv_5x5 1, sep_conv_7x7 0; max_pool_3x3 1, sep_conv_7x7 0;"
+            "avg_pool_3x3 1, sep_conv_5x5 0; skip_connect 3, avg_pool_3x3 2;"
+            "sep_conv_3x3 2, max_pool_3x3 1",
+            (4, 5, 6),
+        ),
+    ),
+    "amoebanet": _published(
+        normal=(
+            "avg_pool_3x3 0, max_pool_3x3 1; sep_conv_3x3 0, sep_conv_5x5 2;"
+            "sep_conv_3x3 0, avg_pool_3x3 3; sep_conv_3x3 1, skip_connect 1;"
+            "skip_connect 0, avg_pool_3x3 1",
+            (4, 5, 6),
+        ),
+        reduce=(
+            "avg_pool_3x3 0, sep_conv_3x3 1; max_pool_3x3 0, sep_conv_7x7 2;"
+            "sep_conv_7x7 0, avg_pool_3x3 1; max_pool_3x3 0, max_pool_3x3 1;"
+            "conv_7x1_1x7 0, sep_conv_3x3 5",
+            (3, 4, 6),
+        ),
+    ),
+    "darts-v1": _published(
+        normal=(
+            "sep_conv_3x3 1, sep_conv_3x3 0; skip_connect 0, sep_conv_3x3 1;"
+            "skip_connect 0, sep_conv_3x3 1; sep_conv_3x3 0, skip_connect 2",
+            (2, 3, 4, 5),
+        ),
+        reduce=(
+            "max_pool_3x3 0, max_pool_3x3 1; skip_connect 2, max_pool_3x3 0;"
+            "max_pool_3x3 0, skip_connect 2; skip_connect 2, avg_pool_3x3 0",
+            (2, 3, 4, 5),
+        ),
+    ),
+    "darts-v2": _published(
+        normal=(
+            "sep_conv_3x3 0, sep_conv_3x3 1; sep_conv_3x3 0, sep_conv_3x3 1;"
+            "sep_conv_3x3 1, skip_connect 0; skip_connect 0, dil_conv_3x3 2",
+            (2, 3, 4, 5),
+        ),
+        reduce=(
+            "max_pool_3x3 0, max_pool_3x3 1; skip_connect 2, max_pool_3x3 1;"
+            "max_pool_3x3 0, skip_connect 2; skip_connect 2, max_pool_3x3 1",
+            (2, 3, 4, 5),
+        ),
+    ),
+}
+"""Published cells by name: NASNet-A, AmoebaNet-A, DARTS first (v1) and second order (v2)."""

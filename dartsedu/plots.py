@@ -1,0 +1,474 @@
+"""Pictures of genotypes and of α over time. They read values and recordings, never a supernet.
+
+Every function gives a ``Picture``: a matplotlib figure that knows its own alternative text.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import graphviz
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch
+from numpy.typing import NDArray
+
+from dartsedu.genotype import Cell, Genotype, derive
+from dartsedu.recording import Recording
+from dartsedu.stream import Step
+from dartsedu.topology import SearchSpace
+from dartsedu.values import atomic_path
+
+COLOURS: dict[str, str] = {
+    "none": "#8d9184",
+    "max_pool_3x3": "#c08a08",
+    "avg_pool_3x3": "#089aaa",
+    "skip_connect": "#4c7655",
+    "sep_conv_3x3": "#a90fe8",
+    "sep_conv_5x5": "#bc72ff",
+    "dil_conv_3x3": "#a3507a",
+    "dil_conv_5x5": "#7b6c06",
+}
+"""One colour a primitive, apart for every kind of colour vision, on white and on black.
+
+Least CIEDE2000 difference 12.8 (normal 17.3, protan 13.8, deutan 13.6, tritan 12.8), least
+contrast 3.0. A primitive that is not listed is grey and told apart by its label.
+"""
+_OTHER = "#6b7280"
+_DASHED = {"max_pool_3x3", "skip_connect", "sep_conv_5x5", "dil_conv_5x5"}
+_STYLE: Any = {
+    "font.size": 12,
+    "axes.titlesize": 13,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "dartsedu",
+    "font.family": "sans-serif",
+}
+
+
+class Picture(Figure):
+    """A figure with ``alt``, the text that stands for it where it cannot be seen."""
+
+    alt: str = ""
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
+        """In a notebook: a PNG with its alternative text."""
+        png = base64.b64encode(self.render("png")).decode()
+        return {"image/png": png, "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
+
+    def render(self, form: str) -> bytes:
+        """The file's bytes as ``svg``, ``png`` or ``pdf``; the same picture gives the same."""
+        out = io.BytesIO()
+        undated: dict[str, Any] = {
+            "svg": {"Date": None},
+            "pdf": {"CreationDate": None},
+        }.get(form, {})
+        with mpl.rc_context(_STYLE):
+            self.savefig(
+                out, format=form, metadata=undated, bbox_inches="tight", dpi=110, facecolor="white"
+            )
+        return out.getvalue()
+
+    def save(self, path: str | Path) -> None:
+        """Write to ``path``, atomically, in the form that its ending names."""
+        save_picture(path, self.render(Path(path).suffix.removeprefix(".")))
+
+
+def save_picture(path: str | Path, content: bytes) -> None:
+    """Write a picture file, atomically."""
+    with atomic_path(Path(path)) as temporary:
+        temporary.write_bytes(content)
+
+
+def _picture(rows: int, columns: int, width: float, height: float, alt: str) -> tuple[Picture, Any]:
+    with mpl.rc_context(_STYLE):
+        picture = Picture(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(picture)
+        picture.alt = alt
+        return picture, picture.subplots(rows, columns, squeeze=False)
+
+
+def short(primitive: str) -> str:
+    """A primitive's name for a picture: ``sep_conv_3x3`` → ``sep 3×3``."""
+    words = primitive.replace("_connect", "").replace("_conv", "").replace("x", "×")
+    return words.replace("ma×", "max").replace("_", " ")
+
+
+def colour(primitive: str) -> str:
+    """The colour of a primitive."""
+    return COLOURS.get(primitive, _OTHER)
+
+
+def _dashes(primitive: str) -> Literal["--", "-"]:
+    return "--" if primitive in _DASHED else "-"
+
+
+# ---- Genotypes ----------------------------------------------------------------------------------
+
+
+def state_names(inputs: int, nodes: int) -> list[str]:
+    """Names of a cell's states, as the paper writes them: its inputs, then 0, 1, 2, …"""
+    outside = [f"c_{{k-{inputs - i}}}" for i in range(inputs)]
+    return outside + [str(i) for i in range(nodes)]
+
+
+_SUBSCRIPT = str.maketrans("k-0123456789", "ₖ₋₀₁₂₃₄₅₆₇₈₉", "_{}")
+
+
+def _label(name: str) -> str:
+    """A state's name in plain Unicode: ``c_{k-2}`` → ``cₖ₋₂``; a node's number stays as it is."""
+    return name.translate(_SUBSCRIPT) if name.startswith("c_") else name
+
+
+def describe_cell(cell: Cell) -> str:
+    """A cell in words: which node takes what from where."""
+    names = [_label(name) for name in state_names(cell.inputs, len(cell.nodes))]
+    nodes = [
+        f"node {i} adds " + " and ".join(f"{short(e.primitive)} of {names[e.source]}" for e in node)
+        for i, node in enumerate(cell.nodes)
+    ]
+    return f"{cell.name} cell: " + "; ".join(nodes) + "."
+
+
+def describe_genotype(genotype: Genotype) -> str:
+    """A genotype in words."""
+    return " ".join(describe_cell(cell).capitalize() for cell in genotype.cells)
+
+
+def genotype_dot(genotype: Genotype) -> graphviz.Digraph:
+    """A genotype as a Graphviz graph: ``.source`` is its DOT text."""
+    graph = graphviz.Digraph("genotype", graph_attr={"rankdir": "LR", "fontname": "Helvetica"})
+    graph.attr("node", shape="box", style="rounded,filled", fillcolor="#eef2f7")
+    graph.attr("node", fontname="Helvetica")
+    graph.attr("edge", fontname="Helvetica", penwidth="2")
+    for cell in genotype.cells:
+        with graph.subgraph(name=f"cluster_{cell.name}") as part:
+            part.attr(label=f"{cell.name} cell", color="#c8ced8", fontsize="18")
+            names = [_label(n) for n in state_names(cell.inputs, len(cell.nodes))]
+            ids = [f"{cell.name}_{i}" for i in range(len(names))]
+            for identifier, name in zip(ids, names, strict=True):
+                part.node(identifier, name)
+            part.node(f"{cell.name}_out", "cₖ", fillcolor="#dfe7f2")
+            for state, edge in cell.edges:
+                part.edge(
+                    ids[edge.source],
+                    ids[state],
+                    label=f" {short(edge.primitive)} ",
+                    color=colour(edge.primitive),
+                    fontcolor=colour(edge.primitive),
+                    style="dashed" if edge.primitive in _DASHED else "solid",
+                )
+            for state in cell.outputs:
+                part.edge(ids[state], f"{cell.name}_out", color="#9aa3af", penwidth="1")
+    return graph
+
+
+def genotype_svg(genotype: Genotype) -> bytes:
+    """A genotype drawn by Graphviz if its ``dot`` is installed, else as ``genotype_figure``."""
+    if shutil.which("dot"):
+        try:
+            drawn: bytes = genotype_dot(genotype).pipe(format="svg", encoding=None)
+            return drawn
+        except graphviz.CalledProcessError:
+            pass
+    return genotype_figure(genotype).render("svg")
+
+
+def layout(inputs: int, links: Sequence[tuple[int, int]]) -> dict[int, tuple[float, float]]:
+    """Place the states of a cell without Graphviz: (x, y) by state, x by longest path.
+
+    Inputs stand at x = 0, one above the other. A node stands one right of its latest
+    predecessor, in a lane that no earlier node of the same column uses.
+    """
+    places = {i: (0.0, (inputs - 1) / 2 - i) for i in range(inputs)}
+    taken: dict[float, int] = {}
+    for state in sorted({target for _, target in links}):
+        x = 1 + max(places[source][0] for source, target in links if target == state)
+        lane = taken.get(x, 0)
+        taken[x] = lane + 1
+        offset = (lane + 1) // 2 * (1 if lane % 2 else -1)
+        places[state] = (x, offset + (0.28 if int(x) % 2 else -0.28))
+    return places
+
+
+def _draw_cell(
+    axes: Axes,
+    inputs: int,
+    nodes: int,
+    outputs: Sequence[int],
+    edges: Sequence[tuple[int, int, str, float, bool]],
+    labels: bool,
+) -> None:
+    """Edges are (source, target, primitive, thickness in points, whether it is kept)."""
+    places = layout(inputs, [(source, target) for source, target, *_ in edges])
+    right = max(x for x, _ in places.values()) + 1
+    for target in range(inputs, inputs + nodes):
+        places.setdefault(target, (1.0, 0.0))
+    names = [_label(name) for name in state_names(inputs, nodes)]
+    seen: dict[tuple[int, int], int] = {}
+    for source, target, primitive, thickness, kept in edges:
+        (x0, y0), (x1, y1) = places[source], places[target]
+        again = seen.get((source, target), 0)
+        seen[source, target] = again + 1
+        bend = (0.12 + 0.10 * (x1 - x0 - 1)) * (1 if source % 2 else -1) + 0.22 * again
+        axes.add_patch(
+            FancyArrowPatch(
+                (x0, y0),
+                (x1, y1),
+                connectionstyle=f"arc3,rad={bend}",
+                arrowstyle="-|>",
+                mutation_scale=12,
+                shrinkA=15,
+                shrinkB=15,
+                color=colour(primitive),
+                linewidth=thickness,
+                linestyle=_dashes(primitive),
+                alpha=1.0 if kept else 0.25,
+                zorder=1,
+            )
+        )
+        if labels:
+            middle = ((x0 + x1) / 2 + bend * (y1 - y0) / 2, (y0 + y1) / 2 - bend * (x1 - x0) / 2)
+            axes.text(
+                *middle,
+                short(primitive),
+                color=colour(primitive),
+                ha="center",
+                va="center",
+                fontsize=10,
+                fontweight="bold",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85},
+                zorder=2,
+            )
+    for state in outputs:
+        axes.plot(
+            [places[state][0], right], [places[state][1], 0], color="#c8ced8", linewidth=1, zorder=0
+        )
+    boxes = {"boxstyle": "round,pad=0.45", "facecolor": "#eef2f7", "edgecolor": "#5b6676"}
+    everything = [*((places[i], name) for i, name in enumerate(names)), ((right, 0.0), "cₖ")]
+    for (x, y), name in everything:
+        axes.text(x, y, name, ha="center", va="center", bbox=boxes, zorder=3)
+    heights = [y for _, y in places.values()]
+    axes.set_xlim(-0.4, right + 0.4)
+    axes.set_ylim(min(heights) - 0.75, max(heights) + 0.75)
+    axes.axis("off")
+
+
+def genotype_figure(genotype: Genotype) -> Picture:
+    """A genotype drawn without Graphviz: one row a cell."""
+    count = len(genotype.cells)
+    picture, axes = _picture(count, 1, 9.5, 3.3 * count, describe_genotype(genotype))
+    for row, cell in enumerate(genotype.cells):
+        edges = [(e.source, state, e.primitive, 2.2, True) for state, e in cell.edges]
+        _draw_cell(axes[row, 0], cell.inputs, len(cell.nodes), cell.outputs, edges, labels=True)
+        axes[row, 0].set_title(f"{cell.name} cell")
+    return picture
+
+
+# ---- α over time --------------------------------------------------------------------------------
+
+
+def mixture_figure(
+    space: SearchSpace, steps: Sequence[Step], titles: Sequence[str], rule: str = "paper"
+) -> Picture:
+    """The cells at some steps, a column each: an edge is as thick as its strongest primitive.
+
+    Colour and dashes name that primitive; edges that ``rule`` would keep are solid, others faded.
+    """
+    alt = (
+        f"The cells at {len(steps)} moments of the search ({', '.join(titles)}). "
+        "Edges grow thicker as one primitive wins. At the end: "
+        + describe_genotype(derive(space, steps[-1].alphas, rule))
+    )
+    picture, axes = _picture(
+        len(space.cells), len(steps), 4.6 * len(steps), 2.9 * len(space.cells), alt
+    )
+    none = space.primitives.index("none") if "none" in space.primitives else None
+    for column, (step, title) in enumerate(zip(steps, titles, strict=True)):
+        kept = derive(space, step.alphas, rule)
+        for row, topology in enumerate(space.cells):
+            weights = np.array(step.mixture[topology.name])
+            if none is not None:
+                weights[:, none] = -1
+            links = {(edge.source, state) for state, edge in kept[topology.name].edges}
+            edges = []
+            for index, link in enumerate(topology.edges):
+                best = int(weights[index].argmax())
+                thickness = 0.6 + 9.0 * max(0.0, float(weights[index, best]))
+                edges.append((*link, space.primitives[best], thickness, link in links))
+            outputs = range(topology.inputs, topology.inputs + topology.nodes)
+            _draw_cell(axes[row, column], topology.inputs, topology.nodes, outputs, edges, False)
+            axes[row, column].set_title(f"{topology.name} cell, {title}")
+    used = [p for p in space.primitives if p != "none"]
+    _legend(picture, used)
+    return picture
+
+
+def _legend(picture: Picture, primitives: Sequence[str]) -> None:
+    with mpl.rc_context(_STYLE):
+        handles = [
+            mpl.lines.Line2D(
+                [], [], color=colour(p), linestyle=_dashes(p), linewidth=3, label=short(p)
+            )
+            for p in primitives
+        ]
+        picture.legend(
+            handles=handles, loc="outside lower center", ncols=min(8, len(handles)), handlelength=3
+        )
+
+
+def heatmap_figure(space: SearchSpace, mixture: Mapping[str, NDArray[np.float32]]) -> Picture:
+    """Mixture weights as a heat map: a row for each edge, a column for each primitive."""
+    strongest = []
+    for topology in space.cells:
+        row, column = np.unravel_index(
+            mixture[topology.name].argmax(), mixture[topology.name].shape
+        )
+        strongest.append(
+            f"{topology.name}: the largest is {mixture[topology.name][row, column]:.2f}, "
+            f"{space.primitives[column]} on edge {_edge_names(space, topology.name)[row]}"
+        )
+    rows = max(len(t.edges) for t in space.cells)
+    count = len(space.cells)
+    picture, axes = _picture(
+        1,
+        count,
+        5.4 * count,
+        1.6 + 0.42 * rows,
+        "Mixture weights by edge and primitive. " + "; ".join(strongest) + ".",
+    )
+    top = max(float(mixture[t.name].max()) for t in space.cells)
+    for axis, topology in zip(axes[0], space.cells, strict=True):
+        weights = mixture[topology.name]
+        image = axis.imshow(weights, cmap="cividis", vmin=0, vmax=top, aspect="auto")
+        axis.set_xticks(range(len(space.primitives)), map(short, space.primitives), rotation=40)
+        axis.set_yticks(range(len(topology.edges)), _edge_names(space, topology.name))
+        axis.set_title(f"{topology.name} cell")
+        axis.spines[:].set_visible(False)
+        for (row, column), weight in np.ndenumerate(weights):
+            ink = "black" if weight > 0.55 * top else "white"
+            axis.text(column, row, f"{weight:.2f}", ha="center", va="center", color=ink, fontsize=9)
+    picture.colorbar(image, ax=axes[0].tolist(), label="softmax(α)", shrink=0.9)
+    return picture
+
+
+def _edge_names(space: SearchSpace, cell: str) -> list[str]:
+    topology = space[cell]
+    names = [_label(name) for name in state_names(topology.inputs, topology.nodes)]
+    return [f"{names[link.source]} → {names[link.target]}" for link in topology.edges]
+
+
+def trajectories_figure(recording: Recording, cell: str) -> Picture:
+    """How the mixture weights of every edge of a cell moved: a panel for each edge."""
+    space = recording.space
+    mixture = recording.mixture(cell)
+    names = _edge_names(space, cell)
+    columns = min(5, len(names))
+    rows = -(-len(names) // columns)
+    winners = [
+        f"{name} {short(space.primitives[int(mixture[-1, e].argmax())])}"
+        for e, name in enumerate(names)
+    ]
+    alt = (
+        f"Mixture weights of the {cell} cell over {len(mixture)} steps, a panel for each edge, "
+        f"from {mixture[0].max():.2f} at most to {mixture[-1].max():.2f}. "
+        f"Strongest at the end: {', '.join(winners)}."
+    )
+    picture, axes = _picture(rows, columns, 3.0 * columns, 0.7 + 2.3 * rows, alt)
+    top = float(mixture.max()) * 1.08
+    for edge, axis in enumerate(axes.flat):
+        if edge >= len(names):
+            axis.axis("off")
+            continue
+        for column, primitive in enumerate(space.primitives):
+            axis.plot(
+                mixture[:, edge, column],
+                color=colour(primitive),
+                linestyle=_dashes(primitive),
+                linewidth=1.8,
+            )
+        axis.set_title(names[edge])
+        axis.set_ylim(0, top)
+        if edge % columns == 0:
+            axis.set_ylabel("softmax(α)")
+        if edge >= len(names) - columns:
+            axis.set_xlabel("step")
+    _legend(picture, space.primitives)
+    return picture
+
+
+SPLIT_COLOURS = {"weights": "#a3507a", "architecture": "#089aaa", "training": "#a3507a"}
+"""The colour of a split's curve."""
+
+
+def losses_figure(recording: Recording) -> Picture:
+    """Loss and, where there is one, accuracy on each split, with a running mean of 10 steps."""
+    steps = recording.steps
+    kinds = ["loss", *(["accuracy"] if steps[0].accuracy else [])]
+    ends = ", ".join(
+        f"{kind} on {split} from {values[0]:.2f} to {values[-1]:.2f}"
+        for kind in kinds
+        for split, values in _smoothed(steps, kind).items()
+    )
+    picture, axes = _picture(1, len(kinds), 5.4 * len(kinds), 3.2, f"Running means: {ends}.")
+    for axis, kind in zip(axes[0], kinds, strict=True):
+        for split, values in _smoothed(steps, kind).items():
+            raw = [getattr(step, kind)[split] for step in steps]
+            dashed = "--" if split == "architecture" else "-"
+            axis.plot(raw, color=SPLIT_COLOURS.get(split, _OTHER), alpha=0.2, linewidth=1)
+            axis.plot(
+                values,
+                color=SPLIT_COLOURS.get(split, _OTHER),
+                linewidth=2.2,
+                linestyle=dashed,
+                label=split,
+            )
+        axis.set_xlabel("step")
+        axis.set_ylabel(kind)
+        axis.legend()
+    axes[0][0].set_ylim(bottom=0)
+    return picture
+
+
+def _smoothed(steps: Sequence[Step], kind: str) -> dict[str, NDArray[np.float64]]:
+    smoothed = {}
+    for split in getattr(steps[0], kind):
+        raw = np.array([getattr(step, kind)[split] for step in steps])
+        total = np.cumsum(np.insert(raw, 0, 0.0))
+        starts = np.maximum(0, np.arange(1, len(raw) + 1) - 10)
+        smoothed[split] = (total[1:] - total[starts]) / (np.arange(1, len(raw) + 1) - starts)
+    return smoothed
+
+
+def accuracies_figure(groups: Mapping[str, Sequence[float]]) -> Picture:
+    """Test accuracies by group: every network a dot, the mean a bar."""
+    means = {name: float(np.mean(values)) for name, values in groups.items()}
+    alt = "Test accuracy. " + "; ".join(
+        f"{name}: mean {means[name]:.1%} of {len(values)} networks, from {min(values):.1%} to "
+        f"{max(values):.1%}"
+        for name, values in groups.items()
+    )
+    picture, axes = _picture(1, 1, 7.5, 0.9 + 0.8 * len(groups), alt + ".")
+    axis = axes[0, 0]
+    colours = ["#a90fe8", "#8d9184"]
+    for row, (name, values) in enumerate(groups.items()):
+        spread = np.linspace(-0.12, 0.12, len(values)) if len(values) > 1 else [0.0]
+        ink = colours[min(row, 1)]
+        axis.plot([means[name]] * 2, [row - 0.3, row + 0.3], color=ink, linewidth=3)
+        axis.plot(values, row + np.asarray(spread), "o", color=ink, markersize=9, alpha=0.75)
+    axis.set_yticks(range(len(groups)), list(groups))
+    axis.set_ylim(len(groups) - 0.5, -0.5)
+    axis.xaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0))
+    axis.set_xlabel("accuracy on the test split")
+    axis.grid(axis="x", alpha=0.3)
+    return picture

@@ -1,0 +1,208 @@
+"""Settings of a run, validated, and the named presets in ``presets.toml``."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+
+from dartsedu.genotype import RULES
+from dartsedu.values import Value, explain
+
+
+class SettingsError(ValueError):
+    """A setting is unknown or out of range; the message names it."""
+
+
+class WeightsOptimizer(Value):
+    """SGD of the operation weights w."""
+
+    learning_rate: float = Field(0.025, gt=0, description="at the start")
+    learning_rate_end: float = Field(0.0, ge=0, description="floor that cosine annealing ends at")
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(3e-4, ge=0)
+    clip: float | None = Field(None, gt=0, description="largest gradient norm; absent: no limit")
+
+
+class ArchitectureOptimizer(Value):
+    """Adam of α."""
+
+    learning_rate: float = Field(3e-4, gt=0)
+    beta1: float = Field(0.5, ge=0, lt=1)
+    beta2: float = Field(0.999, ge=0, lt=1)
+    weight_decay: float = Field(1e-3, ge=0, description="added to the gradient, as Adam does")
+
+
+class TaskSettings(Value):
+    """What to learn (see ``tasks.load_task``)."""
+
+    name: str = Field("digits", description="a task of tasks.TASKS")
+    root: str = Field("data", description="folder of the data sets")
+    split_seed: int = Field(0, ge=0, description="division into weights and architecture")
+    noise: float = Field(0.0, ge=0, description="noise added to every image, in its own deviations")
+    image_size: int = Field(224, ge=8, description="side of imagenet images, pixels")
+    workers: int = Field(4, ge=0, description="processes that read imagenet files")
+
+
+class SupernetSettings(Value):
+    """The relaxed network of the search."""
+
+    channels: int = Field(16, ge=1, description="width of the first cell")
+    cells: int = Field(8, ge=1, description="depth")
+    nodes: int = Field(4, ge=1, description="intermediate nodes of a cell")
+    keep: int = Field(2, ge=1, description="predecessors each node keeps in the genotype")
+    primitives: tuple[str, ...] | None = Field(None, description="absent: the paper's eight")
+    alpha_scale: float = Field(0.0, ge=0, description="α start at this times normal numbers")
+
+
+class SearchSettings(Value):
+    """The bilevel loop."""
+
+    epochs: int = Field(50, ge=1, description="passes over the weights split")
+    batch_size: int = Field(64, ge=2)
+    architect: Literal["first-order", "finite-difference", "exact"] = "first-order"
+    xi: float | None = Field(None, ge=0, description="ξ; absent: the weights' learning rate")
+    epsilon_scale: float = Field(0.01, gt=0, description="ε·‖v‖ of the finite difference")
+    virtual_momentum: bool = Field(False, description="momentum in the virtual step")
+    virtual_weight_decay: bool = Field(False, description="weight decay in the virtual step")
+    weights: WeightsOptimizer = WeightsOptimizer()
+    architecture: ArchitectureOptimizer = ArchitectureOptimizer()
+    rule: str = Field("paper", description="derivation rule, of genotype.RULES")
+    checkpoint_every: int = Field(1, ge=1, description="steps between checkpoints")
+
+    @field_validator("rule")
+    @classmethod
+    def _is_known(cls, rule: str) -> str:
+        if rule not in RULES:
+            raise ValueError(f"unknown derivation rule; expected one of: {', '.join(RULES)}")
+        return rule
+
+
+class TrainSettings(Value):
+    """The discrete network, trained from scratch."""
+
+    channels: int = Field(36, ge=1, description="width of the first cell")
+    cells: int = Field(20, ge=1, description="depth")
+    stem: Literal["cifar", "imagenet"] = "cifar"
+    epochs: int = Field(600, ge=1, description="passes over weights and architecture together")
+    batch_size: int = Field(96, ge=2)
+    weights: WeightsOptimizer = WeightsOptimizer()
+    schedule: Literal["cosine", "exponential"] = "cosine"
+    decay: float = Field(0.97, gt=0, le=1, description="factor an epoch, if exponential")
+    drop_path: float = Field(0.0, ge=0, lt=1, description="probability at the end of a linear ramp")
+    auxiliary_weight: float = Field(0.0, ge=0, description="weight of the auxiliary head; 0: none")
+    cutout: int = Field(0, ge=0, description="side of the square cut out, pixels")
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    checkpoint_every: int = Field(20, ge=1, description="steps between checkpoints")
+    seeds: int = Field(1, ge=1, description="networks trained from the genotype")
+    random_cells: int = Field(0, ge=0, description="random genotypes trained beside it")
+
+
+class Settings(Value):
+    """Everything that defines a run but the seed of its random numbers and its device."""
+
+    preset: str = Field(description="the preset these settings come from")
+    follows: str = Field("", description="whose settings these are")
+    space: Literal["cnn"] = "cnn"
+    threads: int | None = Field(None, ge=1, description="CPU threads; absent: PyTorch's choice")
+    task: TaskSettings = TaskSettings()
+    supernet: SupernetSettings = SupernetSettings()
+    search: SearchSettings = SearchSettings()
+    train: TrainSettings = TrainSettings()
+
+
+def _table() -> dict[str, Any]:
+    return tomllib.loads(files("dartsedu").joinpath("presets.toml").read_text(encoding="utf-8"))
+
+
+PRESETS: tuple[str, ...] = tuple(_table())
+"""Names of the presets."""
+
+
+def load_preset(name: str, overrides: Iterable[str] = ()) -> Settings:
+    """A preset by name, with fields replaced.
+
+    Args:
+        name: one of ``PRESETS``.
+        overrides: ``"search.epochs=3"``: a field's dotted name and its value as in TOML, where
+            quotes around a plain word may be left out.
+
+    Raises ``SettingsError`` for an unknown preset or field, or a value out of range.
+
+    >>> load_preset("classroom", ["search.epochs=3"]).search.epochs
+    3
+    """
+    return override(read_settings({"preset": name, **_merged(name)}), overrides)
+
+
+def override(settings: Settings, overrides: Iterable[str]) -> Settings:
+    """Settings with fields replaced (see ``load_preset``). Raises ``SettingsError``."""
+    values = settings.model_dump()
+    for text in overrides:
+        field, separator, value = (part.strip() for part in text.partition("="))
+        if not separator or not field:
+            raise SettingsError(f"cannot read {text!r}; expected field=value")
+        *path, last = field.split(".")
+        target = values
+        for part in path:
+            target = target.get(part, {})
+            if not isinstance(target, dict):
+                raise SettingsError(f"{field!r} is not a setting: {part!r} has no fields")
+        if last not in target:
+            known = ", ".join(name for name, _, _ in describe(settings))
+            raise SettingsError(f"{field!r} is not a setting; the settings are: {known}")
+        target[last] = _value(value)
+    return read_settings(values)
+
+
+def read_settings(values: Mapping[str, Any] | str) -> Settings:
+    """Settings from a mapping or from JSON text. Raises ``SettingsError``."""
+    try:
+        if isinstance(values, str):
+            return Settings.model_validate_json(values)
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(explain(error, "settings")) from None
+
+
+def _merged(name: str) -> dict[str, Any]:
+    table = _table()
+    if name not in table:
+        raise SettingsError(f"unknown preset {name!r}; expected one of: {', '.join(table)}")
+    values = table[name]
+    base = values.pop("extends", None)
+    return _over(_merged(base), values) if base else values
+
+
+def _over(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in top.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _over(merged[key], value) if both else value
+    return merged
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def describe(settings: Settings) -> list[tuple[str, str, str]]:
+    """Every field as (dotted name, value, description), in order."""
+    rows = []
+
+    def visit(value: Value, prefix: str) -> None:
+        for name, field in type(value).model_fields.items():
+            inner = getattr(value, name)
+            if isinstance(inner, Value):
+                visit(inner, f"{prefix}{name}.")
+            else:
+                rows.append((prefix + name, str(inner), field.description or ""))
+
+    visit(settings, "")
+    return rows

@@ -1,0 +1,225 @@
+"""The history of a run on disk: one JSON line a step, readable while it grows and after a crash."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+
+from dartsedu.relaxation import mixture_weights
+from dartsedu.stream import Step, Stream, signals_held
+from dartsedu.topology import SearchSpace
+from dartsedu.values import Value, explain
+
+
+class RecordingError(ValueError):
+    """A recording is absent or malformed; the message says where."""
+
+
+class Header(Value):
+    """First line of a recording: what run this is. ``space`` is absent where no α is searched."""
+
+    format: Literal["dartsedu recording"] = "dartsedu recording"
+    version: Literal[1] = 1
+    kind: str
+    total: int = Field(ge=1)
+    seed: int
+    space: SearchSpace | None = None
+
+    @classmethod
+    def of(cls, stream: Stream, space: SearchSpace | None = None) -> Self:
+        """The header of a stream's recording."""
+        return cls(kind=stream.kind, total=stream.total, seed=stream.seed, space=space)
+
+
+class _Line(Value):
+    """Every other line: one step. The mixture is left out, it follows from α."""
+
+    index: int = Field(ge=0)
+    epoch: int = Field(ge=0)
+    loss: dict[str, float]
+    accuracy: dict[str, float]
+    learning_rate: dict[str, float]
+    alphas: dict[str, list[list[float]]]
+    elapsed: float = Field(ge=0)
+
+
+def _nine_digits(values: NDArray[np.float32]) -> list[list[float]]:
+    """float32 numbers in as few decimals as give them back exactly."""
+    return [[float(f"{x:.9g}") for x in row] for row in values]
+
+
+class Recorder:
+    """Appends steps to a recording. Each line is handed to the system before ``append`` returns.
+
+    Args:
+        path: the file; made with its folder, or continued.
+        header: what the first line says. Continuing a file with another header raises
+            ``RecordingError``.
+        keep: number of steps to keep if the file exists. Later ones are cut off: a resumed run
+            does them again.
+    """
+
+    def __init__(self, path: str | Path, header: Header, keep: int = 0) -> None:
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if keep and self.path.exists():
+            with self.path.open("rb") as old:
+                lines = [line for line in old if line.endswith(b"\n")][: keep + 1]
+            if not lines or Header.model_validate_json(lines[0]) != header:
+                raise RecordingError(f"{path} is the recording of another run")
+            if len(lines) < keep + 1:
+                raise RecordingError(
+                    f"{path} holds {len(lines) - 1} steps, fewer than the {keep} to continue from"
+                )
+            self._file: IO[bytes] = self.path.open("r+b")
+            self._file.truncate(sum(map(len, lines)))
+            self._file.seek(0, 2)
+        elif keep:
+            raise RecordingError(f"no recording {path} to continue")
+        else:
+            self._file = self.path.open("wb")
+            self._write(header.model_dump_json())
+
+    def append(self, step: Step) -> None:
+        """Write one step."""
+        line = {
+            "index": step.index,
+            "epoch": step.epoch,
+            "loss": dict(step.loss),
+            "accuracy": dict(step.accuracy),
+            "learning_rate": dict(step.learning_rate),
+            "alphas": {cell: _nine_digits(alpha) for cell, alpha in step.alphas.items()},
+            "elapsed": round(step.elapsed, 4),
+        }
+        self._write(json.dumps(line, separators=(",", ":"), allow_nan=False))
+
+    def _write(self, line: str) -> None:
+        self._file.write(line.encode() + b"\n")
+        self._file.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+
+def recorded(
+    stream: Stream,
+    recording: str | Path,
+    checkpoint: str | Path,
+    *,
+    space: SearchSpace | None = None,
+    checkpoint_every: int = 1,
+) -> Iterator[Step]:
+    """The coming steps of ``stream``, each given only when it is on disk.
+
+    A stream that stands at step n continues a recording that holds at least n steps. A checkpoint
+    is written every so many steps, at the end, and when the consumer stops or Ctrl-C or SIGTERM
+    arrives; a killed process does again what came after the last one, with the same result.
+    """
+    saved = stream.done
+    with Recorder(recording, Header.of(stream, space), keep=stream.done) as recorder:
+        try:
+            while True:
+                with signals_held():
+                    step = next(stream, None)
+                    if step is None:
+                        return
+                    recorder.append(step)
+                    if stream.done % checkpoint_every == 0:
+                        stream.save(checkpoint)
+                        saved = stream.done
+                yield step
+        finally:
+            if stream.done != saved and not stream.failed:
+                stream.save(checkpoint)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording read back."""
+
+    header: Header
+    steps: tuple[Step, ...]
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a recording; a last line that a crash cut short is left out.
+
+        Raises ``RecordingError`` if the file is absent, empty or malformed.
+        """
+        path = Path(path)
+        try:
+            lines = path.read_bytes().split(b"\n")[:-1]
+        except OSError as error:
+            raise RecordingError(f"cannot read the recording {path}: {error}") from None
+        if not lines:
+            raise RecordingError(f"{path} is empty, not a recording")
+        number = 1
+        try:
+            header = Header.model_validate_json(lines[0])
+            steps = []
+            for number, text in enumerate(lines[1:], 2):
+                steps.append(_read(_Line.model_validate_json(text), header, number - 2))
+        except ValidationError as error:
+            problem = explain(error, "recording")
+            raise RecordingError(f"{path}, line {number}: {problem}") from None
+        except ValueError as error:
+            raise RecordingError(f"{path}, line {number}: {error}") from None
+        return cls(header, tuple(steps))
+
+    @property
+    def space(self) -> SearchSpace:
+        """The space that was searched. Raises ``RecordingError`` if none was."""
+        if self.header.space is None:
+            raise RecordingError(f"a recording of a {self.header.kind} has no search space")
+        return self.header.space
+
+    def alphas(self, cell: str) -> NDArray[np.float32]:
+        """Raw α of a cell over time, shape (steps, edges, primitives)."""
+        return np.stack([step.alphas[cell] for step in self.steps])
+
+    def mixture(self, cell: str) -> NDArray[np.float32]:
+        """Mixture weights of a cell over time, shape (steps, edges, primitives)."""
+        return np.stack([step.mixture[cell] for step in self.steps])
+
+
+def _read(line: _Line, header: Header, index: int) -> Step:
+    if line.index != index:
+        raise ValueError(f"step {line.index} where step {index} was expected")
+    expected = {} if header.space is None else {c.name: c for c in header.space.cells}
+    if line.alphas.keys() != expected.keys():
+        raise ValueError(f"α of the cells {list(line.alphas)}; expected {list(expected)}")
+    alphas, mixture = {}, {}
+    for cell, rows in line.alphas.items():
+        assert header.space is not None
+        shape = header.space.shape(cell)
+        if len(rows) != shape[0] or any(len(row) != shape[1] for row in rows):
+            raise ValueError(f"α of cell {cell!r} has not the shape {shape}")
+        alphas[cell] = np.array(rows, dtype=np.float32)
+        mixture[cell] = mixture_weights(torch.from_numpy(alphas[cell])).numpy()
+    return Step(
+        index=line.index,
+        epoch=line.epoch,
+        loss=line.loss,
+        accuracy=line.accuracy,
+        learning_rate=line.learning_rate,
+        alphas=alphas,
+        mixture=mixture,
+        elapsed=line.elapsed,
+    )

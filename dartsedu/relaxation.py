@@ -1,0 +1,113 @@
+"""The continuous relaxation: from a choice on every edge to a mixture, and what holds the mixture.
+
+DARTS §2.2, eq. 2: an edge applies every primitive and adds the results, weighted by softmax(α).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import reduce
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from dartsedu.genotype import Genotype, derive
+from dartsedu.topology import SearchSpace
+
+Mixture = Mapping[str, Tensor]
+"""Mixture weights by cell, each of shape (edges, primitives)."""
+
+
+def mixture_weights(alpha: Tensor) -> Tensor:
+    """Raw α of shape (edges, primitives) → mixture weights: softmax over the primitives (eq. 2)."""
+    return torch.softmax(alpha, dim=-1)
+
+
+def add(terms: Iterable[Tensor]) -> Tensor:
+    """The sum of tensors of one shape."""
+    return reduce(torch.add, terms)
+
+
+class MixedOp(nn.Module):
+    """One edge of a supernet: ``ō(x) = Σ_o weight_o · o(x)`` (eq. 2).
+
+    ``forward(x, weights)`` takes the edge's mixture weights, shape (primitives,).
+    """
+
+    def __init__(self, operations: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.operations = nn.ModuleList(operations)
+
+    def forward(self, x: Tensor, weights: Tensor) -> Tensor:
+        return add(weight * op(x) for weight, op in zip(weights, self.operations, strict=True))
+
+
+class Outcome(NamedTuple):
+    """What one pass over a batch gives: the loss (a scalar that carries its graph) and accuracy.
+
+    ``accuracy`` is a scalar in 0…1 without graph, or ``None`` where the space has none.
+    """
+
+    loss: Tensor
+    accuracy: Tensor | None = None
+
+
+class Supernet(nn.Module, ABC):
+    """What the search knows of a space: α and w as disjoint named sets, and a loss.
+
+    A subclass builds its operations, takes α only through ``mixture``, and defines ``loss``.
+    Architecture parameters live in ``alphas``, one (edges, primitives) matrix for each cell, and
+    start at ``alpha_scale`` times standard normal numbers (default 0: all zero, as in the paper).
+    Everything else that is a parameter is an operation weight.
+    """
+
+    def __init__(self, space: SearchSpace, alpha_scale: float = 0.0) -> None:
+        super().__init__()
+        self.space = space
+        self.alphas = nn.ParameterDict(
+            {cell.name: alpha_scale * torch.randn(space.shape(cell.name)) for cell in space.cells}
+        )
+
+    @abstractmethod
+    def loss(self, batch: Any, mixture: Mixture | None = None) -> Outcome:
+        """Loss and accuracy on ``batch``, with ``mixture`` in the place of softmax(α) if given."""
+
+    def weights(self) -> dict[str, nn.Parameter]:
+        """The operation weights w by name: every parameter that is not an α."""
+        return {
+            name: parameter
+            for name, parameter in self.named_parameters()
+            if not name.startswith("alphas.")
+        }
+
+    def mixture(self) -> dict[str, Tensor]:
+        """The mixture weights by cell, each (edges, primitives), rows summing to 1."""
+        return {name: mixture_weights(alpha) for name, alpha in self.alphas.items()}
+
+    def genotype(self, rule: str = "paper") -> Genotype:
+        """The genotype that ``rule`` (see ``genotype.RULES``) derives from the present α."""
+        alphas = {name: alpha.detach().cpu().numpy() for name, alpha in self.alphas.items()}
+        return derive(self.space, alphas, rule)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Inside, passes leave no trace: BatchNorm uses the batch but keeps its statistics.
+
+        A space that carries more from batch to batch (a hidden state) extends this.
+        """
+        tracking = [
+            module
+            for module in self.modules()
+            if isinstance(module, _BatchNorm) and module.track_running_stats
+        ]
+        for module in tracking:
+            module.track_running_stats = False
+        try:
+            yield
+        finally:
+            for module in tracking:
+                module.track_running_stats = True

@@ -1,0 +1,201 @@
+"""The bilevel search (DARTS §2.3, algorithm 1): α and w descend in turn, a step at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from dartsedu.architect import Architect, Exact, FiniteDifference, FirstOrder, VirtualStep
+from dartsedu.genotype import derive
+from dartsedu.presets import SearchSettings
+from dartsedu.relaxation import Outcome, Supernet
+from dartsedu.stream import Step, StopRule, Stream, seed_of
+from dartsedu.tasks import Task
+from dartsedu.topology import SearchSpace
+
+_ADVICE = (
+    "Try a tenth of search.weights.learning_rate (now {weights:g}) or of "
+    "search.architecture.learning_rate (now {architecture:g}), or search.weights.clip=5 "
+    "(now {clip})."
+)
+
+
+def make_architect(settings: SearchSettings) -> Architect:
+    """The architect that the settings name."""
+    virtual = VirtualStep(settings.xi, settings.virtual_momentum, settings.virtual_weight_decay)
+    if settings.architect == "finite-difference":
+        return FiniteDifference(virtual, settings.epsilon_scale)
+    return Exact(virtual) if settings.architect == "exact" else FirstOrder()
+
+
+class Search(Stream):
+    """A search as a stream of steps.
+
+    Each step takes a batch of either split, moves α down the loss on the ``architecture`` batch,
+    then w down the loss on the ``weights`` batch. Ends after ``settings.epochs`` passes over the
+    ``weights`` split.
+
+    Args:
+        supernet: what is searched; its α and w are trained in place, in training mode.
+        task: gives the splits; moved to ``device`` with the supernet.
+        settings: optimisers, batch size, epochs, architect.
+        seed: of the order of the data, its augmentation and random masks. (The supernet's start
+            depends on how it was built.)
+        device: where to run.
+
+    >>> search = Search(supernet, load_task("digits"), load_preset("classroom").search)
+    >>> for step in search:  # doctest: +SKIP
+    ...     print(step.index, step.loss["architecture"])
+    """
+
+    kind = "search"
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        task: Task,
+        settings: SearchSettings,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        self.steps_per_epoch = task.weights.batches(settings.batch_size)
+        super().__init__(settings.epochs * self.steps_per_epoch, seed, torch.device(device))
+        self.settings = settings
+        self.supernet = supernet.to(self.device).train()
+        self.task = task.to(self.device)
+        self.architect = make_architect(settings)
+        w, alpha = settings.weights, settings.architecture
+        self.weights_optimizer = torch.optim.SGD(
+            supernet.weights().values(),
+            lr=w.learning_rate,
+            momentum=w.momentum,
+            weight_decay=w.weight_decay,
+        )
+        self.architecture_optimizer = torch.optim.Adam(
+            supernet.alphas.values(),
+            lr=alpha.learning_rate,
+            betas=(alpha.beta1, alpha.beta2),
+            weight_decay=alpha.weight_decay,
+        )
+        self.scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(
+            self.weights_optimizer, settings.epochs, w.learning_rate_end
+        )
+        self._open_data()
+
+    @property
+    def space(self) -> SearchSpace:
+        """The cells and primitives that are searched."""
+        return self.supernet.space
+
+    def _open_data(self) -> None:
+        size, seed, task = self.settings.batch_size, self.seed, self.task
+        self._weights_batches = task.weights.training(size, seed_of(seed, "weights"), self.done)
+        self._architecture_batches = task.architecture.training(
+            size, seed_of(seed, "architecture"), self.done
+        )
+
+    def _advance(self) -> Step:
+        epoch = self.done // self.steps_per_epoch
+        weights_batch = next(self._weights_batches)
+        architecture_batch = next(self._architecture_batches)
+        rates = {
+            "weights": self.weights_optimizer.param_groups[0]["lr"],
+            "architecture": self.architecture_optimizer.param_groups[0]["lr"],
+        }
+        on_architecture = self._move_alphas(weights_batch, architecture_batch, epoch)
+        on_weights = self._move_weights(weights_batch, epoch)
+        if (self.done + 1) % self.steps_per_epoch == 0:
+            self.scheduler.step()
+
+        outcomes = {"weights": on_weights, "architecture": on_architecture}
+        return Step(
+            index=self.done,
+            epoch=epoch,
+            loss={split: float(outcome.loss) for split, outcome in outcomes.items()},
+            accuracy={
+                split: float(outcome.accuracy)
+                for split, outcome in outcomes.items()
+                if outcome.accuracy is not None
+            },
+            learning_rate=rates,
+            alphas=_arrays(dict(self.supernet.alphas.items())),
+            mixture=_arrays(self.supernet.mixture()),
+        )
+
+    def _move_alphas(self, weights_batch: Any, architecture_batch: Any, epoch: int) -> Outcome:
+        gradient, outcome = self.architect.gradient(
+            self.supernet, weights_batch, architecture_batch, self.weights_optimizer
+        )
+        norm = torch.nn.utils.get_total_norm(gradient.values())
+        self._check("architecture loss", float(outcome.loss), self._advice(), epoch)
+        self._check("gradient of α", float(norm), self._advice(), epoch)
+        for cell, alpha in self.supernet.alphas.items():
+            alpha.grad = gradient[cell]
+        self.architecture_optimizer.step()
+        return outcome
+
+    def _move_weights(self, batch: Any, epoch: int) -> Outcome:
+        outcome = self.supernet.loss(batch)
+        self._check("weights loss", float(outcome.loss.detach()), self._advice(), epoch)
+        weights = self.weights_optimizer.param_groups[0]["params"]
+        slopes = torch.autograd.grad(outcome.loss, weights, allow_unused=True)
+        for w, slope in zip(weights, slopes, strict=True):
+            w.grad = slope
+        clip = self.settings.weights.clip
+        norm = torch.nn.utils.clip_grad_norm_(weights, float("inf") if clip is None else clip)
+        self._check("gradient of w", float(norm), self._advice(), epoch)
+        self.weights_optimizer.step()
+        return Outcome(outcome.loss.detach(), outcome.accuracy)
+
+    def _advice(self) -> str:
+        w, alpha = self.settings.weights, self.settings.architecture
+        return _ADVICE.format(
+            weights=w.learning_rate, architecture=alpha.learning_rate, clip=w.clip
+        )
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "supernet": self.supernet.state_dict(),
+            "weights_optimizer": self.weights_optimizer.state_dict(),
+            "architecture_optimizer": self.architecture_optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+        }
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.supernet.load_state_dict(state["supernet"])
+        self.weights_optimizer.load_state_dict(state["weights_optimizer"])
+        self.architecture_optimizer.load_state_dict(state["architecture_optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        self._open_data()
+
+
+def _arrays(tensors: dict[str, torch.Tensor]) -> dict[str, Any]:
+    return {name: t.detach().float().cpu().numpy().copy() for name, t in tensors.items()}
+
+
+# ---- Stop rules that look at the cell -----------------------------------------------------------
+
+
+def settled(space: SearchSpace, steps: int, rule: str = "paper") -> StopRule:
+    """True once the derived genotype has stayed the same for so many steps."""
+    last, since = None, 0
+
+    def is_settled(step: Step) -> bool:
+        nonlocal last, since
+        found = derive(space, step.alphas, rule)
+        if found != last:
+            last, since = found, step.index
+        return step.index - since >= steps
+
+    return is_settled
+
+
+def skip_connections(space: SearchSpace, cell: str, count: int) -> StopRule:
+    """True once the derived ``cell`` has so many skip connections (DARTS+, Liang et al. 2019)."""
+
+    def has_collapsed(step: Step) -> bool:
+        return derive(space, step.alphas)[cell].count("skip_connect") >= count
+
+    return has_collapsed

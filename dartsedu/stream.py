@@ -1,0 +1,254 @@
+"""A run as a stream of immutable steps: what search and training share.
+
+A ``Stream`` yields one ``Step`` at a time and can be saved and restored between any two.
+Recordings, progress bars and stop rules read the steps; the stream knows none of them.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from math import isfinite
+from pathlib import Path
+from types import FrameType, MappingProxyType
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dartsedu.values import atomic_path
+
+Arrays = Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What one step did. Mappings and arrays are read-only.
+
+    Attributes:
+        index: 0 for the first step of the run.
+        epoch: 0 for the first pass over the ``weights`` split.
+        loss: by split (``weights``, ``architecture``), on this step's batches, before w moved.
+        accuracy: by split, 0…1; empty where the space has none.
+        learning_rate: by optimiser (``weights``, ``architecture``), as used in this step.
+        alphas: raw α by cell, shape (edges, primitives), after the step; empty when training a
+            discrete network.
+        mixture: softmax(α) by cell, likewise.
+        elapsed: seconds spent in steps since the run began, pauses excluded, resumed runs added.
+    """
+
+    index: int
+    epoch: int
+    loss: Mapping[str, float]
+    accuracy: Mapping[str, float]
+    learning_rate: Mapping[str, float]
+    alphas: Arrays = field(default_factory=dict)
+    mixture: Arrays = field(default_factory=dict)
+    elapsed: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("loss", "accuracy", "learning_rate", "alphas", "mixture"):
+            values = dict(getattr(self, name))
+            for value in values.values():
+                if isinstance(value, np.ndarray):
+                    value.flags.writeable = False
+            object.__setattr__(self, name, MappingProxyType(values))
+
+
+class CheckpointError(ValueError):
+    """A checkpoint cannot be read, or belongs to another run."""
+
+
+class NonFiniteError(ArithmeticError):
+    """A loss or gradient became NaN or infinite. ``step`` is the index of the failing step."""
+
+    def __init__(self, what: str, value: float, step: int, epoch: int, advice: str) -> None:
+        super().__init__(
+            f"the {what} became {value} at step {step} (epoch {epoch}). Steps 0 to {step - 1} "
+            f"are intact and, if the run is recorded, on disk. {advice}"
+            if step
+            else f"the {what} is {value} at the very first step. {advice}"
+        )
+        self.step = step
+
+
+class Stream(Iterator[Step], ABC):
+    """An iterator of ``total`` steps with a state that can be saved between any two of them.
+
+    A subclass defines ``_advance`` (do the work of step ``done``), and ``_state`` and ``_restore``
+    (everything that the next steps depend on). Random numbers of a step come from the seed and
+    the step's index alone, so they need no saving, and nothing drawn elsewhere changes a run.
+    """
+
+    kind: str
+
+    def __init__(self, total: int, seed: int, device: torch.device) -> None:
+        self.total = total
+        self.seed = seed
+        self.device = device
+        self.done = 0
+        self.last: Step | None = None
+        self._elapsed = 0.0
+        self._failure: Exception | None = None
+
+    @abstractmethod
+    def _advance(self) -> Step:
+        """Do step number ``done``; ``elapsed`` is filled in by the caller."""
+
+    @abstractmethod
+    def _state(self) -> dict[str, Any]:
+        """Tensors and plain values that ``_restore`` needs."""
+
+    @abstractmethod
+    def _restore(self, state: dict[str, Any]) -> None:
+        """Take up what ``_state`` gave."""
+
+    def __next__(self) -> Step:
+        """Do one step. SIGINT and SIGTERM wait until it is complete (``last`` then holds it)."""
+        if self._failure is not None:
+            raise self._failure
+        if self.done >= self.total:
+            raise StopIteration
+        with signals_held():
+            began = time.perf_counter()
+            try:
+                with self._seeded():
+                    step = self._advance()
+            except Exception as error:
+                self._failure = error
+                raise
+            self._elapsed += time.perf_counter() - began
+            self.done += 1
+            self.last = step = replace(step, elapsed=self._elapsed)
+        return step
+
+    @property
+    def failed(self) -> bool:
+        """Whether a step broke off, for instance in a ``NonFiniteError``."""
+        return self._failure is not None
+
+    @contextmanager
+    def _seeded(self) -> Iterator[None]:
+        """Random numbers that depend on the seed and the step alone; the outside's are kept."""
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices), torch.enable_grad():
+            torch.manual_seed(seed_of(self.seed, self.kind, self.done))
+            yield
+
+    def save(self, path: str | Path) -> None:
+        """Write a checkpoint, atomically. Refused after a step that broke off."""
+        if self._failure is not None:
+            raise CheckpointError(f"not saved, since the run has failed: {self._failure}")
+        state = {
+            "format": f"dartsedu {self.kind} checkpoint",
+            "version": 1,
+            "seed": self.seed,
+            "total": self.total,
+            "done": self.done,
+            "elapsed": self._elapsed,
+            "state": self._state(),
+        }
+        with atomic_path(Path(path)) as temporary:
+            torch.save(state, temporary)
+
+    def load(self, path: str | Path) -> Self:
+        """Continue from a checkpoint, bit for bit as if never stopped; returns the stream.
+
+        Raises ``CheckpointError`` if the file is absent, damaged or of another run.
+        """
+        try:
+            saved = torch.load(path, map_location="cpu", weights_only=True)
+            if saved["format"] != f"dartsedu {self.kind} checkpoint" or saved["version"] != 1:
+                raise CheckpointError(f"{path} holds no {self.kind} that this version can read")
+            if (saved["seed"], saved["total"]) != (self.seed, self.total):
+                raise CheckpointError(
+                    f"{path} is of a run with seed {saved['seed']} and {saved['total']} steps; "
+                    f"this one has seed {self.seed} and {self.total} steps"
+                )
+            self.done, self._elapsed = saved["done"], saved["elapsed"]
+            self._restore(saved["state"])
+        except CheckpointError:
+            raise
+        except Exception as error:
+            raise CheckpointError(f"cannot continue from {path}: {error}") from error
+        return self
+
+    def _check(self, what: str, value: float, advice: str, epoch: int) -> float:
+        """``value`` if it is finite; otherwise the run ends here."""
+        if not isfinite(value):
+            raise NonFiniteError(what, value, self.done, epoch, advice)
+        return value
+
+
+def seed_of(seed: int, purpose: str, index: int = 0) -> int:
+    """An independent 63-bit seed for each (seed, purpose, index)."""
+    words = [seed, *purpose.encode(), index]
+    return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
+
+
+# ---- Signals ------------------------------------------------------------------------------------
+
+
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """Hold SIGINT and SIGTERM back until the block is complete, then act on the first one.
+
+    Ctrl-C raises ``KeyboardInterrupt``, SIGTERM ``SystemExit(143)``. Only the main thread receives
+    signals; in another one this does nothing. May be nested: the outermost block acts.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+
+    held = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, note) for number in held}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if received:
+        first = received[0]
+        if callable(before[signal.Signals(first)]):
+            signal.raise_signal(first)
+        elif first == signal.SIGTERM and before[signal.SIGTERM] is signal.SIG_DFL:
+            raise SystemExit(128 + signal.SIGTERM)
+
+
+# ---- Stop rules ---------------------------------------------------------------------------------
+
+StopRule = Callable[[Step], bool]
+"""True at the step after which a run should end. Any function of a step will do."""
+
+
+def until(steps: Iterable[Step], *rules: StopRule) -> Iterator[Step]:
+    """The steps up to and with the first at which a rule is true.
+
+    >>> until(search, after_seconds(60), settled(search.space, steps=100))  # doctest: +SKIP
+    """
+    for step in steps:
+        yield step
+        # A list, so that rules with a memory see every step.
+        verdicts = [rule(step) for rule in rules]
+        if any(verdicts):
+            return
+
+
+def after_steps(count: int) -> StopRule:
+    """True once ``count`` steps are done."""
+    return lambda step: step.index + 1 >= count
+
+
+def after_seconds(seconds: float) -> StopRule:
+    """True once steps have taken this long (resumed runs included)."""
+    return lambda step: step.elapsed >= seconds

@@ -1,0 +1,503 @@
+"""Data sets with three named, disjoint splits: ``weights``, ``architecture`` and ``test``.
+
+``weights`` trains w and ``architecture`` trains α during the search; a discrete network trains on
+both together; ``test`` is read once, when everything is chosen (DARTS §3.1).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from torch import Tensor
+
+from dartsedu.augment import cutout, gaussian_noise, random_crop, random_flip
+from dartsedu.stream import seed_of
+
+
+class TaskError(ValueError):
+    """A data set cannot be had as asked for; the message says what to do."""
+
+
+class Batch(NamedTuple):
+    """``inputs`` (N, C, H, W) float, normalised; ``targets`` (N,) class numbers."""
+
+    inputs: Tensor
+    targets: Tensor
+
+
+class Split(ABC):
+    """Examples that are read in batches. What training batch number i holds depends on (seed, i)
+    alone, so that a run continues anywhere without a state of its own."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of examples."""
+
+    @abstractmethod
+    def training(
+        self, batch_size: int, seed: int, start: int = 0, cutout_length: int = 0
+    ) -> Iterator[Batch]:
+        """Endless shuffled, augmented batches, from number ``start`` on. Each pass is a new
+        permutation; what does not fill a batch at its end is left out of that pass."""
+
+    @abstractmethod
+    def once(self, batch_size: int) -> Iterator[Batch]:
+        """Every example once, in order, not augmented; the last batch may be smaller."""
+
+    @abstractmethod
+    def to(self, device: torch.device) -> Split:
+        """The same split with its batches on ``device``."""
+
+    def batches(self, batch_size: int) -> int:
+        """Training batches in one pass: at least 1, whole ones only."""
+        return max(1, len(self) // batch_size)
+
+    def order(self, batch_size: int, seed: int, start: int) -> Iterator[tuple[int, Tensor]]:
+        """Numbers of the coming training batches, and the places of their examples."""
+        number = start
+        while True:
+            epoch, first = divmod(number, self.batches(batch_size))
+            generator = torch.Generator().manual_seed(seed_of(seed, "order", epoch))
+            permutation = torch.randperm(len(self), generator=generator)
+            for inside in range(first, self.batches(batch_size)):
+                yield number, permutation[inside * batch_size : (inside + 1) * batch_size]
+                number += 1
+
+
+class Augmentation(NamedTuple):
+    """What happens to a training image: crop after padding, mirror, noise (in units of the
+    normalised image)."""
+
+    padding: int = 0
+    flip: bool = False
+    noise: float = 0.0
+
+
+class ArraySplit(Split):
+    """A split held in memory.
+
+    Args:
+        images: (N, C, H, W) uint8.
+        targets: (N,) class numbers.
+        mean, std: by channel, in units of uint8 / 255.
+        augmentation: of training batches. ``noise`` is a part of the task and is added to
+            ``once`` too, the same each time.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        targets: Tensor,
+        mean: Sequence[float],
+        std: Sequence[float],
+        augmentation: Augmentation = Augmentation(),
+    ) -> None:
+        self.images, self.targets = images, targets
+        self.mean, self.std = tuple(mean), tuple(std)
+        self.augmentation = augmentation
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def to(self, device: torch.device) -> ArraySplit:
+        return ArraySplit(
+            self.images.to(device), self.targets.to(device), self.mean, self.std, self.augmentation
+        )
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        mean, std = torch.tensor([self.mean, self.std], dtype=torch.float32)[..., None, None].to(
+            images.device
+        )
+        return (images.float() / 255 - mean) / std
+
+    def training(
+        self, batch_size: int, seed: int, start: int = 0, cutout_length: int = 0
+    ) -> Iterator[Batch]:
+        augmentation = self.augmentation
+        for number, places in self.order(batch_size, seed, start):
+            generator = torch.Generator().manual_seed(seed_of(seed, "augment", number))
+            places = places.to(self.images.device)
+            images = self.images[places]
+            if augmentation.padding:
+                images = random_crop(images, augmentation.padding, generator)
+            if augmentation.flip:
+                images = random_flip(images, generator)
+            images = self._normalised(images)
+            if augmentation.noise:
+                images = gaussian_noise(images, augmentation.noise, generator)
+            if cutout_length:
+                images = cutout(images, cutout_length, generator)
+            yield Batch(images, self.targets[places])
+
+    def once(self, batch_size: int) -> Iterator[Batch]:
+        for number, places in enumerate(torch.arange(len(self)).split(batch_size)):
+            places = places.to(self.images.device)
+            images = self._normalised(self.images[places])
+            if self.augmentation.noise:
+                generator = torch.Generator().manual_seed(seed_of(0, "noise", number))
+                images = gaussian_noise(images, self.augmentation.noise, generator)
+            yield Batch(images, self.targets[places])
+
+
+class FolderSplit(Split):
+    """A split read from image files as it is needed, by worker processes.
+
+    Args:
+        files: paths of the images.
+        targets: their class numbers.
+        train, evaluate: torchvision transforms from an RGB image to a normalised tensor.
+        workers: processes that read ahead; 0 reads in this one.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[str],
+        targets: Sequence[int],
+        train: Callable[[Any], Tensor],
+        evaluate: Callable[[Any], Tensor],
+        workers: int,
+        device: torch.device | None = None,
+    ) -> None:
+        self.files, self.targets = list(files), list(targets)
+        self.train, self.evaluate = train, evaluate
+        self.workers = workers
+        self.device = device or torch.device("cpu")
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def to(self, device: torch.device) -> FolderSplit:
+        return FolderSplit(
+            self.files, self.targets, self.train, self.evaluate, self.workers, device
+        )
+
+    def read(self, place: int, seed: int | None) -> tuple[Tensor, int]:
+        """One image; ``seed`` fixes its augmentation, ``None`` leaves it as it is."""
+        from torchvision.datasets.folder import default_loader
+
+        image = default_loader(self.files[place])
+        if seed is None:
+            return self.evaluate(image), self.targets[place]
+        with torch.random.fork_rng([]):
+            torch.manual_seed(seed)
+            return self.train(image), self.targets[place]
+
+    def _load(self, order: Iterator[list[tuple[int, int | None]]]) -> Iterator[Batch]:
+        loader = torch.utils.data.DataLoader(
+            _Reader(self),
+            batch_sampler=order,
+            num_workers=self.workers,
+            pin_memory=self.device.type == "cuda",
+        )
+        for images, targets in loader:
+            yield Batch(
+                images.to(self.device, non_blocking=True),
+                targets.to(self.device, non_blocking=True),
+            )
+
+    def training(
+        self, batch_size: int, seed: int, start: int = 0, cutout_length: int = 0
+    ) -> Iterator[Batch]:
+        order: Iterator[list[tuple[int, int | None]]] = (
+            [
+                (int(place), seed_of(seed, "augment", number * batch_size + i))
+                for i, place in enumerate(places)
+            ]
+            for number, places in self.order(batch_size, seed, start)
+        )
+        for number, batch in enumerate(self._load(order), start):
+            if cutout_length:
+                generator = torch.Generator().manual_seed(seed_of(seed, "cutout", number))
+                batch = Batch(cutout(batch.inputs, cutout_length, generator), batch.targets)
+            yield batch
+
+    def once(self, batch_size: int) -> Iterator[Batch]:
+        places = torch.arange(len(self)).split(batch_size)
+        return self._load(iter([(int(place), None) for place in part] for part in places))
+
+
+class _Reader(torch.utils.data.Dataset[tuple[Tensor, int]]):
+    """The form in which a DataLoader asks for examples."""
+
+    def __init__(self, split: FolderSplit) -> None:
+        self.split = split
+
+    def __getitem__(self, item: tuple[int, int | None]) -> tuple[Tensor, int]:
+        return self.split.read(*item)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A classification task.
+
+    Attributes:
+        name: as in ``TASKS``.
+        image_shape: (channels, height, width).
+        classes: number of classes.
+        weights, architecture, test: the disjoint splits.
+        training: ``weights`` and ``architecture`` together, for the discrete network.
+    """
+
+    name: str
+    image_shape: tuple[int, int, int]
+    classes: int
+    weights: Split
+    architecture: Split
+    test: Split
+    training: Split
+
+    def to(self, device: torch.device) -> Task:
+        """The same task with its batches on ``device``."""
+        splits = [s.to(device) for s in (self.weights, self.architecture, self.test, self.training)]
+        return Task(self.name, self.image_shape, self.classes, *splits)
+
+
+class Source(NamedTuple):
+    """One data set of torchvision: its class there, the statistics and augmentation in use."""
+
+    dataset: str
+    shape: tuple[int, int, int]
+    classes: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    augmentation: Augmentation
+    files: str
+
+
+_CIFAR_10 = ((0.49139968, 0.48215827, 0.44653124), (0.24703233, 0.24348505, 0.26158768))
+_CIFAR_100 = ((0.50707516, 0.48654887, 0.44091784), (0.26733429, 0.25643846, 0.27615047))
+_SVHN = ((0.4376821, 0.4437697, 0.47280442), (0.19803012, 0.20101562, 0.19703614))
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_IDX = (
+    "train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz and "
+    "t10k-labels-idx1-ubyte.gz into {root}/%s/raw/"
+)
+
+TORCHVISION: dict[str, Source] = {
+    "mnist": Source(
+        "MNIST", (1, 28, 28), 10, (0.1307,), (0.3081,), Augmentation(padding=4), _IDX % "MNIST"
+    ),
+    "fashion-mnist": Source(
+        "FashionMNIST",
+        (1, 28, 28),
+        10,
+        (0.2860,),
+        (0.3530,),
+        Augmentation(padding=4, flip=True),
+        _IDX % "FashionMNIST",
+    ),
+    "cifar10": Source(
+        "CIFAR10",
+        (3, 32, 32),
+        10,
+        *_CIFAR_10,
+        Augmentation(padding=4, flip=True),
+        "cifar-10-python.tar.gz into {root}/",
+    ),
+    "cifar100": Source(
+        "CIFAR100",
+        (3, 32, 32),
+        100,
+        *_CIFAR_100,
+        Augmentation(padding=4, flip=True),
+        "cifar-100-python.tar.gz into {root}/",
+    ),
+    "svhn": Source(
+        "SVHN",
+        (3, 32, 32),
+        10,
+        *_SVHN,
+        Augmentation(padding=4),
+        "train_32x32.mat and test_32x32.mat into {root}/",
+    ),
+}
+TASKS: tuple[str, ...] = ("digits", *TORCHVISION, "imagenet")
+"""Names that ``load_task`` knows."""
+
+
+def load_task(
+    name: str,
+    *,
+    root: str | Path = "data",
+    split_seed: int = 0,
+    noise: float = 0.0,
+    image_size: int = 224,
+    workers: int = 4,
+) -> Task:
+    """A task by name.
+
+    Args:
+        name: one of ``TASKS``.
+        root: folder of the data sets (``digits`` needs none, it comes with scikit-learn).
+        split_seed: seed of the division into ``weights`` and ``architecture``, 1:1 and stratified
+            by class. ``test`` is the data set's own and does not depend on it; digits has none,
+            so a fixed stratified fifth is set apart.
+        noise: standard deviation of noise added to every image, in units of the data's own.
+            0 is the data as it is; more makes a small task hard enough to tell cells apart.
+        image_size: side of the images cut from an ``imagenet`` folder, pixels.
+        workers: processes that read an ``imagenet`` folder.
+
+    Raises ``TaskError`` for an unknown name, or where the data is missing and cannot be
+    downloaded: it says which file to put where.
+    """
+    if name == "digits":
+        return _digits(split_seed, noise)
+    if name in TORCHVISION:
+        return _torchvision(name, Path(root), split_seed, noise)
+    if name == "imagenet":
+        if noise:
+            raise TaskError("noise is for tasks held in memory; the imagenet task has none")
+        return _imagenet(Path(root), split_seed, image_size, workers)
+    raise TaskError(f"unknown task {name!r}; expected one of: {', '.join(TASKS)}")
+
+
+def _halves(targets: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Two stratified halves of the places 0 … len(targets)-1, each ascending."""
+    places = np.arange(len(targets))
+    first, second = train_test_split(places, test_size=0.5, stratify=targets, random_state=seed)
+    return np.sort(first), np.sort(second)
+
+
+def _digits(split_seed: int, noise: float) -> Task:
+    images, targets = load_digits(return_X_y=True)
+    # Pixels count 0…16 set points of a 4×4 block: stretch them to 0…255.
+    pixels = (images.reshape(-1, 1, 8, 8) * (255 / 16)).round().astype(np.uint8)
+    train, test = train_test_split(
+        np.arange(len(targets)), test_size=0.2, stratify=targets, random_state=0
+    )
+    train, test = np.sort(train), np.sort(test)
+    mean, std = float(pixels[train].mean()) / 255, float(pixels[train].std()) / 255
+    return _in_memory(
+        "digits",
+        10,
+        (pixels[train], targets[train]),
+        (pixels[test], targets[test]),
+        ((mean,), (std,)),
+        Augmentation(padding=1, noise=noise),
+        split_seed,
+    )
+
+
+def _torchvision(name: str, root: Path, split_seed: int, noise: float) -> Task:
+    try:
+        import torchvision.datasets
+    except (ImportError, RuntimeError) as error:
+        raise TaskError(
+            f"the task {name!r} needs torchvision, which cannot be imported here ({error}); "
+            "install the torchvision that belongs to your torch, or use the task 'digits'"
+        ) from error
+    source = TORCHVISION[name]
+
+    def read(train: bool) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        which: dict[str, Any] = {"train": train}
+        if source.dataset == "SVHN":
+            which = {"split": "train" if train else "test"}
+        try:
+            data = getattr(torchvision.datasets, source.dataset)(str(root), download=True, **which)
+        except Exception as error:
+            raise TaskError(
+                f"the data of task {name!r} is not in {root} and could not be downloaded "
+                f"({type(error).__name__}: {error!s:.200}). Put "
+                f"{source.files.format(root=root)} "
+                "(data/README.md says where to get it), or use the task 'digits', which needs no "
+                "download"
+            ) from error
+        pixels = np.asarray(data.data)
+        if pixels.ndim == 3:
+            pixels = pixels[:, None]
+        elif pixels.shape[-1] == 3:
+            pixels = pixels.transpose(0, 3, 1, 2)
+        targets = np.asarray(data.labels if source.dataset == "SVHN" else data.targets)
+        return np.ascontiguousarray(pixels), targets.astype(np.int64)
+
+    augmentation = source.augmentation._replace(noise=noise)
+    statistics = (source.mean, source.std)
+    return _in_memory(
+        name, source.classes, read(True), read(False), statistics, augmentation, split_seed
+    )
+
+
+def _in_memory(
+    name: str,
+    classes: int,
+    train: tuple[NDArray[np.uint8], NDArray[np.int64]],
+    test: tuple[NDArray[np.uint8], NDArray[np.int64]],
+    statistics: tuple[Sequence[float], Sequence[float]],
+    augmentation: Augmentation,
+    split_seed: int,
+) -> Task:
+    pixels, targets = train
+
+    def split(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> ArraySplit:
+        return ArraySplit(
+            torch.from_numpy(images), torch.from_numpy(labels), *statistics, augmentation
+        )
+
+    first, second = _halves(targets, split_seed)
+    return Task(
+        name=name,
+        image_shape=pixels.shape[1:],
+        classes=classes,
+        weights=split(pixels[first], targets[first]),
+        architecture=split(pixels[second], targets[second]),
+        test=split(*test),
+        training=split(pixels, targets),
+    )
+
+
+def _imagenet(root: Path, split_seed: int, size: int, workers: int) -> Task:
+    folders = [root / "imagenet" / part for part in ("train", "val")]
+    for folder in folders:
+        if not folder.is_dir():
+            raise TaskError(
+                f"no folder {folder}. Unpack ImageNet's images so that each class is a folder: "
+                f"{folder}/n01440764/….JPEG (data/README.md says where to get it)"
+            )
+    from torchvision.datasets import ImageFolder
+    from torchvision.transforms import v2
+
+    to_tensor = [
+        v2.ToImage(),
+        v2.ToDtype(torch.float32, scale=True),
+        v2.Normalize(*map(list, _IMAGENET)),
+    ]
+    train = v2.Compose(
+        [
+            v2.RandomResizedCrop(size),
+            v2.RandomHorizontalFlip(),
+            v2.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.2),
+            *to_tensor,
+        ]
+    )
+    evaluate = v2.Compose([v2.Resize(size * 256 // 224), v2.CenterCrop(size), *to_tensor])
+    try:
+        training, test = (ImageFolder(str(folder)) for folder in folders)
+    except FileNotFoundError as error:
+        raise TaskError(f"the imagenet task found no images: {error}") from error
+    if training.classes != test.classes:
+        raise TaskError(f"{folders[0]} and {folders[1]} do not have the same classes")
+
+    def split(samples: list[tuple[str, int]], places: Sequence[int]) -> FolderSplit:
+        chosen = [samples[place] for place in places]
+        files, targets = [file for file, _ in chosen], [target for _, target in chosen]
+        return FolderSplit(files, targets, train, evaluate, workers)
+
+    first, second = _halves(np.asarray(training.targets), split_seed)
+    return Task(
+        name="imagenet",
+        image_shape=(3, size, size),
+        classes=len(training.classes),
+        weights=split(training.samples, first.tolist()),
+        architecture=split(training.samples, second.tolist()),
+        test=split(test.samples, range(len(test.samples))),
+        training=split(training.samples, range(len(training.samples))),
+    )

@@ -1,0 +1,136 @@
+"""A run as seen in a terminal: progress and the cell as it forms, or plain lines when piped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from dartsedu.genotype import Genotype, derive
+from dartsedu.plots import colour, short, state_names
+from dartsedu.stream import Step
+from dartsedu.topology import SearchSpace
+
+LINE_EVERY = 5.0
+"""Seconds between two lines of a piped run."""
+
+
+def watch(
+    steps: Iterable[Step],
+    *,
+    title: str,
+    total: int,
+    done: int,
+    console: Console,
+    space: SearchSpace | None = None,
+    rule: str = "paper",
+) -> Iterator[Step]:
+    """Show ``steps`` as they pass. ``done`` of ``total`` were done in an earlier run.
+
+    On a terminal: a bar with ETA and, for a search, the cells' mixtures. Else a line every 5 s.
+    """
+    if not console.is_terminal:
+        yield from _lines(steps, title, total, done, console)
+        return
+    progress = Progress(
+        TextColumn("[bold]{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+        console=console,
+    )
+    bar = progress.add_task(title, total=total, completed=done)
+    with Live(progress, console=console, refresh_per_second=8) as live:
+        for step in steps:
+            progress.update(bar, completed=step.index + 1)
+            live.update(_view(progress, step, space, rule))
+            yield step
+
+
+def _lines(
+    steps: Iterable[Step], title: str, total: int, done: int, console: Console
+) -> Iterator[Step]:
+    began = said = time.monotonic()
+    for fresh, step in enumerate(steps, 1):
+        now = time.monotonic()
+        if now - said >= LINE_EVERY or step.index + 1 == total:
+            said = now
+            left = (total - step.index - 1) * (now - began) / fresh
+            console.print(
+                f"{title}: step {step.index + 1}/{total}, epoch {step.epoch}, {summary(step)}, "
+                f"ETA {int(left // 60)}:{int(left % 60):02d}",
+                highlight=False,
+                soft_wrap=True,
+            )
+        yield step
+
+
+def summary(step: Step) -> str:
+    """Losses and accuracies of a step in one line."""
+    parts = []
+    for split, loss in step.loss.items():
+        accuracy = step.accuracy.get(split)
+        parts.append(f"{split} {loss:.3f}" + ("" if accuracy is None else f" ({accuracy:.0%})"))
+    return "loss " + ", ".join(parts)
+
+
+def _view(progress: Progress, step: Step, space: SearchSpace | None, rule: str) -> RenderableType:
+    parts: list[RenderableType] = [progress, Text(f"epoch {step.epoch}, {summary(step)}")]
+    if space is not None:
+        tables = Table.grid(padding=(0, 3))
+        tables.add_row(*(_mixture_table(space, step, cell.name, rule) for cell in space.cells))
+        parts.append(tables)
+    return Group(*parts)
+
+
+def _mixture_table(space: SearchSpace, step: Step, cell: str, rule: str) -> Table:
+    """Each edge with its strongest primitive; edges that the genotype would keep are marked."""
+    topology = space[cell]
+    kept = {(e.source, state) for state, e in derive(space, step.alphas, rule)[cell].edges}
+    names = state_names(topology.inputs, topology.nodes)
+    table = Table(title=f"{cell} cell (● kept if stopped now)", box=None, padding=(0, 1))
+    for heading in ("edge", "", "strongest", "softmax(α)"):
+        table.add_column(heading)
+    for row, link in enumerate(topology.edges):
+        weights = np.where(np.array(space.primitives) == "none", -1, step.mixture[cell][row])
+        best = int(weights.argmax())
+        primitive, weight = space.primitives[best], float(weights[best])
+        bar = "█" * max(1, round(20 * weight))
+        table.add_row(
+            f"{names[link.source]} → {names[link.target]}",
+            "●" if link in kept else " ",
+            Text(short(primitive), style=colour(primitive)),
+            Text(f"{bar} {weight:.2f}", style=colour(primitive)),
+        )
+    return table
+
+
+def genotype_table(genotype: Genotype) -> Table:
+    """A genotype as text: a line for each node."""
+    table = Table(box=None, padding=(0, 1))
+    for heading in ("cell", "node", "adds"):
+        table.add_column(heading)
+    for cell in genotype.cells:
+        names = state_names(cell.inputs, len(cell.nodes))
+        for index, node in enumerate(cell.nodes):
+            terms = Text(" + ").join(
+                Text(f"{edge.primitive}({names[edge.source]})", style=colour(edge.primitive))
+                for edge in node
+            )
+            table.add_row(cell.name if index == 0 else "", str(index), terms)
+    return table
