@@ -17,11 +17,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dartsedu import plots
 from dartsedu.genotype import PUBLISHED, Genotype, GenotypeError
 from dartsedu.presets import PRESETS, Settings, SettingsError, describe, load_preset
 from dartsedu.recording import RecordingError
-from dartsedu.report import write_report
 from dartsedu.runs import Run, RunError
 from dartsedu.stream import CheckpointError, NonFiniteError, Step
 from dartsedu.tasks import TASKS, TaskError
@@ -176,13 +174,7 @@ def _device(name: str) -> torch.device:
     return torch.device("cuda", torch.cuda.current_device()) if use_cuda else torch.device("cpu")
 
 
-def _threads(run: Run) -> None:
-    if run.settings.threads is not None:
-        torch.set_num_threads(run.settings.threads)
-
-
 def _search(run: Run, device: torch.device) -> None:
-    _threads(run)
     search = run.begin_search(device)
     steps = run.follow_search(search)
     view = watch(
@@ -203,11 +195,10 @@ def _search(run: Run, device: torch.device) -> None:
             f"architecture split: mixture {gap.mixture.accuracy:.1%}, "
             f"discretised {gap.discretised.accuracy:.1%} (same weights, not retrained)"
         )
-    console.print(f"report: {write_report(run)}", highlight=False, soft_wrap=True)
+    _report(run)
 
 
 def _train(run: Run, device: torch.device) -> None:
-    _threads(run)
     task = run.task()
     candidates = run.candidates()
     for number, candidate in enumerate(candidates, 1):
@@ -222,6 +213,12 @@ def _train(run: Run, device: torch.device) -> None:
             f"{trained.parameters:,} parameters, {trained.seconds:.0f} s",
             highlight=False,
         )
+    _report(run)
+
+
+def _report(run: Run) -> None:
+    from dartsedu.report import write_report  # Plotting and statistics: only when they are used.
+
     console.print(f"report: {write_report(run)}", highlight=False, soft_wrap=True)
 
 
@@ -239,6 +236,8 @@ def _exhaust(steps: Iterator[Step], run: Run) -> None:
 
 
 def _draw(genotype: Genotype, path: Path) -> None:
+    from dartsedu import plots
+
     if path.suffix not in (".svg", ".png", ".pdf"):
         raise RunError(f"cannot draw a {path.suffix or 'nameless'} file; use .svg, .png or .pdf")
     if path.suffix == ".svg":

@@ -10,7 +10,7 @@ import io
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import graphviz
 import matplotlib as mpl
@@ -19,31 +19,16 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
+from matplotlib.path import Path as Curve
 from numpy.typing import NDArray
 
 from dartsedu.genotype import Cell, Genotype, derive
+from dartsedu.palette import DASHED, OTHER, colour, dashes, short, state_label, state_names
 from dartsedu.recording import Recording
 from dartsedu.stream import Step
 from dartsedu.topology import SearchSpace
 from dartsedu.values import atomic_path
 
-COLOURS: dict[str, str] = {
-    "none": "#8d9184",
-    "max_pool_3x3": "#c08a08",
-    "avg_pool_3x3": "#089aaa",
-    "skip_connect": "#4c7655",
-    "sep_conv_3x3": "#a90fe8",
-    "sep_conv_5x5": "#bc72ff",
-    "dil_conv_3x3": "#a3507a",
-    "dil_conv_5x5": "#7b6c06",
-}
-"""One colour a primitive, apart for every kind of colour vision, on white and on black.
-
-Least CIEDE2000 difference 12.8 (normal 17.3, protan 13.8, deutan 13.6, tritan 12.8), least
-contrast 3.0. A primitive that is not listed is grey and told apart by its label.
-"""
-_OTHER = "#6b7280"
-_DASHED = {"max_pool_3x3", "skip_connect", "sep_conv_5x5", "dil_conv_5x5"}
 _STYLE: Any = {
     "font.size": 12,
     "axes.titlesize": 13,
@@ -98,41 +83,12 @@ def _picture(rows: int, columns: int, width: float, height: float, alt: str) -> 
         return picture, picture.subplots(rows, columns, squeeze=False)
 
 
-def short(primitive: str) -> str:
-    """A primitive's name for a picture: ``sep_conv_3x3`` → ``sep 3×3``."""
-    words = primitive.replace("_connect", "").replace("_conv", "").replace("x", "×")
-    return words.replace("ma×", "max").replace("_", " ")
-
-
-def colour(primitive: str) -> str:
-    """The colour of a primitive."""
-    return COLOURS.get(primitive, _OTHER)
-
-
-def _dashes(primitive: str) -> Literal["--", "-"]:
-    return "--" if primitive in _DASHED else "-"
-
-
 # ---- Genotypes ----------------------------------------------------------------------------------
-
-
-def state_names(inputs: int, nodes: int) -> list[str]:
-    """Names of a cell's states, as the paper writes them: its inputs, then 0, 1, 2, …"""
-    outside = [f"c_{{k-{inputs - i}}}" for i in range(inputs)]
-    return outside + [str(i) for i in range(nodes)]
-
-
-_SUBSCRIPT = str.maketrans("k-0123456789", "ₖ₋₀₁₂₃₄₅₆₇₈₉", "_{}")
-
-
-def _label(name: str) -> str:
-    """A state's name in plain Unicode: ``c_{k-2}`` → ``cₖ₋₂``; a node's number stays as it is."""
-    return name.translate(_SUBSCRIPT) if name.startswith("c_") else name
 
 
 def describe_cell(cell: Cell) -> str:
     """A cell in words: which node takes what from where."""
-    names = [_label(name) for name in state_names(cell.inputs, len(cell.nodes))]
+    names = [state_label(name) for name in state_names(cell.inputs, len(cell.nodes))]
     nodes = [
         f"node {i} adds " + " and ".join(f"{short(e.primitive)} of {names[e.source]}" for e in node)
         for i, node in enumerate(cell.nodes)
@@ -151,10 +107,11 @@ def genotype_dot(genotype: Genotype) -> graphviz.Digraph:
     graph.attr("node", shape="box", style="rounded,filled", fillcolor="#eef2f7")
     graph.attr("node", fontname="Helvetica")
     graph.attr("edge", fontname="Helvetica", penwidth="2")
-    for cell in genotype.cells:
+    # dot stacks clusters from the bottom up.
+    for cell in reversed(genotype.cells):
         with graph.subgraph(name=f"cluster_{cell.name}") as part:
             part.attr(label=f"{cell.name} cell", color="#c8ced8", fontsize="18")
-            names = [_label(n) for n in state_names(cell.inputs, len(cell.nodes))]
+            names = [state_label(n) for n in state_names(cell.inputs, len(cell.nodes))]
             ids = [f"{cell.name}_{i}" for i in range(len(names))]
             for identifier, name in zip(ids, names, strict=True):
                 part.node(identifier, name)
@@ -166,7 +123,7 @@ def genotype_dot(genotype: Genotype) -> graphviz.Digraph:
                     label=f" {short(edge.primitive)} ",
                     color=colour(edge.primitive),
                     fontcolor=colour(edge.primitive),
-                    style="dashed" if edge.primitive in _DASHED else "solid",
+                    style="dashed" if edge.primitive in DASHED else "solid",
                 )
             for state in cell.outputs:
                 part.edge(ids[state], f"{cell.name}_out", color="#9aa3af", penwidth="1")
@@ -187,18 +144,48 @@ def genotype_svg(genotype: Genotype) -> bytes:
 def layout(inputs: int, links: Sequence[tuple[int, int]]) -> dict[int, tuple[float, float]]:
     """Place the states of a cell without Graphviz: (x, y) by state, x by longest path.
 
-    Inputs stand at x = 0, one above the other. A node stands one right of its latest
-    predecessor, in a lane that no earlier node of the same column uses.
+    Inputs stand at x = 0, one above the other. A node stands one right of its latest predecessor,
+    near the middle line, nodes of one column apart from each other.
     """
-    places = {i: (0.0, (inputs - 1) / 2 - i) for i in range(inputs)}
-    taken: dict[float, int] = {}
+    places = {i: (0.0, (inputs - 1) - 2.0 * i) for i in range(inputs)}
+    columns: dict[float, int] = {}
     for state in sorted({target for _, target in links}):
         x = 1 + max(places[source][0] for source, target in links if target == state)
-        lane = taken.get(x, 0)
-        taken[x] = lane + 1
-        offset = (lane + 1) // 2 * (1 if lane % 2 else -1)
-        places[state] = (x, offset + (0.28 if int(x) % 2 else -0.28))
+        lane = columns.get(x, 0)
+        columns[x] = lane + 1
+        side = 1 if (lane + x) % 2 else -1
+        places[state] = (x, side * (0.18 + (lane + 1) // 2))
     return places
+
+
+def _bow(inputs: int, source: int, span: float) -> float:
+    """How high the middle of an edge's curve bows, to pass the nodes between its ends."""
+    if source < inputs:
+        side = 1 if source < inputs / 2 else -1
+        return side * (0.1 + 0.45 * (span - 1))
+    if span <= 1:
+        return 0.0
+    return (1 if source % 2 else -1) * (0.75 + 0.15 * (span - 2))
+
+
+def _point(curve: Curve, t: float) -> tuple[float, float]:
+    """The point of a quadratic Bézier curve at t in 0…1."""
+    start, control, end = np.asarray(curve.vertices)
+    x, y = (1 - t) ** 2 * start + 2 * t * (1 - t) * control + t**2 * end
+    return float(x), float(y)
+
+
+def _shortened(curve: Curve, gap: float) -> Curve:
+    """The curve without its ends, so that arrows do not run under the boxes of the states."""
+    start, control, end = np.asarray(curve.vertices)
+    span = float(np.hypot(*(end - start)))
+    first, last = gap / span * 1.1, 1 - gap / span * 1.1
+    middle = (
+        (1 - first) * (1 - last) * start
+        + (first * (1 - last) + last * (1 - first)) * control
+        + first * last * end
+    )
+    return Curve([_point(curve, first), middle, _point(curve, last)], curve.codes)
 
 
 def _draw_cell(
@@ -208,39 +195,40 @@ def _draw_cell(
     outputs: Sequence[int],
     edges: Sequence[tuple[int, int, str, float, bool]],
     labels: bool,
+    gap: float,
 ) -> None:
-    """Edges are (source, target, primitive, thickness in points, whether it is kept)."""
+    """Edges are (source, target, primitive, thickness in points, whether it is kept).
+
+    ``gap`` is the free space around a state, in units of x.
+    """
     places = layout(inputs, [(source, target) for source, target, *_ in edges])
     right = max(x for x, _ in places.values()) + 1
     for target in range(inputs, inputs + nodes):
         places.setdefault(target, (1.0, 0.0))
-    names = [_label(name) for name in state_names(inputs, nodes)]
+    names = [state_label(name) for name in state_names(inputs, nodes)]
     seen: dict[tuple[int, int], int] = {}
-    for source, target, primitive, thickness, kept in edges:
+    for number, (source, target, primitive, thickness, kept) in enumerate(edges):
         (x0, y0), (x1, y1) = places[source], places[target]
         again = seen.get((source, target), 0)
         seen[source, target] = again + 1
-        bend = (0.12 + 0.10 * (x1 - x0 - 1)) * (1 if source % 2 else -1) + 0.22 * again
+        bow = _bow(inputs, source, x1 - x0) + 0.35 * again
+        control = ((x0 + x1) / 2, (y0 + y1) / 2 + bow)
+        curve = Curve([(x0, y0), control, (x1, y1)], [Curve.MOVETO, Curve.CURVE3, Curve.CURVE3])
         axes.add_patch(
             FancyArrowPatch(
-                (x0, y0),
-                (x1, y1),
-                connectionstyle=f"arc3,rad={bend}",
+                path=_shortened(curve, gap),
                 arrowstyle="-|>",
                 mutation_scale=12,
-                shrinkA=15,
-                shrinkB=15,
                 color=colour(primitive),
                 linewidth=thickness,
-                linestyle=_dashes(primitive),
+                linestyle=dashes(primitive),
                 alpha=1.0 if kept else 0.25,
                 zorder=1,
             )
         )
         if labels:
-            middle = ((x0 + x1) / 2 + bend * (y1 - y0) / 2, (y0 + y1) / 2 - bend * (x1 - x0) / 2)
             axes.text(
-                *middle,
+                *_point(curve, 0.40 + 0.18 * (number % 2)),
                 short(primitive),
                 color=colour(primitive),
                 ha="center",
@@ -259,8 +247,8 @@ def _draw_cell(
     for (x, y), name in everything:
         axes.text(x, y, name, ha="center", va="center", bbox=boxes, zorder=3)
     heights = [y for _, y in places.values()]
-    axes.set_xlim(-0.4, right + 0.4)
-    axes.set_ylim(min(heights) - 0.75, max(heights) + 0.75)
+    axes.set_xlim(-0.35, right + 0.35)
+    axes.set_ylim(min(heights) - 0.7, max(heights) + 0.7)
     axes.axis("off")
 
 
@@ -270,7 +258,7 @@ def genotype_figure(genotype: Genotype) -> Picture:
     picture, axes = _picture(count, 1, 9.5, 3.3 * count, describe_genotype(genotype))
     for row, cell in enumerate(genotype.cells):
         edges = [(e.source, state, e.primitive, 2.2, True) for state, e in cell.edges]
-        _draw_cell(axes[row, 0], cell.inputs, len(cell.nodes), cell.outputs, edges, labels=True)
+        _draw_cell(axes[row, 0], cell.inputs, len(cell.nodes), cell.outputs, edges, True, 0.09)
         axes[row, 0].set_title(f"{cell.name} cell")
     return picture
 
@@ -291,7 +279,7 @@ def mixture_figure(
         + describe_genotype(derive(space, steps[-1].alphas, rule))
     )
     picture, axes = _picture(
-        len(space.cells), len(steps), 4.6 * len(steps), 2.9 * len(space.cells), alt
+        len(space.cells), len(steps), 3.6 * len(steps), 2.3 * len(space.cells), alt
     )
     none = space.primitives.index("none") if "none" in space.primitives else None
     for column, (step, title) in enumerate(zip(steps, titles, strict=True)):
@@ -304,11 +292,13 @@ def mixture_figure(
             edges = []
             for index, link in enumerate(topology.edges):
                 best = int(weights[index].argmax())
-                thickness = 0.6 + 9.0 * max(0.0, float(weights[index, best]))
+                thickness = 0.5 + 12.0 * max(0.0, float(weights[index, best]))
                 edges.append((*link, space.primitives[best], thickness, link in links))
             outputs = range(topology.inputs, topology.inputs + topology.nodes)
-            _draw_cell(axes[row, column], topology.inputs, topology.nodes, outputs, edges, False)
-            axes[row, column].set_title(f"{topology.name} cell, {title}")
+            _draw_cell(
+                axes[row, column], topology.inputs, topology.nodes, outputs, edges, False, 0.16
+            )
+            axes[row, column].set_title(f"{topology.name}, {title}")
     used = [p for p in space.primitives if p != "none"]
     _legend(picture, used)
     return picture
@@ -318,12 +308,12 @@ def _legend(picture: Picture, primitives: Sequence[str]) -> None:
     with mpl.rc_context(_STYLE):
         handles = [
             mpl.lines.Line2D(
-                [], [], color=colour(p), linestyle=_dashes(p), linewidth=3, label=short(p)
+                [], [], color=colour(p), linestyle=dashes(p), linewidth=3, label=short(p)
             )
             for p in primitives
         ]
         picture.legend(
-            handles=handles, loc="outside lower center", ncols=min(8, len(handles)), handlelength=3
+            handles=handles, loc="outside lower center", ncols=min(4, len(handles)), handlelength=3
         )
 
 
@@ -343,15 +333,17 @@ def heatmap_figure(space: SearchSpace, mixture: Mapping[str, NDArray[np.float32]
     picture, axes = _picture(
         1,
         count,
-        5.4 * count,
-        1.6 + 0.42 * rows,
+        4.8 * count,
+        1.6 + 0.4 * rows,
         "Mixture weights by edge and primitive. " + "; ".join(strongest) + ".",
     )
     top = max(float(mixture[t.name].max()) for t in space.cells)
     for axis, topology in zip(axes[0], space.cells, strict=True):
         weights = mixture[topology.name]
         image = axis.imshow(weights, cmap="cividis", vmin=0, vmax=top, aspect="auto")
-        axis.set_xticks(range(len(space.primitives)), map(short, space.primitives), rotation=40)
+        axis.set_xticks(
+            range(len(space.primitives)), map(short, space.primitives), rotation=40, ha="right"
+        )
         axis.set_yticks(range(len(topology.edges)), _edge_names(space, topology.name))
         axis.set_title(f"{topology.name} cell")
         axis.spines[:].set_visible(False)
@@ -364,7 +356,7 @@ def heatmap_figure(space: SearchSpace, mixture: Mapping[str, NDArray[np.float32]
 
 def _edge_names(space: SearchSpace, cell: str) -> list[str]:
     topology = space[cell]
-    names = [_label(name) for name in state_names(topology.inputs, topology.nodes)]
+    names = [state_label(name) for name in state_names(topology.inputs, topology.nodes)]
     return [f"{names[link.source]} → {names[link.target]}" for link in topology.edges]
 
 
@@ -373,7 +365,7 @@ def trajectories_figure(recording: Recording, cell: str) -> Picture:
     space = recording.space
     mixture = recording.mixture(cell)
     names = _edge_names(space, cell)
-    columns = min(5, len(names))
+    columns = min(4, len(names)) if len(names) != 5 else 3
     rows = -(-len(names) // columns)
     winners = [
         f"{name} {short(space.primitives[int(mixture[-1, e].argmax())])}"
@@ -384,7 +376,7 @@ def trajectories_figure(recording: Recording, cell: str) -> Picture:
         f"from {mixture[0].max():.2f} at most to {mixture[-1].max():.2f}. "
         f"Strongest at the end: {', '.join(winners)}."
     )
-    picture, axes = _picture(rows, columns, 3.0 * columns, 0.7 + 2.3 * rows, alt)
+    picture, axes = _picture(rows, columns, 2.9 * columns, 0.8 + 2.1 * rows, alt)
     top = float(mixture.max()) * 1.08
     for edge, axis in enumerate(axes.flat):
         if edge >= len(names):
@@ -394,7 +386,7 @@ def trajectories_figure(recording: Recording, cell: str) -> Picture:
             axis.plot(
                 mixture[:, edge, column],
                 color=colour(primitive),
-                linestyle=_dashes(primitive),
+                linestyle=dashes(primitive),
                 linewidth=1.8,
             )
         axis.set_title(names[edge])
@@ -420,15 +412,15 @@ def losses_figure(recording: Recording) -> Picture:
         for kind in kinds
         for split, values in _smoothed(steps, kind).items()
     )
-    picture, axes = _picture(1, len(kinds), 5.4 * len(kinds), 3.2, f"Running means: {ends}.")
+    picture, axes = _picture(1, len(kinds), 5.0 * len(kinds), 3.0, f"Running means: {ends}.")
     for axis, kind in zip(axes[0], kinds, strict=True):
         for split, values in _smoothed(steps, kind).items():
             raw = [getattr(step, kind)[split] for step in steps]
             dashed = "--" if split == "architecture" else "-"
-            axis.plot(raw, color=SPLIT_COLOURS.get(split, _OTHER), alpha=0.2, linewidth=1)
+            axis.plot(raw, color=SPLIT_COLOURS.get(split, OTHER), alpha=0.2, linewidth=1)
             axis.plot(
                 values,
-                color=SPLIT_COLOURS.get(split, _OTHER),
+                color=SPLIT_COLOURS.get(split, OTHER),
                 linewidth=2.2,
                 linestyle=dashed,
                 label=split,

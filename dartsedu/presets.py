@@ -50,7 +50,7 @@ class TaskSettings(Value):
 class SupernetSettings(Value):
     """The relaxed network of the search."""
 
-    channels: int = Field(16, ge=1, description="width of the first cell")
+    channels: int = Field(16, ge=2, description="width of the first cell")
     cells: int = Field(8, ge=1, description="depth")
     nodes: int = Field(4, ge=1, description="intermediate nodes of a cell")
     keep: int = Field(2, ge=1, description="predecessors each node keeps in the genotype")
@@ -84,7 +84,7 @@ class SearchSettings(Value):
 class TrainSettings(Value):
     """The discrete network, trained from scratch."""
 
-    channels: int = Field(36, ge=1, description="width of the first cell")
+    channels: int = Field(36, ge=2, description="width of the first cell")
     cells: int = Field(20, ge=1, description="depth")
     stem: Literal["cifar", "imagenet"] = "cifar"
     epochs: int = Field(600, ge=1, description="passes over weights and architecture together")

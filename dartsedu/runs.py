@@ -192,8 +192,10 @@ class Run:
     def begin_search(self, device: str | torch.device) -> Search:
         """The search where the folder's checkpoint stands, or at its start.
 
+        Sets PyTorch's number of CPU threads if the settings name one: it is a part of the result.
         Raises ``TaskError`` if the data is missing, ``CheckpointError`` if the checkpoint is bad.
         """
+        self._set_threads()
         task, seed = self.task(), self.order.seed
         supernet = build_supernet(self.settings, task, seed)
         search = Search(supernet, task, self.settings.search, seed=seed, device=device)
@@ -238,7 +240,11 @@ class Run:
     def begin_training(
         self, candidate: Candidate, task: Task, device: str | torch.device
     ) -> Training:
-        """Training of a candidate where its checkpoint stands, or at its start."""
+        """Training of a candidate where its checkpoint stands, or at its start.
+
+        Sets PyTorch's number of CPU threads if the settings name one.
+        """
+        self._set_threads()
         folder, seed = self._training(candidate), candidate.seed
         candidate.genotype.save(folder / "genotype.json")
         network = build_network(candidate.genotype, self.settings.train, task, seed)
@@ -276,6 +282,10 @@ class Run:
         results = self.results()
         self._write_results(results.model_copy(update={"trained": (*results.trained, trained)}))
         return trained
+
+    def _set_threads(self) -> None:
+        if self.settings.threads is not None:
+            torch.set_num_threads(self.settings.threads)
 
     def _training(self, candidate: Candidate) -> Path:
         return self.folder / "training" / candidate.name

@@ -15,8 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from dartsedu.augment import cutout, gaussian_noise, random_crop, random_flip
@@ -362,12 +360,17 @@ def load_task(
 
 def _halves(targets: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Two stratified halves of the places 0 … len(targets)-1, each ascending."""
+    from sklearn.model_selection import train_test_split
+
     places = np.arange(len(targets))
     first, second = train_test_split(places, test_size=0.5, stratify=targets, random_state=seed)
     return np.sort(first), np.sort(second)
 
 
 def _digits(split_seed: int, noise: float) -> Task:
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
     images, targets = load_digits(return_X_y=True)
     # Pixels count 0…16 set points of a 4×4 block: stretch them to 0…255.
     pixels = (images.reshape(-1, 1, 8, 8) * (255 / 16)).round().astype(np.uint8)

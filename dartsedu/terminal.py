@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dartsedu.genotype import Genotype, derive
-from dartsedu.plots import colour, short, state_names
+from dartsedu.palette import colour, short, state_label, state_names
 from dartsedu.stream import Step
 from dartsedu.topology import SearchSpace
 
@@ -112,7 +112,7 @@ def _mixture_table(space: SearchSpace, step: Step, cell: str, rule: str) -> Tabl
         primitive, weight = space.primitives[best], float(weights[best])
         bar = "█" * max(1, round(20 * weight))
         table.add_row(
-            f"{names[link.source]} → {names[link.target]}",
+            f"{state_label(names[link.source])} → {names[link.target]}",
             "●" if link in kept else " ",
             Text(short(primitive), style=colour(primitive)),
             Text(f"{bar} {weight:.2f}", style=colour(primitive)),
@@ -129,7 +129,10 @@ def genotype_table(genotype: Genotype) -> Table:
         names = state_names(cell.inputs, len(cell.nodes))
         for index, node in enumerate(cell.nodes):
             terms = Text(" + ").join(
-                Text(f"{edge.primitive}({names[edge.source]})", style=colour(edge.primitive))
+                Text(
+                    f"{edge.primitive}({state_label(names[edge.source])})",
+                    style=colour(edge.primitive),
+                )
                 for edge in node
             )
             table.add_row(cell.name if index == 0 else "", str(index), terms)

@@ -9,7 +9,6 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from dartsedu import genotype as discrete
 from dartsedu.cnn.official import load_official
@@ -198,6 +197,8 @@ def imagenet_stem(image_channels: int, channels: int) -> tuple[nn.Sequential, nn
 
 def multiply_adds(network: nn.Module, image_shape: tuple[int, int, int]) -> int:
     """Multiply-adds of one image's forward pass, in convolutions and linear layers."""
+    from torch.utils.flop_counter import FlopCounterMode  # Takes most of a second to import.
+
     device = next(network.parameters()).device
     training = network.training
     network.eval()

@@ -64,7 +64,12 @@ def places(
     ``channels`` is the width of the first cell, ``stem`` the channels that the stem gives,
     ``widths`` the output width of each kind of cell (see ``width``), ``stem_reduces`` whether
     the newer of the stem's two outputs is half the size of the older (the ImageNet stem).
+    Raises ``ValueError`` for fewer than 2 channels.
     """
+    if channels < 2:
+        raise ValueError(
+            f"a cell needs at least 2 channels, not {channels}: it halves them to reduce"
+        )
     older = newer = stem
     input_reduced = stem_reduces
     for position in range(cells):

@@ -1,0 +1,5 @@
+"""``python -m dartsedu`` is the command ``dartsedu``."""
+
+from dartsedu.cli import main
+
+main()
