@@ -1,0 +1,37 @@
+# make demo   search a cell on real digits, train it, write a report (3 minutes after installing)
+# make test   style, types, every test, notebooks included
+# make lab    JupyterLab on the notebooks
+# For shells without make, README.md has the plain commands behind each.
+
+PYTHON ?= python3
+DEMO ?= runs/demo
+BIN = .venv/bin
+
+.PHONY: demo test lab notebooks
+
+demo: .venv/installed
+	rm -rf $(DEMO)
+	$(BIN)/dartsedu search --preset classroom --out $(DEMO)
+	$(BIN)/dartsedu train $(DEMO)
+
+test: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+	$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout 120 notebooks
+
+lab: .venv/installed
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+notebooks: .venv/installed
+	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
+
+.venv/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name it with: make PYTHON=python3.11 ..."; exit 1; }
+	@$(PYTHON) -m venv .venv || \
+	  { echo "no venv module here; on Debian: apt install python3-venv"; rm -rf .venv; exit 1; }
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@
