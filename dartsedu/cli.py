@@ -63,9 +63,10 @@ def search(
     overrides: Overrides = None,
 ) -> None:
     """Search a cell: α and w descend in turn. Leaves a run's folder with a report."""
+    where = _device(device)
     settings = _settings(preset, task, overrides)
     run = Run.create(out or Path("runs") / f"{preset}-{seed}", settings, seed)
-    _search(run, _device(device))
+    _search(run, where)
 
 
 @app.command()
@@ -291,7 +292,7 @@ def _show_search(run: Run) -> None:
 def main() -> None:
     """Run the command line; turn expected errors into one message and an exit code."""
     try:
-        app()
+        app(prog_name="dartsedu")
     except (SettingsError, GenotypeError, RunError, RecordingError, CheckpointError) as error:
         _fail(error, 2)
     except (NonFiniteError, TaskError) as error:

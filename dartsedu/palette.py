@@ -38,7 +38,7 @@ def dashes(primitive: str) -> Literal["--", "-"]:
 
 def short(primitive: str) -> str:
     """A primitive's name for a picture: ``sep_conv_3x3`` → ``sep 3×3``."""
-    words = primitive.replace("_connect", "").replace("_conv", "").split("_")
+    words = primitive.replace("_connect", "").replace("conv_", "").split("_")
     return " ".join(word.replace("x", "×") if word[0].isdigit() else word for word in words)
 
 

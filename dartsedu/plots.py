@@ -59,6 +59,9 @@ class Picture(Figure):
             "pdf": {"CreationDate": None},
         }.get(form, {})
         with mpl.rc_context(_STYLE):
+            # Arrange once: each further draw would move things a little.
+            self.draw_without_rendering()
+            self.set_layout_engine("none")
             self.savefig(
                 out, format=form, metadata=undated, bbox_inches="tight", dpi=110, facecolor="white"
             )
@@ -460,7 +463,11 @@ def accuracies_figure(groups: Mapping[str, Sequence[float]]) -> Picture:
         axis.plot(values, row + np.asarray(spread), "o", color=ink, markersize=9, alpha=0.75)
     axis.set_yticks(range(len(groups)), list(groups))
     axis.set_ylim(len(groups) - 0.5, -0.5)
-    axis.xaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0))
+    every = [value for values in groups.values() for value in values]
+    # At least ten points wide, so that a small difference looks small.
+    middle, half = (min(every) + max(every)) / 2, max(0.05, 0.6 * (max(every) - min(every)))
+    axis.set_xlim(middle - half, middle + half)
+    axis.xaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=0))
     axis.set_xlabel("accuracy on the test split")
     axis.grid(axis="x", alpha=0.3)
     return picture

@@ -385,7 +385,7 @@ def _digits(split_seed: int, noise: float) -> Task:
         (pixels[train], targets[train]),
         (pixels[test], targets[test]),
         ((mean,), (std,)),
-        Augmentation(padding=1, noise=noise),
+        Augmentation(noise=noise),
         split_seed,
     )
 

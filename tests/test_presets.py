@@ -33,7 +33,7 @@ def test_paper_preset_is_the_papers():
 
 def test_official_preset_differs_where_the_authors_code_does():
     paper, official = (
-        dict((n, v) for n, v, _ in describe(load_preset(p))) for p in ("paper", "official")
+        {n: v for n, v, _ in describe(load_preset(p))} for p in ("paper", "official")
     )
     different = {name for name in paper if paper[name] != official[name]} - {"preset", "follows"}
     assert different == {

@@ -1,0 +1,151 @@
+import os
+import stat
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+
+from dartsedu import plots
+from dartsedu.cnn import OPERATIONS, PRIMITIVES, cnn_space
+from dartsedu.genotype import PUBLISHED, random_genotype
+from dartsedu.palette import COLOURS, colour, short, state_label, state_names
+from dartsedu.recording import Header, Recording
+from dartsedu.stream import Step
+
+SPACE = cnn_space(nodes=2)
+
+
+def step(index, seed):
+    random = np.random.default_rng(seed)
+    alphas = {c.name: random.normal(size=SPACE.shape(c.name)).astype("f4") for c in SPACE.cells}
+    mixture = {n: np.exp(a) / np.exp(a).sum(axis=1, keepdims=True) for n, a in alphas.items()}
+    both = {"weights": 2.0 / (index + 1), "architecture": 2.1 / (index + 1)}
+    return Step(index, 0, both, {"weights": 0.5, "architecture": 0.4}, {}, alphas, mixture)
+
+
+RECORDING = Recording(
+    Header(kind="search", total=12, seed=0, space=SPACE), tuple(step(i, i) for i in range(12))
+)
+
+
+def every_picture():
+    return {
+        "genotype": plots.genotype_figure(PUBLISHED["nasnet"]),
+        "cells": plots.mixture_figure(SPACE, RECORDING.steps[::6], ["first", "later"]),
+        "heatmap": plots.heatmap_figure(SPACE, RECORDING.steps[-1].mixture),
+        "trajectories": plots.trajectories_figure(RECORDING, "normal"),
+        "losses": plots.losses_figure(RECORDING),
+        "accuracies": plots.accuracies_figure({"this cell": [0.9, 0.92], "random cells": [0.8]}),
+    }
+
+
+def text(svg):
+    return " ".join(ElementTree.fromstring(svg).itertext())
+
+
+def test_every_picture_has_alternative_text_and_can_be_saved(tmp_path):
+    for name, picture in every_picture().items():
+        assert len(picture.alt.split()) >= 8, name
+        for form, magic in (("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF")):
+            picture.save(tmp_path / f"{name}.{form}")
+            assert (tmp_path / f"{name}.{form}").read_bytes().startswith(magic)
+        assert picture.render("svg") == picture.render("svg")
+
+
+def test_a_notebook_shows_a_png_with_its_alternative_text():
+    picture = every_picture()["heatmap"]
+    data, metadata = picture._repr_mimebundle_()
+    assert data["image/png"].startswith("iVBOR")
+    assert metadata["image/png"]["alt"] == data["text/plain"] == picture.alt
+
+
+def test_words_say_what_the_cell_does():
+    words = plots.describe_genotype(PUBLISHED["darts-v2"])
+    assert "Normal cell: node 0 adds sep 3×3 of cₖ₋₂ and sep 3×3 of cₖ₋₁" in words
+    assert "node 3 adds skip of cₖ₋₂ and dil 3×3 of 0." in words
+
+
+def test_names_and_colours():
+    assert [short(p) for p in OPERATIONS] == [
+        "none",
+        "max pool 3×3",
+        "avg pool 3×3",
+        "skip",
+        "sep 3×3",
+        "sep 5×5",
+        "dil 3×3",
+        "dil 5×5",
+        "sep 7×7",
+        "7×1 1×7",
+    ]
+    assert [state_label(n) for n in state_names(2, 2)] == ["cₖ₋₂", "cₖ₋₁", "0", "1"]
+    assert set(COLOURS) == set(PRIMITIVES)
+    assert colour("anything else")
+
+
+def luminance(hexadecimal):
+    channels = [int(hexadecimal[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_colours_have_contrast_on_white_and_on_black():
+    for shade in COLOURS.values():
+        on_white = 1.05 / (luminance(shade) + 0.05)
+        on_black = (luminance(shade) + 0.05) / (luminance("#111111") + 0.05)
+        assert min(on_white, on_black) >= 2.99
+
+
+def test_thickness_is_the_mixture_weight():
+    """The thickest curve of the picture belongs to the largest weight."""
+    last = RECORDING.steps[-1]
+    picture = plots.mixture_figure(SPACE, [last], ["end"])
+    arrows = [p for p in picture.axes[0].patches if hasattr(p, "get_arrowstyle")]
+    weights = last.mixture["normal"][:, 1:].max(axis=1)
+    widths = np.array([arrow.get_linewidth() for arrow in arrows])
+    np.testing.assert_allclose(widths, 0.5 + 12 * weights, rtol=1e-6)
+    assert [a.get_alpha() for a in arrows[:2]] == [1.0, 1.0]
+    assert sum(a.get_alpha() < 1 for a in arrows) == 1
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 4, 7])
+def test_layout_goes_from_left_to_right_and_no_two_states_meet(nodes):
+    for seed in range(20):
+        cell = random_genotype(cnn_space(nodes), seed)["normal"]
+        links = [(edge.source, state) for state, edge in cell.edges]
+        places = plots.layout(2, links)
+        assert all(places[source][0] < places[target][0] for source, target in links)
+        assert len(set(places.values())) == len(places) == nodes + 2
+
+
+def test_graphviz_source_holds_every_edge():
+    source = plots.genotype_dot(PUBLISHED["darts-v1"]).source
+    assert source.count("->") == 16 + 8
+    assert 'normal_0 -> normal_3 [label=" skip "' in source
+
+
+def fake_dot(folder, body):
+    """A program called dot, first on the path."""
+    program = folder / "dot"
+    program.write_text(f"#!{sys.executable}\n{body}")
+    program.chmod(program.stat().st_mode | stat.S_IEXEC)
+    return f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
+def test_graphviz_draws_where_it_is_installed(tmp_path, monkeypatch):
+    body = "import sys\nprint('<svg>' + str(sys.stdin.read().count('->')) + '</svg>')"
+    monkeypatch.setenv("PATH", fake_dot(tmp_path, body))
+    assert plots.genotype_svg(PUBLISHED["darts-v1"]).strip() == b"<svg>24</svg>"
+
+
+def test_without_graphviz_the_same_cell_is_drawn_by_hand(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    drawn = text(plots.genotype_svg(PUBLISHED["amoebanet"]))
+    for word in ("normal cell", "reduce cell", "7×1 1×7", "cₖ₋₂", "avg pool 3×3"):
+        assert word in drawn
+
+
+def test_a_graphviz_that_fails_is_done_without(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", fake_dot(tmp_path, "raise SystemExit(3)"))
+    assert "normal cell" in text(plots.genotype_svg(PUBLISHED["darts-v1"]))
