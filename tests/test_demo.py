@@ -43,7 +43,7 @@ def test_the_demo_searches_and_finds_a_valid_cell(demo):
 
 
 def test_the_demo_trains_networks_that_have_learned(demo):
-    """Chance is 0.1; a linear classifier reaches about 0.87 on these noisy digits."""
+    """Chance is 0.1; logistic regression reaches 0.87 on these noisy digits."""
     trained = Run.open(demo).results().trained
     assert [t.kind for t in trained] == ["genotype"] * 3 + ["random"] * 3
     found = [t.test_accuracy for t in trained if t.kind == "genotype"]
