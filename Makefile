@@ -22,7 +22,7 @@ test: .venv/installed
 	$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout 120 notebooks
 
 lab: .venv/installed
-	$(BIN)/jupyter lab --notebook-dir=notebooks
+	$(BIN)/jupyter lab --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
 notebooks: .venv/installed
 	$(BIN)/jupyter execute --inplace notebooks/*.ipynb

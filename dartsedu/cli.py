@@ -5,11 +5,13 @@ Exit codes: 0 done, 1 the run failed, 2 the request was wrong, 130 Ctrl-C, 143 S
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 import typer
@@ -18,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dartsedu.genotype import PUBLISHED, Genotype, GenotypeError
-from dartsedu.presets import PRESETS, Settings, SettingsError, describe, load_preset
+from dartsedu.presets import PRESETS, Settings, SettingsError, changes, describe, load_preset
 from dartsedu.recording import RecordingError
 from dartsedu.runs import Run, RunError
 from dartsedu.stream import CheckpointError, NonFiniteError, Step
@@ -32,11 +34,19 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-console = Console()
-errors = Console(stderr=True)
+console = Console(markup=False, highlight=False, soft_wrap=True)
+errors = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
 
-Preset = Annotated[str, typer.Option(help=f"Named settings: {', '.join(PRESETS)}.")]
-TaskName = Annotated[str | None, typer.Option("--task", help=f"Data set: {', '.join(TASKS)}.")]
+DEFAULT_PRESET = "classroom"
+TERMINATED = 128 + signal.SIGTERM
+Preset = Annotated[
+    str | None,
+    typer.Option(help=f"Named settings: {', '.join(PRESETS)}. [default: {DEFAULT_PRESET}]"),
+]
+TaskName = Annotated[
+    str | None,
+    typer.Option("--task", help=f"Data set: {', '.join(TASKS)}. [default: the preset's]"),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option(
@@ -46,72 +56,91 @@ Overrides = Annotated[
         "'dartsedu show PRESET' lists all fields.",
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of every random number of the run.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda. auto takes a GPU if there is one.")]
-Out = Annotated[Path | None, typer.Option(help="The run's folder, new or empty.")]
-Target = Annotated[str, typer.Argument(metavar="GENOTYPE|RUN")]
+Seed = Annotated[
+    int | None,
+    typer.Option(min=0, help="Seed of every random number of the run. [default: 0]"),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        help="auto, cpu or cuda. [default: auto, a GPU if there is one; for a run, its own]"
+    ),
+]
+Out = Annotated[
+    Path | None, typer.Option(help="The run's folder, new or empty. [default: one under runs/]")
+]
+Target = Annotated[str, typer.Argument(metavar="GENOTYPE|RUN", help="What to train, see above.")]
 Folder = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
 
 
 @app.command()
 def search(
-    preset: Preset = "classroom",
+    preset: Preset = None,
     task: TaskName = None,
-    seed: Seed = 0,
-    device: Device = "auto",
+    seed: Seed = None,
+    device: Device = None,
     out: Out = None,
     overrides: Overrides = None,
 ) -> None:
     """Search a cell: α and w descend in turn. Leaves a run's folder with a report."""
-    where = _device(device)
     settings = _settings(preset, task, overrides)
-    run = Run.create(out or Path("runs") / f"{preset}-{seed}", settings, seed)
-    _search(run, where)
+    folder = out or Path("runs") / f"{settings.preset}-{seed or 0}"
+    where = _device(device)
+    run = Run.create(folder, settings, seed or 0, device=_kind(where))
+    with run.locked():
+        _search(run, where)
 
 
 @app.command()
 def train(
     target: Target,
-    preset: Preset = "classroom",
+    preset: Preset = None,
     task: TaskName = None,
-    seed: Seed = 0,
-    device: Device = "auto",
+    seed: Seed = None,
+    device: Device = None,
     out: Out = None,
     overrides: Overrides = None,
 ) -> None:
     """Train a genotype from scratch, beside random ones if settings say so, and test it.
 
     GENOTYPE is a file or a published name (nasnet, amoebanet, darts-v1, darts-v2). A RUN whose
-    search is done trains what it found, with its own settings; only --set applies to it.
+    search is done trains what it found, with its own settings; only --set and --device apply.
     """
-    where = _device(device)
-    if Path(target).is_dir():
+    if target not in PUBLISHED and Path(target).is_dir():
         run = Run.open(target)
-        if out is not None or task is not None:
-            raise RunError(f"{target} is a run: it has its folder and task; drop --out and --task")
-        if overrides:
-            run = run.amended(overrides)
-    else:
-        settings = _settings(preset, task, overrides)
-        name = target if target in PUBLISHED else Path(target).stem
-        folder = out or Path("runs") / f"{name}-{preset}-{seed}"
-        run = Run.create(folder, settings, seed, _genotype(target))
-    _train(run, where)
+        if any(given is not None for given in (preset, task, seed, out)):
+            raise RunError(
+                f"{target} is a run with a preset, task, seed and folder of its own; "
+                "drop --preset, --task, --seed and --out"
+            )
+        run.genotype()
+        with run.locked():
+            _train(run.amended(overrides) if overrides else run, _device_of(run, device))
+        return
+    settings = _settings(preset, task, overrides)
+    genotype, name = _genotype(target)
+    folder = out or Path("runs") / f"{name}-{settings.preset}-{seed or 0}"
+    where = _device(device)
+    run = Run.create(folder, settings, seed or 0, genotype, _kind(where))
+    with run.locked():
+        _train(run, where)
 
 
 @app.command()
-def resume(folder: Folder, device: Device = "auto") -> None:
+def resume(folder: Folder, device: Device = None) -> None:
     """Continue a run that was stopped or killed, as if it never had been."""
     run = Run.open(folder)
-    where = _device(device)
-    if not run.genotype_path.exists():
-        _search(run, where)
-    elif (run.folder / "training").exists() or not run.order.searches:
-        _train(run, where)
-    else:
-        console.print(
-            f"The search in {folder} is complete. Train its cell with: dartsedu train {folder}"
-        )
+    where = _device_of(run, device)
+    with run.locked():
+        if run.order.searches and not run.genotype_path.exists():
+            _search(run, where)
+        elif (run.folder / "training").exists() or not run.order.searches:
+            _train(run, where)
+        else:
+            _report(run)
+            console.print(
+                f"The search in {folder} is complete. Train its cell with: dartsedu train {folder}"
+            )
 
 
 @app.command()
@@ -132,47 +161,63 @@ def show(
             raise RunError(f"{target!r} is a preset: there is no picture of it; drop --out")
         _show_settings(load_preset(target))
         return
-    if Path(target).is_dir():
+    if target not in PUBLISHED and Path(target).is_dir():
         run = Run.open(target)
         _show_run(run)
-        if not run.genotype_path.exists():
-            if out is not None:
-                raise RunError(f"{target} has no genotype to draw yet; continue it with resume")
+        if out is None and not run.genotype_path.exists():
             return
         genotype = run.genotype()
     else:
-        genotype = _genotype(target)
+        genotype, _ = _genotype(target)
     console.print(genotype_table(genotype))
     if out is not None:
         _draw(genotype, out)
-        console.print(f"drawn: {out}", highlight=False)
+        console.print(f"drawn: {out}")
 
 
 # ---- What the commands share --------------------------------------------------------------------
 
 
-def _settings(preset: str, task: str | None, overrides: list[str] | None) -> Settings:
+def _settings(preset: str | None, task: str | None, overrides: list[str] | None) -> Settings:
     chosen = [] if task is None else [f'task.name="{task}"']
-    return load_preset(preset, [*chosen, *(overrides or [])])
+    return load_preset(preset or DEFAULT_PRESET, [*chosen, *(overrides or [])])
 
 
-def _genotype(target: str) -> Genotype:
+def _genotype(target: str) -> tuple[Genotype, str]:
+    """A genotype by published name or file, and a name for it."""
     if target in PUBLISHED:
-        return PUBLISHED[target]
-    if not Path(target).exists():
+        return PUBLISHED[target], target
+    path = Path(target)
+    if not path.exists():
         raise GenotypeError(
             f"no file and no published genotype {target!r}; published are: {', '.join(PUBLISHED)}"
         )
-    return Genotype.load(target)
+    of_a_run = path.name == "genotype.json"
+    return Genotype.load(path), path.resolve().parent.name if of_a_run else path.stem
 
 
-def _device(name: str) -> torch.device:
-    if name not in ("auto", "cpu", "cuda"):
+def _device(name: str | None) -> torch.device:
+    if name not in (None, "auto", "cpu", "cuda"):
         raise SettingsError(f"unknown device {name!r}; expected auto, cpu or cuda")
     if name == "cuda" and not torch.cuda.is_available():
         raise SettingsError("no CUDA device here; use --device cpu or auto")
     use_cuda = name != "cpu" and torch.cuda.is_available()
     return torch.device("cuda", torch.cuda.current_device()) if use_cuda else torch.device("cpu")
+
+
+def _device_of(run: Run, name: str | None) -> torch.device:
+    """The device a run began on, unless another is asked for."""
+    where = _device(name or run.order.device)
+    if where.type != run.order.device:
+        errors.print(
+            f"{run.folder} began on {run.order.device}; on {where.type} it goes on, "
+            "but not bit for bit as it would have"
+        )
+    return where
+
+
+def _kind(device: torch.device) -> Literal["cpu", "cuda"]:
+    return "cuda" if device.type == "cuda" else "cpu"
 
 
 def _search(run: Run, device: torch.device) -> None:
@@ -187,15 +232,10 @@ def _search(run: Run, device: torch.device) -> None:
         space=search.space,
         rule=run.settings.search.rule,
     )
-    _exhaust(view, run)
+    _exhaust(view, steps, run)
     genotype = run.end_search(search)
     console.print(genotype_table(genotype))
-    gap = run.results().gap
-    if gap is not None and gap.mixture.accuracy is not None:
-        console.print(
-            f"architecture split: mixture {gap.mixture.accuracy:.1%}, "
-            f"discretised {gap.discretised.accuracy:.1%} (same weights, not retrained)"
-        )
+    _show_gap(run)
     _report(run)
 
 
@@ -207,12 +247,11 @@ def _train(run: Run, device: torch.device) -> None:
         steps = run.follow_training(candidate, training)
         title = f"train {candidate.name} ({number}/{len(candidates)})"
         view = watch(steps, title=title, total=training.total, done=training.done, console=console)
-        _exhaust(view, run)
+        _exhaust(view, steps, run)
         trained = run.end_training(candidate, training)
         console.print(
             f"{trained.name}: test accuracy {trained.test_accuracy:.1%}, "
-            f"{trained.parameters:,} parameters, {trained.seconds:.0f} s",
-            highlight=False,
+            f"{trained.parameters:,} parameters, {trained.seconds:.0f} s"
         )
     _report(run)
 
@@ -220,20 +259,19 @@ def _train(run: Run, device: torch.device) -> None:
 def _report(run: Run) -> None:
     from dartsedu.report import write_report  # Plotting and statistics: only when they are used.
 
-    console.print(f"report: {write_report(run)}", highlight=False, soft_wrap=True)
+    console.print(f"report: {write_report(run)}")
 
 
-def _exhaust(steps: Iterator[Step], run: Run) -> None:
+def _exhaust(view: Iterator[Step], steps: Generator[Step], run: Run) -> None:
     """Run to the end; Ctrl-C and SIGTERM end the command between two steps."""
     try:
-        deque(steps, maxlen=0)
+        with closing(steps):  # Whatever ends the view, the last checkpoint is written.
+            deque(view, maxlen=0)
     except (KeyboardInterrupt, SystemExit) as request:
-        errors.print(
-            f"\nstopped between two steps; continue with: dartsedu resume {run.folder}",
-            highlight=False,
-            soft_wrap=True,
-        )
-        raise typer.Exit(130 if isinstance(request, KeyboardInterrupt) else 143) from None
+        if isinstance(request, SystemExit) and request.code != TERMINATED:
+            raise
+        errors.print(f"\nstopped between two steps; continue with: dartsedu resume {run.folder}")
+        raise typer.Exit(130 if isinstance(request, KeyboardInterrupt) else TERMINATED) from None
 
 
 def _draw(genotype: Genotype, path: Path) -> None:
@@ -252,25 +290,21 @@ def _show_settings(settings: Settings) -> None:
     for heading in ("field", "value", "meaning"):
         table.add_column(heading, overflow="fold")
     for row in describe(settings):
-        table.add_row(*row)
-    console.print(table, highlight=False)
+        table.add_row(*map(Text, row))
+    console.print(table)
 
 
 def _show_run(run: Run) -> None:
-    settings, results = run.settings, run.results()
+    settings = run.settings
     console.print(
-        f"{run.folder}: preset {settings.preset}, task {settings.task.name}, seed {run.order.seed}",
-        highlight=False,
-        soft_wrap=True,
+        f"{run.folder}: preset {settings.preset}, task {settings.task.name}, seed {run.order.seed}"
     )
+    for name, value, before in changes(settings):
+        console.print(f"changed: {name} = {value} (preset: {before})")
     if run.order.searches:
         _show_search(run)
-    if results.gap is not None and results.gap.mixture.accuracy is not None:
-        console.print(
-            f"architecture split: mixture {results.gap.mixture.accuracy:.1%}, "
-            f"discretised {results.gap.discretised.accuracy:.1%}"
-        )
-    for trained in results.trained:
+    _show_gap(run)
+    for trained in run.results().trained:
         console.print(
             f"{trained.name}: test accuracy {trained.test_accuracy:.1%}, "
             f"{trained.parameters:,} parameters"
@@ -278,28 +312,37 @@ def _show_run(run: Run) -> None:
 
 
 def _show_search(run: Run) -> None:
-    try:
-        recording = run.recording()
-    except RecordingError:
+    if not run.recording_path.exists():
         console.print("search: not begun")
         return
+    recording = run.recording()
     state = "complete" if run.genotype_path.exists() else "not complete: continue with resume"
     console.print(f"search: {len(recording.steps)} of {recording.header.total} steps, {state}")
     if recording.steps:
         console.print(f"last step: {summary(recording.steps[-1])}")
 
 
+def _show_gap(run: Run) -> None:
+    gap = run.results().gap
+    if gap is not None and gap.mixture.accuracy is not None:
+        console.print(
+            f"architecture split: mixture {gap.mixture.accuracy:.1%}, "
+            f"discretised {gap.discretised.accuracy:.1%} (same weights, not retrained)"
+        )
+
+
 def main() -> None:
     """Run the command line; turn expected errors into one message and an exit code."""
+    # Outside a step, too, SIGTERM shall end a run in order, with its checkpoint written.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         app(prog_name="dartsedu")
     except (SettingsError, GenotypeError, RunError, RecordingError, CheckpointError) as error:
         _fail(error, 2)
-    except (NonFiniteError, TaskError) as error:
+    except (NonFiniteError, TaskError, OSError) as error:
         _fail(error, 1)
 
 
 def _fail(error: Exception, code: int) -> None:
-    text = Text(f"dartsedu: {error}", style="bold red")
-    errors.print(text, soft_wrap=True)
+    errors.print(Text(f"dartsedu: {error}", style="bold red"))
     sys.exit(code)

@@ -57,6 +57,8 @@ def discretisation_gap(
         for cell, weights in discretised_mixture(supernet.space, genotype).items()
     }
     scores = []
+    training = supernet.training
+    supernet.train()
     for mixture in (None, discrete):
         loss, correct, count = 0.0, 0.0, 0
         with supernet.frozen():
@@ -70,4 +72,5 @@ def discretisation_gap(
                 count += size
         accuracy = None if outcome.accuracy is None else correct / count
         scores.append(Score(loss=loss / count, accuracy=accuracy))
+    supernet.train(training)
     return Gap(mixture=scores[0], discretised=scores[1])

@@ -19,12 +19,14 @@ class Vocabulary(NamedTuple):
     """The words a genotype file of one space may use."""
 
     cells: tuple[str, ...]
+    inputs: int
     primitives: tuple[str, ...]
 
 
 VOCABULARY: dict[str, Vocabulary] = {
     "cnn": Vocabulary(
         cells=("normal", "reduce"),
+        inputs=2,
         primitives=(
             "none",
             "max_pool_3x3",
@@ -82,9 +84,11 @@ class Cell(Value):
                     )
         if len(set(self.outputs)) != len(self.outputs):
             raise ValueError(f"outputs {self.outputs} name a state twice")
-        wrong = [state for state in self.outputs if not 0 <= state < states]
+        wrong = [state for state in self.outputs if not self.inputs <= state < states]
         if wrong:
-            raise ValueError(f"outputs name states {wrong}; expected states 0 to {states - 1}")
+            raise ValueError(
+                f"outputs name states {wrong}; expected nodes, {self.inputs} to {states - 1}"
+            )
         return self
 
     @property
@@ -121,6 +125,11 @@ class Genotype(Value):
                 f"{', '.join(vocabulary.cells)}, once each; this one has: {', '.join(names)}"
             )
         for cell in self.cells:
+            if cell.inputs != vocabulary.inputs:
+                raise ValueError(
+                    f"cell {cell.name!r} has {cell.inputs} inputs; "
+                    f"a cell of space {self.space!r} has {vocabulary.inputs}"
+                )
             for state, edge in cell.edges:
                 if edge.primitive not in vocabulary.primitives:
                     raise ValueError(
@@ -144,9 +153,13 @@ class Genotype(Value):
     def from_json(cls, text: str) -> Self:
         """Read what ``to_json`` wrote. Raises ``GenotypeError`` naming each wrong place."""
         try:
-            return cls.model_validate_json(text, strict=True)
+            genotype = cls.model_validate_json(text, strict=True)
         except ValidationError as error:
             raise GenotypeError(explain(error, "genotype")) from None
+        absent = {"format", "version"} - genotype.model_fields_set
+        if absent:
+            raise GenotypeError(f"genotype is not valid: it lacks {', '.join(sorted(absent))}")
+        return genotype
 
     def save(self, path: str | Path) -> None:
         """Write the JSON form to ``path``, atomically."""
@@ -174,6 +187,11 @@ class Genotype(Value):
                 raise GenotypeError(
                     f"cell {cell.name!r} has {cell.inputs} inputs and {len(cell.nodes)} nodes; "
                     f"the space has {topology.inputs} and {topology.nodes}"
+                )
+            if (cell.combine, cell.outputs) != (topology.combine, topology.outputs):
+                raise GenotypeError(
+                    f"cell {cell.name!r} gives the {cell.combine} of states {cell.outputs}; "
+                    f"the space gives the {topology.combine} of {topology.outputs}"
                 )
             links = set(topology.edges)
             for state, edge in cell.edges:
@@ -313,7 +331,8 @@ def derive(space: SearchSpace, alphas: Mapping[str, ArrayLike], rule: str = "pap
 def random_genotype(space: SearchSpace, seed: int) -> Genotype:
     """A cell drawn uniformly: ``keep`` distinct predecessors a node, any primitive but none.
 
-    The baseline of DARTS Table 1. The same seed gives the same genotype.
+    The same seed gives the same genotype. (The random baseline of DARTS Table 1 is the best of 24
+    such cells by validation error.)
     """
     generator = np.random.default_rng(seed)
     primitives = [p for p in space.primitives if p != "none"]
@@ -343,7 +362,7 @@ def _cell(topology: Topology, nodes: tuple[tuple[Edge, ...], ...]) -> Cell:
         keep=topology.keep if uniform else None,
         nodes=nodes,
         combine=topology.combine,
-        outputs=tuple(range(topology.inputs, topology.inputs + topology.nodes)),
+        outputs=topology.outputs,
     )
 
 

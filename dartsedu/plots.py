@@ -297,9 +297,14 @@ def mixture_figure(
                 best = int(weights[index].argmax())
                 thickness = 0.5 + 12.0 * max(0.0, float(weights[index, best]))
                 edges.append((*link, space.primitives[best], thickness, link in links))
-            outputs = range(topology.inputs, topology.inputs + topology.nodes)
             _draw_cell(
-                axes[row, column], topology.inputs, topology.nodes, outputs, edges, False, 0.16
+                axes[row, column],
+                topology.inputs,
+                topology.nodes,
+                topology.outputs,
+                edges,
+                False,
+                0.16,
             )
             axes[row, column].set_title(f"{topology.name}, {title}")
     used = [p for p in space.primitives if p != "none"]
@@ -381,13 +386,15 @@ def trajectories_figure(recording: Recording, cell: str) -> Picture:
     )
     picture, axes = _picture(rows, columns, 2.9 * columns, 0.8 + 2.1 * rows, alt)
     top = float(mixture.max()) * 1.08
+    drawn = _thinned(len(mixture))
     for edge, axis in enumerate(axes.flat):
         if edge >= len(names):
             axis.axis("off")
             continue
         for column, primitive in enumerate(space.primitives):
             axis.plot(
-                mixture[:, edge, column],
+                drawn,
+                mixture[drawn, edge, column],
                 color=colour(primitive),
                 linestyle=dashes(primitive),
                 linewidth=1.8,
@@ -416,13 +423,15 @@ def losses_figure(recording: Recording) -> Picture:
         for split, values in _smoothed(steps, kind).items()
     )
     picture, axes = _picture(1, len(kinds), 5.0 * len(kinds), 3.0, f"Running means: {ends}.")
+    drawn = _thinned(len(steps))
     for axis, kind in zip(axes[0], kinds, strict=True):
         for split, values in _smoothed(steps, kind).items():
-            raw = [getattr(step, kind)[split] for step in steps]
+            raw = [getattr(steps[i], kind)[split] for i in drawn]
             dashed = "--" if split == "architecture" else "-"
-            axis.plot(raw, color=SPLIT_COLOURS.get(split, OTHER), alpha=0.2, linewidth=1)
+            axis.plot(drawn, raw, color=SPLIT_COLOURS.get(split, OTHER), alpha=0.2, linewidth=1)
             axis.plot(
-                values,
+                drawn,
+                values[drawn],
                 color=SPLIT_COLOURS.get(split, OTHER),
                 linewidth=2.2,
                 linestyle=dashed,
@@ -433,6 +442,11 @@ def losses_figure(recording: Recording) -> Picture:
         axis.legend()
     axes[0][0].set_ylim(bottom=0)
     return picture
+
+
+def _thinned(count: int, most: int = 500) -> NDArray[np.int64]:
+    """Places of at most so many steps, the first and the last among them, evenly spread."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
 
 
 def _smoothed(steps: Sequence[Step], kind: str) -> dict[str, NDArray[np.float64]]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from dartsedu.genotype import RULES
+from dartsedu.tasks import TASKS
 from dartsedu.values import Value, explain
 
 
@@ -24,7 +25,7 @@ class WeightsOptimizer(Value):
     learning_rate_end: float = Field(0.0, ge=0, description="floor that cosine annealing ends at")
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: float = Field(3e-4, ge=0)
-    clip: float | None = Field(None, gt=0, description="largest gradient norm; absent: no limit")
+    clip: float | None = Field(None, gt=0, description="largest gradient norm; none: no limit")
 
 
 class ArchitectureOptimizer(Value):
@@ -39,22 +40,37 @@ class ArchitectureOptimizer(Value):
 class TaskSettings(Value):
     """What to learn (see ``tasks.load_task``)."""
 
-    name: str = Field("digits", description="a task of tasks.TASKS")
+    name: str = Field("digits", description="a data set, one of tasks.TASKS")
     root: str = Field("data", description="folder of the data sets")
-    split_seed: int = Field(0, ge=0, description="division into weights and architecture")
+    split_seed: int = Field(0, ge=0, lt=2**32, description="division into weights and architecture")
     noise: float = Field(0.0, ge=0, description="noise added to every image, in its own deviations")
     image_size: int = Field(224, ge=8, description="side of imagenet images, pixels")
     workers: int = Field(4, ge=0, description="processes that read imagenet files")
+
+    @field_validator("name")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name not in TASKS:
+            raise ValueError(f"unknown task; expected one of: {', '.join(TASKS)}")
+        return name
+
+    @model_validator(mode="after")
+    def _has_noise_only_in_memory(self) -> Self:
+        if self.noise and self.name == "imagenet":
+            raise ValueError("imagenet is read without noise; use --set task.noise=0")
+        return self
 
 
 class SupernetSettings(Value):
     """The relaxed network of the search."""
 
     channels: int = Field(16, ge=2, description="width of the first cell")
-    cells: int = Field(8, ge=1, description="depth")
+    cells: int = Field(8, ge=3, description="depth")
     nodes: int = Field(4, ge=1, description="intermediate nodes of a cell")
     keep: int = Field(2, ge=1, description="predecessors each node keeps in the genotype")
-    primitives: tuple[str, ...] | None = Field(None, description="absent: the paper's eight")
+    primitives: tuple[str, ...] | None = Field(
+        None, min_length=1, description="none: the paper's eight"
+    )
     alpha_scale: float = Field(0.0, ge=0, description="α start at this times normal numbers")
 
 
@@ -64,7 +80,7 @@ class SearchSettings(Value):
     epochs: int = Field(50, ge=1, description="passes over the weights split")
     batch_size: int = Field(64, ge=2)
     architect: Literal["first-order", "finite-difference", "exact"] = "first-order"
-    xi: float | None = Field(None, ge=0, description="ξ; absent: the weights' learning rate")
+    xi: float | None = Field(None, ge=0, description="ξ; none: the weights' learning rate")
     epsilon_scale: float = Field(0.01, gt=0, description="ε·‖v‖ of the finite difference")
     virtual_momentum: bool = Field(False, description="momentum in the virtual step")
     virtual_weight_decay: bool = Field(False, description="weight decay in the virtual step")
@@ -85,7 +101,7 @@ class TrainSettings(Value):
     """The discrete network, trained from scratch."""
 
     channels: int = Field(36, ge=2, description="width of the first cell")
-    cells: int = Field(20, ge=1, description="depth")
+    cells: int = Field(20, ge=3, description="depth")
     stem: Literal["cifar", "imagenet"] = "cifar"
     epochs: int = Field(600, ge=1, description="passes over weights and architecture together")
     batch_size: int = Field(96, ge=2)
@@ -107,7 +123,7 @@ class Settings(Value):
     preset: str = Field(description="the preset these settings come from")
     follows: str = Field("", description="whose settings these are")
     space: Literal["cnn"] = "cnn"
-    threads: int | None = Field(None, ge=1, description="CPU threads; absent: PyTorch's choice")
+    threads: int | None = Field(None, ge=1, description="CPU threads; none: PyTorch's choice")
     task: TaskSettings = TaskSettings()
     supernet: SupernetSettings = SupernetSettings()
     search: SearchSettings = SearchSettings()
@@ -128,7 +144,7 @@ def load_preset(name: str, overrides: Iterable[str] = ()) -> Settings:
     Args:
         name: one of ``PRESETS``.
         overrides: ``"search.epochs=3"``: a field's dotted name and its value as in TOML, where
-            quotes around a plain word may be left out.
+            quotes around a plain word may be left out; ``none`` makes an optional field absent.
 
     Raises ``SettingsError`` for an unknown preset or field, or a value out of range.
 
@@ -145,6 +161,8 @@ def override(settings: Settings, overrides: Iterable[str]) -> Settings:
         field, separator, value = (part.strip() for part in text.partition("="))
         if not separator or not field:
             raise SettingsError(f"cannot read {text!r}; expected field=value")
+        if field in ("preset", "follows"):
+            raise SettingsError(f"{field!r} says where the settings come from; it cannot be set")
         *path, last = field.split(".")
         target = values
         for part in path:
@@ -186,10 +204,19 @@ def _over(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
+    if text.lower() == "none":
+        return None
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def changes(settings: Settings) -> list[tuple[str, str, str]]:
+    """Fields that differ from the settings' preset, as (dotted name, value, preset's value)."""
+    preset = describe(load_preset(settings.preset))
+    pairs = zip(describe(settings), preset, strict=True)
+    return [(name, value, before) for (name, value, _), (_, before, _) in pairs if value != before]
 
 
 def describe(settings: Settings) -> list[tuple[str, str, str]]:
@@ -202,7 +229,8 @@ def describe(settings: Settings) -> list[tuple[str, str, str]]:
             if isinstance(inner, Value):
                 visit(inner, f"{prefix}{name}.")
             else:
-                rows.append((prefix + name, str(inner), field.description or ""))
+                shown = "none" if inner is None else str(inner)
+                rows.append((prefix + name, shown, field.description or ""))
 
     visit(settings, "")
     return rows

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -74,7 +75,7 @@ class Recorder:
         if keep and self.path.exists():
             with self.path.open("rb") as old:
                 lines = [line for line in old if line.endswith(b"\n")][: keep + 1]
-            if not lines or Header.model_validate_json(lines[0]) != header:
+            if not lines or _header(lines[0], self.path) != header:
                 raise RecordingError(f"{path} is the recording of another run")
             if len(lines) < keep + 1:
                 raise RecordingError(
@@ -102,6 +103,10 @@ class Recorder:
         }
         self._write(json.dumps(line, separators=(",", ":"), allow_nan=False))
 
+    def sync(self) -> None:
+        """Wait until every step is on the disk itself, so that a checkpoint is never ahead."""
+        os.fsync(self._file.fileno())
+
     def _write(self, line: str) -> None:
         self._file.write(line.encode() + b"\n")
         self._file.flush()
@@ -125,14 +130,14 @@ def recorded(
     *,
     space: SearchSpace | None = None,
     checkpoint_every: int = 1,
-) -> Iterator[Step]:
+) -> Generator[Step]:
     """The coming steps of ``stream``, each given only when it is on disk.
 
     A stream that stands at step n continues a recording that holds at least n steps. A checkpoint
     is written every so many steps, at the end, and when the consumer stops or Ctrl-C or SIGTERM
     arrives; a killed process does again what came after the last one, with the same result.
     """
-    saved = stream.done
+    saved = written = stream.done
     with Recorder(recording, Header.of(stream, space), keep=stream.done) as recorder:
         try:
             while True:
@@ -141,12 +146,16 @@ def recorded(
                     if step is None:
                         return
                     recorder.append(step)
+                    written = stream.done
                     if stream.done % checkpoint_every == 0:
+                        recorder.sync()
                         stream.save(checkpoint)
                         saved = stream.done
                 yield step
         finally:
-            if stream.done != saved and not stream.failed:
+            # Never a checkpoint of a step that the recording has not got.
+            if saved < stream.done == written and not stream.failed:
+                recorder.sync()
                 stream.save(checkpoint)
 
 
@@ -170,10 +179,8 @@ class Recording:
             raise RecordingError(f"cannot read the recording {path}: {error}") from None
         if not lines:
             raise RecordingError(f"{path} is empty, not a recording")
-        number = 1
+        header, steps, number = _header(lines[0], path), [], 2
         try:
-            header = Header.model_validate_json(lines[0])
-            steps = []
             for number, text in enumerate(lines[1:], 2):
                 steps.append(_read(_Line.model_validate_json(text), header, number - 2))
         except ValidationError as error:
@@ -197,6 +204,13 @@ class Recording:
     def mixture(self, cell: str) -> NDArray[np.float32]:
         """Mixture weights of a cell over time, shape (steps, edges, primitives)."""
         return np.stack([step.mixture[cell] for step in self.steps])
+
+
+def _header(line: bytes, path: Path) -> Header:
+    try:
+        return Header.model_validate_json(line)
+    except ValidationError as error:
+        raise RecordingError(f"{path}, line 1: {explain(error, 'recording')}") from None
 
 
 def _read(line: _Line, header: Header, index: int) -> Step:

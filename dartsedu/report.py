@@ -14,7 +14,7 @@ from scipy.stats import ttest_ind
 
 from dartsedu import plots
 from dartsedu.genotype import Genotype
-from dartsedu.presets import describe
+from dartsedu.presets import changes, describe
 from dartsedu.recording import Recording
 from dartsedu.runs import Run, Trained
 from dartsedu.stream import Step
@@ -60,6 +60,7 @@ def write_report(run: Run) -> Path:
     page = environment.from_string(template).render(
         run=run,
         settings=describe(run.settings),
+        changes=changes(run.settings),
         genotype=genotype,
         words=plots.describe_genotype(genotype),
         recording=recording,

@@ -10,13 +10,17 @@ pictures/         SVG files                        report.html     all of it on 
 from __future__ import annotations
 
 import json
+import os
 import platform
-from collections.abc import Iterable, Iterator
+import shutil
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, Self, TypeVar
 
 import torch
+from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from dartsedu.discretisation import Gap, discretisation_gap
@@ -27,6 +31,7 @@ from dartsedu.search import Search
 from dartsedu.spaces import build_network, build_supernet, search_space
 from dartsedu.stream import Step, Stream
 from dartsedu.tasks import Task, load_task
+from dartsedu.topology import SearchSpace, Topology
 from dartsedu.train import Training
 from dartsedu.values import Value, explain, write_text
 
@@ -38,19 +43,25 @@ class RunError(ValueError):
 class Order(Value):
     """``settings.json``: everything needed to do the run again.
 
-    ``searches`` is false where the genotype was given and only training is asked for.
+    ``searches`` is false where the genotype was given and only training is asked for. ``device``
+    and ``threads`` are a part of it, since sums depend on them in their last digits.
     """
 
     format: Literal["dartsedu run"] = "dartsedu run"
     version: Literal[1] = 1
     seed: int
-    searches: bool = True
+    searches: bool
+    device: Literal["cpu", "cuda"]
+    threads: int
     settings: Settings
     versions: dict[str, str]
 
 
 class Trained(Value):
-    """A network trained from scratch. ``kind`` is ``genotype`` or ``random``."""
+    """A network trained from scratch. ``kind`` is ``genotype`` or ``random``.
+
+    ``parameters`` leaves out the auxiliary head, as published figures do.
+    """
 
     name: str
     kind: Literal["genotype", "random"]
@@ -85,6 +96,23 @@ class Run:
         self.folder = folder
         self.order = order
         self.settings = order.settings
+        self._task: Task | None = None
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Inside, this process alone works on the folder. Raises ``RunError`` if one does already.
+
+        A process that dies lets go.
+        """
+        lock = FileLock(self.folder / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise RunError(f"another process is working on {self.folder}; wait for it") from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     @classmethod
     def create(
@@ -93,11 +121,12 @@ class Run:
         settings: Settings,
         seed: int,
         genotype: Genotype | None = None,
+        device: Literal["cpu", "cuda"] = "cpu",
     ) -> Self:
         """Make a run's folder: to search, or to train a given ``genotype`` only.
 
         Raises ``RunError`` if the folder holds anything already, ``SettingsError`` if the settings
-        describe no search space.
+        describe no search space, ``TaskError`` if the data is missing; no folder is made then.
         """
         folder = Path(folder)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -105,13 +134,20 @@ class Run:
                 f"{folder} is not empty. Continue it with 'dartsedu resume {folder}', or choose "
                 "another --out"
             )
-        if genotype is None:
-            search_space(settings)
-        order = Order(seed=seed, searches=genotype is None, settings=settings, versions=versions())
+        search_space(settings)
+        order = Order(
+            seed=seed,
+            searches=genotype is None,
+            device=device,
+            threads=settings.threads or torch.get_num_threads(),
+            settings=settings,
+            versions=versions(),
+        )
         run = cls(folder, order)
-        run._write_order()
+        run.task()
         if genotype is not None:
             genotype.save(run.genotype_path)
+        run._write_order()
         return run
 
     @classmethod
@@ -121,7 +157,7 @@ class Run:
         try:
             text = (folder / "settings.json").read_text(encoding="utf-8")
             return cls(folder, Order.model_validate_json(text))
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise RunError(f"{folder} is not a run's folder: {error}") from None
         except ValidationError as error:
             raise RunError(f"{folder}: {explain(error, 'settings.json')}") from None
@@ -130,21 +166,22 @@ class Run:
         """The same run with other ``train`` settings, written to its folder.
 
         ``overrides`` are as in ``load_preset``. Raises ``SettingsError`` for anything but the
-        fields of ``train``, ``RunError`` if a network is already trained or being trained (more
-        seeds and random cells may still be added).
+        fields of ``train``, ``RunError`` if a network has been trained already (then only more
+        seeds and random cells may be asked for). What an unfinished training did is put away.
         """
         settings = override(self.settings, overrides)
         if settings.model_copy(update={"train": self.settings.train}) != self.settings:
             raise SettingsError("a run that has begun keeps its settings; only train.* may change")
         more = {"seeds": settings.train.seeds, "random_cells": settings.train.random_cells}
-        if (self.folder / "training").exists() and (
-            self.settings.train.model_copy(update=more) != settings.train
-        ):
+        same = self.settings.train.model_copy(update=more) == settings.train
+        if self.results().trained and not same:
             raise RunError(
                 f"{self.folder} has trained with other settings; only train.seeds and "
                 "train.random_cells may change. Train its genotype in a new folder: dartsedu train "
                 f"{self.genotype_path} --out …"
             )
+        if not same:
+            shutil.rmtree(self.folder / "training", ignore_errors=True)
         run = type(self)(self.folder, self.order.model_copy(update={"settings": settings}))
         run._write_order()
         return run
@@ -157,13 +194,25 @@ class Run:
         """Where the genotype is, once the search is done."""
         return self.folder / "genotype.json"
 
+    @property
+    def recording_path(self) -> Path:
+        """Where the recording of the search is, once it has begun."""
+        return self.folder / "recording.jsonl"
+
     def genotype(self) -> Genotype:
-        """The genotype found or given. Raises ``GenotypeError`` if there is none yet."""
+        """The genotype found or given. Raises ``RunError`` if there is none yet."""
+        if not self.genotype_path.exists():
+            raise RunError(
+                f"the search in {self.folder} is not complete; continue it with: dartsedu resume "
+                f"{self.folder}"
+                if self.order.searches
+                else f"{self.genotype_path}, which this run was to train, is gone"
+            )
         return Genotype.load(self.genotype_path)
 
     def recording(self) -> Recording:
         """The recording of the search. Raises ``RecordingError`` if there is none."""
-        return Recording.load(self.folder / "recording.jsonl")
+        return Recording.load(self.recording_path)
 
     def results(self) -> Results:
         """What has been measured so far."""
@@ -174,38 +223,43 @@ class Run:
             return Results.model_validate_json(path.read_text(encoding="utf-8"))
         except ValidationError as error:
             raise RunError(f"{self.folder}: {explain(error, 'results.json')}") from None
+        except UnicodeDecodeError as error:
+            raise RunError(f"{path} is not text: {error}") from None
 
     def task(self) -> Task:
-        """The data set of the settings."""
-        task = self.settings.task
-        return load_task(
-            task.name,
-            root=task.root,
-            split_seed=task.split_seed,
-            noise=task.noise,
-            image_size=task.image_size,
-            workers=task.workers,
-        )
+        """The data set of the settings, loaded once. Raises ``TaskError`` if it is missing."""
+        if self._task is None:
+            task = self.settings.task
+            self._task = load_task(
+                task.name,
+                root=task.root,
+                split_seed=task.split_seed,
+                noise=task.noise,
+                image_size=task.image_size,
+                workers=task.workers,
+            )
+        return self._task
 
     # ---- The search ----------------------------------------------------------------------------
 
     def begin_search(self, device: str | torch.device) -> Search:
         """The search where the folder's checkpoint stands, or at its start.
 
-        Sets PyTorch's number of CPU threads if the settings name one: it is a part of the result.
+        Sets PyTorch's number of threads and, on a GPU, its deterministic algorithms: they are a
+        part of the result.
         Raises ``TaskError`` if the data is missing, ``CheckpointError`` if the checkpoint is bad.
         """
-        self._set_threads()
+        self._make_exact(device)
         task, seed = self.task(), self.order.seed
         supernet = build_supernet(self.settings, task, seed)
         search = Search(supernet, task, self.settings.search, seed=seed, device=device)
         return _continued(search, self.folder / "checkpoint.pt")
 
-    def follow_search(self, search: Search) -> Iterator[Step]:
+    def follow_search(self, search: Search) -> Generator[Step]:
         """The search's coming steps, each on disk before it is given."""
         return recorded(
             search,
-            self.folder / "recording.jsonl",
+            self.recording_path,
             self.folder / "checkpoint.pt",
             space=search.space,
             checkpoint_every=self.settings.search.checkpoint_every,
@@ -229,7 +283,7 @@ class Run:
             Candidate(name=f"genotype-{seed}", kind="genotype", seed=seed, genotype=found)
             for seed in seeds
         ]
-        space = search_space(self.settings)
+        space = self._space_of(found)
         first = 1000 * self.order.seed
         for seed in range(first, first + train.random_cells):
             cell = random_genotype(space, seed)
@@ -237,21 +291,31 @@ class Run:
         done = {trained.name for trained in self.results().trained}
         return [candidate for candidate in every if candidate.name not in done]
 
+    def _space_of(self, genotype: Genotype) -> SearchSpace:
+        """The space of random cells as large as ``genotype``, with the settings' primitives."""
+        keep = self.settings.supernet.keep
+        cells = tuple(
+            Topology.dense(c.name, c.inputs, len(c.nodes), c.keep or keep, c.combine)
+            for c in genotype.cells
+        )
+        primitives = search_space(self.settings).primitives
+        return SearchSpace(name=genotype.space, primitives=primitives, cells=cells)
+
     def begin_training(
         self, candidate: Candidate, task: Task, device: str | torch.device
     ) -> Training:
         """Training of a candidate where its checkpoint stands, or at its start.
 
-        Sets PyTorch's number of CPU threads if the settings name one.
+        Sets PyTorch's threads and algorithms as ``begin_search`` does.
         """
-        self._set_threads()
+        self._make_exact(device)
         folder, seed = self._training(candidate), candidate.seed
         candidate.genotype.save(folder / "genotype.json")
         network = build_network(candidate.genotype, self.settings.train, task, seed)
         training = Training(network, task, self.settings.train, seed=seed, device=device)
         return _continued(training, folder / "checkpoint.pt")
 
-    def follow_training(self, candidate: Candidate, training: Training) -> Iterator[Step]:
+    def follow_training(self, candidate: Candidate, training: Training) -> Generator[Step]:
         """The training's coming steps, each on disk before it is given."""
         folder = self._training(candidate)
         return recorded(
@@ -273,7 +337,11 @@ class Run:
             name=candidate.name,
             kind=candidate.kind,
             seed=candidate.seed,
-            parameters=sum(p.numel() for p in training.network.parameters()),
+            parameters=sum(
+                p.numel()
+                for name, p in training.network.named_parameters()
+                if not name.startswith("auxiliary_head.")
+            ),
             steps=len(recording.steps),
             seconds=round(recording.steps[-1].elapsed, 2),
             training_accuracy=sum(last_epoch) / len(last_epoch),
@@ -283,9 +351,13 @@ class Run:
         self._write_results(results.model_copy(update={"trained": (*results.trained, trained)}))
         return trained
 
-    def _set_threads(self) -> None:
-        if self.settings.threads is not None:
-            torch.set_num_threads(self.settings.threads)
+    def _make_exact(self, device: str | torch.device) -> None:
+        torch.set_num_threads(self.order.threads)
+        if torch.device(device).type == "cuda":
+            # cuBLAS reads this when it is first used.
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+            torch.backends.cudnn.benchmark = False
+            torch.use_deterministic_algorithms(True, warn_only=True)
 
     def _training(self, candidate: Candidate) -> Path:
         return self.folder / "training" / candidate.name

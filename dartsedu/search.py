@@ -44,9 +44,10 @@ class Search(Stream):
             depends on how it was built.)
         device: where to run.
 
-    >>> search = Search(supernet, load_task("digits"), load_preset("classroom").search)
-    >>> for step in search:  # doctest: +SKIP
-    ...     print(step.index, step.loss["architecture"])
+    ::
+
+        for step in Search(supernet, load_task("digits"), load_preset("classroom").search):
+            print(step.index, step.loss["architecture"])
     """
 
     kind = "search"
@@ -61,7 +62,9 @@ class Search(Stream):
         device: str | torch.device = "cpu",
     ) -> None:
         self.steps_per_epoch = task.weights.batches(settings.batch_size)
-        super().__init__(settings.epochs * self.steps_per_epoch, seed, torch.device(device))
+        identity = settings.model_dump_json(exclude={"rule", "checkpoint_every"})
+        total = settings.epochs * self.steps_per_epoch
+        super().__init__(identity, total, seed, torch.device(device))
         self.settings = settings
         self.supernet = supernet.to(self.device).train()
         self.task = task.to(self.device)

@@ -34,7 +34,8 @@ class Step:
     Attributes:
         index: 0 for the first step of the run.
         epoch: 0 for the first pass over the ``weights`` split.
-        loss: by split (``weights``, ``architecture``), on this step's batches, before w moved.
+        loss: by split (``weights``, ``architecture``), on this step's batches, before w moved; a
+            second-order architect reads the ``architecture`` loss at the virtual weights w′.
         accuracy: by split, 0…1; empty where the space has none.
         learning_rate: by optimiser (``weights``, ``architecture``), as used in this step.
         alphas: raw α by cell, shape (edges, primitives), after the step; empty when training a
@@ -83,12 +84,16 @@ class Stream(Iterator[Step], ABC):
 
     A subclass defines ``_advance`` (do the work of step ``done``), and ``_state`` and ``_restore``
     (everything that the next steps depend on). Random numbers of a step come from the seed and
-    the step's index alone, so they need no saving, and nothing drawn elsewhere changes a run.
+    the step's index alone, so they need no saving, and nothing drawn between two steps changes a
+    run. (PyTorch's generator is one for all threads: draw none in another thread during a step.)
+
+    ``identity`` is a text that names what is run; a checkpoint continues only its own.
     """
 
     kind: str
 
-    def __init__(self, total: int, seed: int, device: torch.device) -> None:
+    def __init__(self, identity: str, total: int, seed: int, device: torch.device) -> None:
+        self.identity = identity
         self.total = total
         self.seed = seed
         self.device = device
@@ -138,7 +143,11 @@ class Stream(Iterator[Step], ABC):
         """Random numbers that depend on the seed and the step alone; the outside's are kept."""
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices), torch.enable_grad():
-            torch.manual_seed(seed_of(self.seed, self.kind, self.done))
+            seed = seed_of(self.seed, self.kind, self.done)
+            torch.default_generator.manual_seed(seed)
+            for device in devices:
+                with torch.cuda.device(device):
+                    torch.cuda.manual_seed(seed)
             yield
 
     def save(self, path: str | Path) -> None:
@@ -148,6 +157,7 @@ class Stream(Iterator[Step], ABC):
         state = {
             "format": f"dartsedu {self.kind} checkpoint",
             "version": 1,
+            "identity": self.identity,
             "seed": self.seed,
             "total": self.total,
             "done": self.done,
@@ -170,6 +180,11 @@ class Stream(Iterator[Step], ABC):
                 raise CheckpointError(
                     f"{path} is of a run with seed {saved['seed']} and {saved['total']} steps; "
                     f"this one has seed {self.seed} and {self.total} steps"
+                )
+            if saved["identity"] != self.identity:
+                raise CheckpointError(
+                    f"{path} is of a run with other settings: {saved['identity']} instead of "
+                    f"{self.identity}"
                 )
             self.done, self._elapsed = saved["done"], saved["elapsed"]
             self._restore(saved["state"])
@@ -234,7 +249,7 @@ StopRule = Callable[[Step], bool]
 def until(steps: Iterable[Step], *rules: StopRule) -> Iterator[Step]:
     """The steps up to and with the first at which a rule is true.
 
-    >>> until(search, after_seconds(60), settled(search.space, steps=100))  # doctest: +SKIP
+    For instance ``until(search, after_seconds(60), settled(search.space, steps=100))``.
     """
     for step in steps:
         yield step

@@ -6,6 +6,7 @@ both together; ``test`` is read once, when everything is chosen (DARTS §3.1).
 
 from __future__ import annotations
 
+import signal
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ class ArraySplit(Split):
         targets: (N,) class numbers.
         mean, std: by channel, in units of uint8 / 255.
         augmentation: of training batches. ``noise`` is a part of the task and is added to
-            ``once`` too, the same each time.
+            ``once`` too, the same each time for the same batch size.
     """
 
     def __init__(
@@ -195,6 +196,7 @@ class FolderSplit(Split):
             batch_sampler=order,
             num_workers=self.workers,
             pin_memory=self.device.type == "cuda",
+            worker_init_fn=_leave_ctrl_c_to_the_parent,
         )
         for images, targets in loader:
             yield Batch(
@@ -221,6 +223,10 @@ class FolderSplit(Split):
     def once(self, batch_size: int) -> Iterator[Batch]:
         places = torch.arange(len(self)).split(batch_size)
         return self._load(iter([(int(place), None) for place in part] for part in places))
+
+
+def _leave_ctrl_c_to_the_parent(worker: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Reader(torch.utils.data.Dataset[tuple[Tensor, int]]):
@@ -353,7 +359,9 @@ def load_task(
         return _torchvision(name, Path(root), split_seed, noise)
     if name == "imagenet":
         if noise:
-            raise TaskError("noise is for tasks held in memory; the imagenet task has none")
+            raise TaskError(
+                "noise is for tasks held in memory; for imagenet use --set task.noise=0"
+            )
         return _imagenet(Path(root), split_seed, image_size, workers)
     raise TaskError(f"unknown task {name!r}; expected one of: {', '.join(TASKS)}")
 
@@ -363,6 +371,8 @@ def _halves(targets: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], N
     from sklearn.model_selection import train_test_split
 
     places = np.arange(len(targets))
+    if np.bincount(targets).min() < 2:
+        raise TaskError("a class has fewer than two training images; halves need one each")
     first, second = train_test_split(places, test_size=0.5, stratify=targets, random_state=seed)
     return np.sort(first), np.sort(second)
 

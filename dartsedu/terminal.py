@@ -46,7 +46,7 @@ def watch(
         yield from _lines(steps, title, total, done, console)
         return
     progress = Progress(
-        TextColumn("[bold]{task.description}"),
+        TextColumn("{task.description}", style="bold", markup=False),
         BarColumn(bar_width=None),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -73,9 +73,7 @@ def _lines(
             left = (total - step.index - 1) * (now - began) / fresh
             console.print(
                 f"{title}: step {step.index + 1}/{total}, epoch {step.epoch}, {summary(step)}, "
-                f"ETA {int(left // 60)}:{int(left % 60):02d}",
-                highlight=False,
-                soft_wrap=True,
+                f"ETA {int(left // 60)}:{int(left % 60):02d}"
             )
         yield step
 

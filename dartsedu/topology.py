@@ -68,6 +68,11 @@ Link(source=1, target=3), Link(source=2, target=3))
         return len(self.predecessors)
 
     @property
+    def outputs(self) -> tuple[int, ...]:
+        """The states that the cell's output combines: all nodes."""
+        return tuple(range(self.inputs, self.inputs + self.nodes))
+
+    @property
     def edges(self) -> tuple[Link, ...]:
         """All edges in the order of the rows of α."""
         return tuple(

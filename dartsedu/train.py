@@ -42,7 +42,9 @@ class Training(Stream):
         device: str | torch.device = "cpu",
     ) -> None:
         self.steps_per_epoch = task.training.batches(settings.batch_size)
-        super().__init__(settings.epochs * self.steps_per_epoch, seed, torch.device(device))
+        identity = settings.model_dump_json(exclude={"seeds", "random_cells", "checkpoint_every"})
+        total = settings.epochs * self.steps_per_epoch
+        super().__init__(identity, total, seed, torch.device(device))
         self.settings = settings
         self.network = network.to(self.device)
         self.task = task.to(self.device)

@@ -49,7 +49,7 @@ import sys
 for name in ("ipywidgets", "anywidget", "IPython", "matplotlib", "graphviz", "torchvision"):
     sys.modules[name] = None
 from dartsedu import CNNSupernet, Search, cnn_space, load_preset, load_task, recorded
-supernet = CNNSupernet(cnn_space(1, 2, ["skip_connect"]), image_channels=1, channels=2, cells=1)
+supernet = CNNSupernet(cnn_space(1, 2, ["skip_connect"]), image_channels=1, channels=2, cells=3)
 print(next(Search(supernet, load_task("digits"), load_preset("classroom").search)).index)
 import dartsedu.runs, dartsedu.cli
 """

@@ -90,6 +90,12 @@ def edge(value, **fields):
         (lambda v: v["cells"][0].pop("nodes"), "Field required"),
         (lambda v: v["cells"][0].update(outputs=[2, 2]), "name a state twice"),
         (lambda v: v["cells"][0].update(outputs=[2, 9]), r"outputs name states \[9\]"),
+        (lambda v: v["cells"][0].update(outputs=[0, 2]), r"\[0\]; expected nodes, 2 to 5"),
+        (
+            lambda v: v["cells"][0].update(inputs=3, outputs=[5]),
+            "3 inputs; a cell of space 'cnn' has 2",
+        ),
+        (lambda v: v.pop("version"), "it lacks version"),
         (lambda v: v["cells"].pop(), "has the cells normal, reduce, once each"),
         (lambda v: v["cells"].append(v["cells"][0]), "once each"),
         (lambda v: v.update(space="gnn"), "unknown space 'gnn'"),
@@ -142,6 +148,8 @@ def test_check_tells_whether_a_genotype_is_in_a_space():
     random_genotype(SPACE, 0).check(SPACE)
     with pytest.raises(GenotypeError, match="4 nodes; the space has 2 and 2"):
         PUBLISHED["darts-v1"].check(SPACE)
+    with pytest.raises(GenotypeError, match=r"gives the concat of states \(4, 5, 6\)"):
+        PUBLISHED["amoebanet"].check(cnn_space(nodes=5))
     with pytest.raises(GenotypeError, match="does not offer"):
         PUBLISHED["darts-v1"].check(cnn_space(primitives=("none", "skip_connect")))
 

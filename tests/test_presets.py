@@ -1,6 +1,14 @@
 import pytest
 
-from dartsedu.presets import PRESETS, SettingsError, describe, load_preset, override, read_settings
+from dartsedu.presets import (
+    PRESETS,
+    SettingsError,
+    changes,
+    describe,
+    load_preset,
+    override,
+    read_settings,
+)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -56,7 +64,7 @@ def test_any_field_can_be_overridden():
     """Every field of every preset takes its own value back as an override."""
     settings = load_preset("classroom")
     for name, value, _ in describe(settings):
-        if value != "None":
+        if name not in ("preset", "follows"):
             text = value.lower() if value in ("True", "False") else value
             assert override(settings, [f"{name}={text}"]) == settings, name
     changed = override(
@@ -73,6 +81,9 @@ def test_any_field_can_be_overridden():
     assert changed.search.weights.clip == 2.5
     assert changed.supernet.primitives == ("none", "skip_connect")
     assert changed.task.name == "mnist"
+    assert override(settings, ["search.weights.clip=none"]).search.weights.clip is None
+    assert ("search.epochs", "3", "5") in changes(changed)
+    assert changes(settings) == []
 
 
 @pytest.mark.parametrize(
@@ -89,6 +100,11 @@ def test_any_field_can_be_overridden():
         ("search.rule=best", "unknown derivation rule; expected one of: paper"),
         ("search.weights.learning_rate=nan", "finite number"),
         ("search=3", "valid dictionary"),
+        ("preset=paper", "cannot be set"),
+        ("task.name=letters", "unknown task; expected one of: digits"),
+        ("task.split_seed=4294967296", "less than 4294967296"),
+        ("supernet.cells=2", "greater than or equal to 3"),
+        ("supernet.primitives=[]", "at least 1 item"),
     ],
 )
 def test_wrong_overrides_are_explained(text, words):

@@ -83,6 +83,21 @@ def test_a_failing_run_keeps_everything_up_to_there(search, files):
     assert files[1].read_bytes() == checkpoint
 
 
+def test_a_disk_that_is_full_loses_one_step_and_no_more(
+    search, files, make_supernet, task, search_settings, monkeypatch
+):
+    stream = record(search, files, checkpoint_every=100)
+    for _ in range(3):
+        next(stream)
+    with monkeypatch.context() as patch:
+        patch.setattr(Recorder, "append", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+        with pytest.raises(OSError, match="disk full"):
+            next(stream)
+    assert not files[1].exists()  # No checkpoint that is ahead of the recording.
+    again = Search(make_supernet(), task, search_settings)
+    assert len(list(record(again, files))) == 9
+
+
 def test_continuing_needs_the_recording_of_the_same_run(search, files):
     header = Header.of(search, search.space)
     with pytest.raises(RecordingError, match="no recording"):

@@ -98,7 +98,9 @@ def test_discretised_mixture_is_one_on_kept_edges_only(make_supernet):
 def test_gap_is_the_loss_under_either_mixture_and_vanishes_for_a_decided_alpha(make_supernet, task):
     """With α far apart on all edges the mixture is the genotype, so there is no gap."""
     supernet = make_supernet()
-    gap = discretisation_gap(supernet, task.architecture, supernet.genotype(), batch_size=36)
+    gap = discretisation_gap(supernet.eval(), task.architecture, supernet.genotype(), 36)
+    assert not supernet.training
+    supernet.train()
     batch = next(task.architecture.once(36))
     with torch.no_grad(), supernet.frozen():
         expected = supernet.loss(batch)

@@ -73,7 +73,7 @@ class Page(HTMLParser):
 
 
 def test_a_run_leaves_everything_it_promises(folder):
-    names = {path.name for path in folder.iterdir()}
+    names = {path.name for path in folder.iterdir() if path.name != ".lock"}
     assert names == {
         "settings.json",
         "recording.jsonl",
@@ -131,6 +131,8 @@ def test_more_seeds_may_be_added_but_nothing_else_changed(folder, capsys):
     assert "has trained with other settings" in capsys.readouterr().err
     dartsedu("train", folder, "--set", "search.epochs=2", code=2)
     assert "only train.* may change" in capsys.readouterr().err
+    dartsedu("train", folder, "--seed", 99, code=2)
+    assert "drop --preset, --task, --seed and --out" in capsys.readouterr().err
     dartsedu("train", folder, "--set", "train.seeds=3")
     assert [t.name for t in Run.open(folder).results().trained][-1] == "genotype-7"
 
@@ -162,7 +164,7 @@ def test_a_training_that_was_stopped_goes_on_where_it_was(folder, tmp_path):
 
 
 def test_train_takes_published_names_and_files(tmp_path, capsys):
-    once = ["--set", "train.seeds=1", "--set", "train.random_cells=0", "--set", "train.cells=1"]
+    once = ["--set", "train.seeds=1", "--set", "train.random_cells=0", "--set", "train.cells=3"]
     dartsedu("train", "darts-v1", "--out", tmp_path / "a", *SETS, *once)
     PUBLISHED["darts-v1"].save(tmp_path / "cell.json")
     dartsedu("train", tmp_path / "cell.json", "--out", tmp_path / "b", *SETS, *once)
@@ -191,6 +193,10 @@ def test_show_describes_what_there_is(folder, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["search", "--task", "letters"], "unknown task"),
+        (["search", "--task", "imagenet"], "--set task.noise=0"),
+        (["search", "--set", 'supernet.primitives=["none"]'], "only primitive is 'none'"),
+        (["search", "--set", 'supernet.primitives=["none", "none"]'], "may be named once"),
         (["search", "--preset", "large"], "unknown preset 'large'"),
         (["search", "--set", "search.epoch=1"], "is not a setting"),
         (["search", "--set", 'supernet.primitives=["conv"]'], "unknown primitives"),
@@ -217,7 +223,71 @@ def test_a_folder_in_use_is_not_overwritten(folder, capsys):
     dartsedu("search", "--out", folder, code=2)
     assert f"dartsedu resume {folder}" in capsys.readouterr().err
     dartsedu("train", folder, "--out", "elsewhere", code=2)
-    assert "drop --out" in capsys.readouterr().err
+    assert "and --out" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_being_worked_on_is_left_alone(folder, capsys):
+    with Run.open(folder).locked():
+        dartsedu("resume", folder, code=2)
+    assert "another process is working on" in capsys.readouterr().err
+
+
+def test_names_are_never_markup(tmp_path, capsys):
+    dartsedu("search", "--out", tmp_path / "[red]a[/b]", *SETS)
+    assert "[red]a[/b]/report.html" in capsys.readouterr().out
+
+
+def test_an_unfinished_search_says_how_to_go_on(tmp_path, capsys):
+    settings = load_preset("classroom", [f"{k}={v}" for k, v in TINY.items()])
+    run = Run.create(tmp_path / "run", settings, 0)
+    steps = run.follow_search(run.begin_search("cpu"))
+    next(steps)
+    steps.close()
+    dartsedu("train", tmp_path / "run", code=2)
+    assert f"continue it with: dartsedu resume {tmp_path / 'run'}" in capsys.readouterr().err
+    dartsedu("show", tmp_path / "run")
+    assert "search: 1 of 7 steps, not complete" in capsys.readouterr().out
+    (tmp_path / "run" / "recording.jsonl").write_text("hello\n")
+    dartsedu("show", tmp_path / "run", code=2)
+    assert "line 1" in capsys.readouterr().err
+
+
+def test_a_training_without_its_genotype_never_becomes_a_search(tmp_path, capsys):
+    settings = load_preset("classroom", [f"{k}={v}" for k, v in TINY.items()])
+    run = Run.create(tmp_path / "run", settings, 0, PUBLISHED["darts-v1"])
+    run.genotype_path.unlink()
+    dartsedu("resume", tmp_path / "run", code=2)
+    assert "is gone" in capsys.readouterr().err
+
+
+def test_random_cells_are_as_large_as_the_genotype(tmp_path):
+    settings = load_preset("classroom")
+    run = Run.create(tmp_path / "run", settings, 0, PUBLISHED["nasnet"])
+    for candidate in run.candidates():
+        assert [len(cell.nodes) for cell in candidate.genotype.cells] == [5, 5]
+        assert all(len(node) == 2 for cell in candidate.genotype.cells for node in cell.nodes)
+
+
+def test_parameters_are_counted_without_the_auxiliary_head(tmp_path):
+    overrides = [f"{k}={v}" for k, v in (TINY | {"train.auxiliary_weight": 0.4}).items()]
+    run = Run.create(
+        tmp_path / "run", load_preset("classroom", overrides), 0, PUBLISHED["darts-v1"]
+    )
+    candidate = run.candidates()[0]
+    training = run.begin_training(candidate, run.task(), "cpu")
+    list(run.follow_training(candidate, training))
+    head = sum(p.numel() for p in training.network.auxiliary_head.parameters())
+    whole = sum(p.numel() for p in training.network.parameters())
+    assert run.end_training(candidate, training).parameters == whole - head
+
+
+def test_the_advice_after_an_exploding_training_can_be_followed(tmp_path, capsys):
+    explosive = {"train.weights.learning_rate": "1e30", "train.checkpoint_every": 1}
+    sets = [part for k, v in explosive.items() for part in ("--set", f"{k}={v}")]
+    dartsedu("train", "darts-v1", "--out", tmp_path / "run", *SETS, *sets, code=1)
+    assert "train.weights.learning_rate (now 1e+30)" in capsys.readouterr().err
+    dartsedu("train", tmp_path / "run", "--set", "train.weights.learning_rate=0.1")
+    assert len(Run.open(tmp_path / "run").results().trained) == 4
 
 
 def test_missing_data_exits_with_1(tmp_path, capsys, monkeypatch):
@@ -225,6 +295,7 @@ def test_missing_data_exits_with_1(tmp_path, capsys, monkeypatch):
     data = ["--set", f"task.root={tmp_path}"]
     dartsedu("search", "--task", "cifar10", "--out", tmp_path / "run", *data, code=1)
     assert "cifar-10-python.tar.gz" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_exploding_run_exits_with_1_and_keeps_its_steps(tmp_path, capsys):

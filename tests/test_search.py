@@ -166,6 +166,8 @@ def test_a_checkpoint_of_another_run_or_a_damaged_one_is_refused(make_search, tm
         make_search().load(tmp_path / "bad.pt")
     with pytest.raises(CheckpointError, match=r"absent\.pt"):
         make_search().load(tmp_path / "absent.pt")
+    with pytest.raises(CheckpointError, match="of a run with other settings"):
+        make_search(architect="exact").load(tmp_path / "c.pt")
     torch.save({"format": "other", "version": 1}, tmp_path / "other.pt")
     with pytest.raises(CheckpointError, match="no search that this version can read"):
         make_search().load(tmp_path / "other.pt")

@@ -64,10 +64,11 @@ class CNNSupernet(Supernet):
         image_channels: channels of the images, which may have any size.
         classes: number of classes.
         channels: width of the first cell (paper: 16); each reduction doubles it.
-        cells: depth (paper: 8); cells at 1/3 and 2/3 of it reduce.
+        cells: depth (paper: 8), at least 3; cells at 1/3 and 2/3 of it reduce.
         alpha_scale: α start at this times standard normal numbers (paper: 0, official code: 1e-3).
 
-    Raises ``ValueError`` for a space that is not convolutional or an unknown primitive.
+    Raises ``ValueError`` for a space that is not convolutional, an unknown primitive, fewer than
+    3 cells or 2 channels.
     """
 
     def __init__(
@@ -87,6 +88,8 @@ class CNNSupernet(Supernet):
         widths = {cell.name: width(cell.combine, cell.nodes) for cell in space.cells}
         stack = list(places(cells, channels, stem, widths))
         self.kinds = [place.cell for place in stack]
+        if set(self.kinds) != set(widths):
+            raise ValueError(f"a stack of {cells} has no normal cell, so its α would mean nothing")
         self.cells = nn.ModuleList(Cell(space[p.cell], space.primitives, p) for p in stack)
         self.classifier = nn.Linear(widths[stack[-1].cell] * stack[-1].channels, classes)
 

@@ -170,6 +170,8 @@ def test_a_space_that_is_not_convolutional_is_refused():
     with pytest.raises(ValueError, match="not convolutional"):
         CNNSupernet(SearchSpace(name="rnn", primitives=("none",), cells=(Topology.dense("a"),)))
     one_input = tuple(Topology.dense(n, inputs=1) for n in ("normal", "reduce"))
+    with pytest.raises(ValueError, match="a stack of 2 has no normal cell"):
+        CNNSupernet(cnn_space(), cells=2)
     with pytest.raises(ValueError, match="at least 2 channels"):
         CNNSupernet(cnn_space(), channels=1)
     with pytest.raises(ValueError, match="two inputs"):
