@@ -130,7 +130,9 @@ class FiniteDifference:
         xi = self.virtual_step.length(optimizer)
         with _extra_passes(supernet) as passes:
             loss = passes.loss(weights_batch).loss
-            slopes = _named(weights, torch.autograd.grad(loss, passes.weights, allow_unused=True))
+            slopes = _named(
+                weights, torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
+            )
             virtual = self.virtual_step.take(weights, slopes, optimizer)
             virtual = {name: w.detach().requires_grad_() for name, w in virtual.items()}
 
@@ -174,7 +176,9 @@ class Exact:
         weights = supernet.weights()
         with _extra_passes(supernet) as passes:
             loss = passes.loss(weights_batch).loss
-            slopes = torch.autograd.grad(loss, passes.weights, create_graph=True, allow_unused=True)
+            slopes = torch.autograd.grad(
+                loss, list(weights.values()), create_graph=True, allow_unused=True
+            )
             virtual = self.virtual_step.take(weights, _named(weights, slopes), optimizer)
             outcome = passes.loss(architecture_batch, virtual)
             gradient = torch.autograd.grad(outcome.loss, passes.alphas, allow_unused=True)
@@ -198,9 +202,8 @@ class _ExtraPasses:
     def __init__(self, supernet: Supernet) -> None:
         self.cells = list(supernet.alphas.keys())
         self.alphas = list(supernet.alphas.values())
-        self.weights = list(supernet.weights().values())
         self._loss = _LossOf(supernet)
-        self._devices = sorted({w.device.index for w in self.weights if w.is_cuda})
+        self._devices = sorted({alpha.device.index for alpha in self.alphas if alpha.is_cuda})
 
     def loss(self, batch: Any, weights: Named | None = None) -> Outcome:
         """The loss at the supernet's own weights or, without copying it, at others."""

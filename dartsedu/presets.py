@@ -72,6 +72,7 @@ class SupernetSettings(Value):
         None, min_length=1, description="none: the paper's eight"
     )
     alpha_scale: float = Field(0.0, ge=0, description="α start at this times normal numbers")
+    fast: bool = Field(True, description="the fast form of a cell where it suits")
 
 
 class SearchSettings(Value):

@@ -75,6 +75,7 @@ class Search(Stream):
             lr=w.learning_rate,
             momentum=w.momentum,
             weight_decay=w.weight_decay,
+            foreach=True,  # Hundreds of small tensors: update them together.
         )
         self.architecture_optimizer = torch.optim.Adam(
             supernet.alphas.values(),

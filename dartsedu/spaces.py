@@ -46,6 +46,7 @@ def build_supernet(settings: Settings, task: Task, seed: int) -> Supernet:
             channels=settings.supernet.channels,
             cells=settings.supernet.cells,
             alpha_scale=settings.supernet.alpha_scale,
+            fast=settings.supernet.fast,
         )
 
 

@@ -32,7 +32,7 @@ def demo(tmp_path_factory):
 def test_the_demo_searches_and_finds_a_valid_cell(demo):
     run = Run.open(demo)
     recording = run.recording()
-    assert len(recording.steps) == recording.header.total == 110
+    assert len(recording.steps) == recording.header.total == 220
     run.genotype().check(recording.space)
     first, last = (
         sum(step.loss["architecture"] for step in part) / 20
