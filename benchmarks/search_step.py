@@ -21,7 +21,7 @@ import torch
 
 from dartsedu.architect import Architect, Exact, FiniteDifference, FirstOrder
 from dartsedu.cnn import CNNSupernet, cnn_space
-from dartsedu.tasks import Batch
+from dartsedu.splits import Batch
 
 SHAPES = {
     "digits": {"image": (1, 8, 8), "channels": 8, "cells": 4, "nodes": 4, "batch": 64},

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from dartsedu.genotype import Genotype
 from dartsedu.relaxation import Supernet
-from dartsedu.tasks import Split
+from dartsedu.splits import Split
 from dartsedu.topology import Link, SearchSpace
 from dartsedu.values import Value
 

@@ -8,8 +8,9 @@ import torch
 
 from dartsedu.cnn.network import CNNNetwork
 from dartsedu.presets import TrainSettings
+from dartsedu.splits import Split
 from dartsedu.stream import Step, Stream, seed_of
-from dartsedu.tasks import Split, Task
+from dartsedu.tasks import Task
 
 _ADVICE = (
     "Try a tenth of train.weights.learning_rate (now {rate:g}), or train.weights.clip=5 "

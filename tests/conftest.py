@@ -6,7 +6,8 @@ import torch
 
 from dartsedu.cnn import CNNSupernet, cnn_space
 from dartsedu.presets import SearchSettings, TrainSettings, load_preset
-from dartsedu.tasks import ArraySplit, Augmentation, Task
+from dartsedu.splits import ArraySplit, Augmentation
+from dartsedu.tasks import Task
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,8 @@ from conftest import same_step
 from dartsedu.genotype import derive
 from dartsedu.recording import Recording
 from dartsedu.search import Search, make_architect, settled, skip_connections
+from dartsedu.splits import ArraySplit
 from dartsedu.stream import CheckpointError, NonFiniteError, Step
-from dartsedu.tasks import ArraySplit
 
 ARCHITECTS = ("first-order", "finite-difference", "exact")
 

@@ -16,7 +16,7 @@ from dartsedu.cnn.operations import OPERATIONS
 from dartsedu.cnn.stack import COMBINE, Place, places, reductions, width
 from dartsedu.cnn.supernet import STEM_MULTIPLIER, accuracy, cifar_stem
 from dartsedu.relaxation import Outcome, add
-from dartsedu.tasks import Batch
+from dartsedu.splits import Batch
 
 Stem = Literal["cifar", "imagenet"]
 

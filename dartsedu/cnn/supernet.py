@@ -18,7 +18,7 @@ from dartsedu.cnn.operations import PRIMITIVES, candidate
 from dartsedu.cnn.stack import COMBINE, Place, places, width
 from dartsedu.genotype import VOCABULARY
 from dartsedu.relaxation import MixedOp, Mixture, Outcome, Supernet, add
-from dartsedu.tasks import Batch
+from dartsedu.splits import Batch
 from dartsedu.topology import SearchSpace, Topology
 
 STEM_MULTIPLIER = 3

@@ -9,7 +9,7 @@ from dartsedu.cnn.network import AuxiliaryHead, drop_path
 from dartsedu.cnn.operations import FactorizedReduce, candidate
 from dartsedu.cnn.stack import reductions
 from dartsedu.genotype import PUBLISHED, random_genotype
-from dartsedu.tasks import Batch
+from dartsedu.splits import Batch
 from dartsedu.topology import SearchSpace, Topology
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dartsedu.architect import Exact, FiniteDifference, FirstOrder, VirtualStep
 from dartsedu.cnn import OPERATIONS, CNNSupernet, cnn_space, fast
-from dartsedu.tasks import Batch
+from dartsedu.splits import Batch
 from dartsedu.topology import SearchSpace, Topology
 
 

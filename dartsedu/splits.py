@@ -1,0 +1,227 @@
+"""Examples read in batches, from memory or from files, the same batches every time."""
+
+from __future__ import annotations
+
+import signal
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from dartsedu.augment import cutout, gaussian_noise, random_crop, random_flip
+from dartsedu.stream import seed_of
+
+
+class Batch(NamedTuple):
+    """``inputs`` (N, C, H, W) float, normalised; ``targets`` (N,) class numbers."""
+
+    inputs: Tensor
+    targets: Tensor
+
+
+class Split(ABC):
+    """Examples that are read in batches. What training batch number i holds depends on (seed, i)
+    alone, so that a run continues anywhere without a state of its own."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of examples."""
+
+    @abstractmethod
+    def training(
+        self, batch_size: int, seed: int, start: int = 0, cutout_length: int = 0
+    ) -> Iterator[Batch]:
+        """Endless shuffled, augmented batches, from number ``start`` on. Each pass is a new
+        permutation; what does not fill a batch at its end is left out of that pass."""
+
+    @abstractmethod
+    def once(self, batch_size: int) -> Iterator[Batch]:
+        """Every example once, in order, not augmented; the last batch may be smaller."""
+
+    @abstractmethod
+    def to(self, device: torch.device) -> Split:
+        """The same split with its batches on ``device``."""
+
+    def batches(self, batch_size: int) -> int:
+        """Training batches in one pass: at least 1, whole ones only."""
+        return max(1, len(self) // batch_size)
+
+    def order(self, batch_size: int, seed: int, start: int) -> Iterator[tuple[int, Tensor]]:
+        """Numbers of the coming training batches, and the places of their examples."""
+        number = start
+        while True:
+            epoch, first = divmod(number, self.batches(batch_size))
+            generator = torch.Generator().manual_seed(seed_of(seed, "order", epoch))
+            permutation = torch.randperm(len(self), generator=generator)
+            for inside in range(first, self.batches(batch_size)):
+                yield number, permutation[inside * batch_size : (inside + 1) * batch_size]
+                number += 1
+
+
+class Augmentation(NamedTuple):
+    """What happens to a training image: crop after padding, mirror, noise (in units of the
+    normalised image)."""
+
+    padding: int = 0
+    flip: bool = False
+    noise: float = 0.0
+
+
+class ArraySplit(Split):
+    """A split held in memory.
+
+    Args:
+        images: (N, C, H, W) uint8.
+        targets: (N,) class numbers.
+        mean, std: by channel, in units of uint8 / 255.
+        augmentation: of training batches. ``noise`` is a part of the task and is added to
+            ``once`` too, the same each time for the same batch size.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        targets: Tensor,
+        mean: Sequence[float],
+        std: Sequence[float],
+        augmentation: Augmentation = Augmentation(),
+    ) -> None:
+        self.images, self.targets = images, targets
+        self.mean, self.std = tuple(mean), tuple(std)
+        self.augmentation = augmentation
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def to(self, device: torch.device) -> ArraySplit:
+        return ArraySplit(
+            self.images.to(device), self.targets.to(device), self.mean, self.std, self.augmentation
+        )
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        mean, std = torch.tensor([self.mean, self.std], dtype=torch.float32)[..., None, None].to(
+            images.device
+        )
+        return (images.float() / 255 - mean) / std
+
+    def training(
+        self, batch_size: int, seed: int, start: int = 0, cutout_length: int = 0
+    ) -> Iterator[Batch]:
+        augmentation = self.augmentation
+        for number, places in self.order(batch_size, seed, start):
+            generator = torch.Generator().manual_seed(seed_of(seed, "augment", number))
+            places = places.to(self.images.device)
+            images = self.images[places]
+            if augmentation.padding:
+                images = random_crop(images, augmentation.padding, generator)
+            if augmentation.flip:
+                images = random_flip(images, generator)
+            images = self._normalised(images)
+            if augmentation.noise:
+                images = gaussian_noise(images, augmentation.noise, generator)
+            if cutout_length:
+                images = cutout(images, cutout_length, generator)
+            yield Batch(images, self.targets[places])
+
+    def once(self, batch_size: int) -> Iterator[Batch]:
+        for number, places in enumerate(torch.arange(len(self)).split(batch_size)):
+            places = places.to(self.images.device)
+            images = self._normalised(self.images[places])
+            if self.augmentation.noise:
+                generator = torch.Generator().manual_seed(seed_of(0, "noise", number))
+                images = gaussian_noise(images, self.augmentation.noise, generator)
+            yield Batch(images, self.targets[places])
+
+
+class FolderSplit(Split):
+    """A split read from image files as it is needed, by worker processes.
+
+    Args:
+        files: paths of the images.
+        targets: their class numbers.
+        train, evaluate: torchvision transforms from an RGB image to a normalised tensor.
+        workers: processes that read ahead; 0 reads in this one.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[str],
+        targets: Sequence[int],
+        train: Callable[[Any], Tensor],
+        evaluate: Callable[[Any], Tensor],
+        workers: int,
+        device: torch.device | None = None,
+    ) -> None:
+        self.files, self.targets = list(files), list(targets)
+        self.train, self.evaluate = train, evaluate
+        self.workers = workers
+        self.device = device or torch.device("cpu")
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def to(self, device: torch.device) -> FolderSplit:
+        return FolderSplit(
+            self.files, self.targets, self.train, self.evaluate, self.workers, device
+        )
+
+    def read(self, place: int, seed: int | None) -> tuple[Tensor, int]:
+        """One image; ``seed`` fixes its augmentation, ``None`` leaves it as it is."""
+        from torchvision.datasets.folder import default_loader
+
+        image = default_loader(self.files[place])
+        if seed is None:
+            return self.evaluate(image), self.targets[place]
+        with torch.random.fork_rng([]):
+            torch.manual_seed(seed)
+            return self.train(image), self.targets[place]
+
+    def _load(self, order: Iterator[list[tuple[int, int | None]]]) -> Iterator[Batch]:
+        loader = torch.utils.data.DataLoader(
+            _Reader(self),
+            batch_sampler=order,
+            num_workers=self.workers,
+            pin_memory=self.device.type == "cuda",
+            worker_init_fn=_leave_ctrl_c_to_the_parent,
+        )
+        for images, targets in loader:
+            yield Batch(
+                images.to(self.device, non_blocking=True),
+                targets.to(self.device, non_blocking=True),
+            )
+
+    def training(
+        self, batch_size: int, seed: int, start: int = 0, cutout_length: int = 0
+    ) -> Iterator[Batch]:
+        order: Iterator[list[tuple[int, int | None]]] = (
+            [
+                (int(place), seed_of(seed, "augment", number * batch_size + i))
+                for i, place in enumerate(places)
+            ]
+            for number, places in self.order(batch_size, seed, start)
+        )
+        for number, batch in enumerate(self._load(order), start):
+            if cutout_length:
+                generator = torch.Generator().manual_seed(seed_of(seed, "cutout", number))
+                batch = Batch(cutout(batch.inputs, cutout_length, generator), batch.targets)
+            yield batch
+
+    def once(self, batch_size: int) -> Iterator[Batch]:
+        places = torch.arange(len(self)).split(batch_size)
+        return self._load(iter([(int(place), None) for place in part] for part in places))
+
+
+def _leave_ctrl_c_to_the_parent(worker: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class _Reader(torch.utils.data.Dataset[tuple[Tensor, int]]):
+    """The form in which a DataLoader asks for examples."""
+
+    def __init__(self, split: FolderSplit) -> None:
+        self.split = split
+
+    def __getitem__(self, item: tuple[int, int | None]) -> tuple[Tensor, int]:
+        return self.split.read(*item)
