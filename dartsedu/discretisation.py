@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from dartsedu.genotype import Genotype
-from dartsedu.relaxation import Supernet
+from dartsedu.relaxation import Mixture, Supernet
 from dartsedu.splits import Split
 from dartsedu.topology import Link, SearchSpace
 from dartsedu.values import Value
@@ -56,21 +56,26 @@ def discretisation_gap(
         cell: weights.to(device)
         for cell, weights in discretised_mixture(supernet.space, genotype).items()
     }
-    scores = []
     training = supernet.training
     supernet.train()
-    for mixture in (None, discrete):
-        loss, correct, count = 0.0, 0.0, 0
+    try:
         with supernet.frozen():
-            for batch in split.once(batch_size):
-                if len(batch.targets) == 1 and count:
-                    continue  # BatchNorm cannot take statistics of a single 1×1 map.
-                outcome = supernet.loss(batch, mixture)
-                size = len(batch.targets)
-                loss += float(outcome.loss) * size
-                correct += 0.0 if outcome.accuracy is None else float(outcome.accuracy) * size
-                count += size
-        accuracy = None if outcome.accuracy is None else correct / count
-        scores.append(Score(loss=loss / count, accuracy=accuracy))
-    supernet.train(training)
+            scores = [_score(supernet, split, mixture, batch_size) for mixture in (None, discrete)]
+    finally:
+        supernet.train(training)
     return Gap(mixture=scores[0], discretised=scores[1])
+
+
+def _score(supernet: Supernet, split: Split, mixture: Mixture | None, batch_size: int) -> Score:
+    """Mean loss and accuracy over the examples of a split."""
+    loss, correct, count = 0.0, 0.0, 0
+    for batch in split.once(batch_size):
+        size = len(batch.targets)
+        if size == 1 and count:
+            continue  # BatchNorm cannot take statistics of a single 1×1 map.
+        outcome = supernet.loss(batch, mixture)
+        loss += float(outcome.loss) * size
+        correct += 0.0 if outcome.accuracy is None else float(outcome.accuracy) * size
+        count += size
+    accuracy = None if outcome.accuracy is None else correct / count
+    return Score(loss=loss / count, accuracy=accuracy)

@@ -282,11 +282,12 @@ def _basis(
     kernel: int, dilation: int, stride: int, height: int, width: int, dtype: torch.dtype
 ) -> Tensor:
     """(kernel², outputs · inputs): 1 where that kernel entry carries that input to that output."""
-    rows = _reach(kernel, dilation, stride, height)
-    columns = _reach(kernel, dilation, stride, width)
-    # (ky, y_out, y_in) × (kx, x_out, x_in) → (ky, kx, y_out, x_out, y_in, x_in)
-    whole = torch.einsum("kab,lcd->klacbd", rows, columns)
-    return whole.reshape(kernel * kernel, -1).to(dtype).contiguous()
+    with torch.inference_mode(False):  # It is kept, and may next be used in a pass with gradients.
+        rows = _reach(kernel, dilation, stride, height)
+        columns = _reach(kernel, dilation, stride, width)
+        # (ky, y_out, y_in) × (kx, x_out, x_in) → (ky, kx, y_out, x_out, y_in, x_in)
+        whole = torch.einsum("kab,lcd->klacbd", rows, columns)
+        return whole.reshape(kernel * kernel, -1).to(dtype).contiguous()
 
 
 def _reach(kernel: int, dilation: int, stride: int, size: int) -> Tensor:

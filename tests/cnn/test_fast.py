@@ -94,6 +94,14 @@ def test_the_published_space_on_digits():
     assert_same(plain, other, batch((8, 8), 6, 1))
 
 
+def test_a_first_pass_in_inference_mode_does_not_spoil_later_ones():
+    plain, other = pair(cnn_space(nodes=1, primitives=("sep_conv_3x3",)))
+    fast._basis.cache_clear()
+    with torch.inference_mode():
+        other.eval()(batch((5, 3)).inputs)
+    assert_same(plain, other.train(), batch((5, 3)))
+
+
 def test_several_steps_keep_statistics_in_step():
     plain, other = pair(cnn_space(nodes=2))
     for seed in range(3):
