@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dartsedu.architect import Exact, FiniteDifference, FirstOrder, VirtualStep
     from dartsedu.cnn import CNNNetwork, CNNSupernet, cnn_space, multiply_adds
+    from dartsedu.dashboard import compare, live, replay
     from dartsedu.discretisation import discretisation_gap
     from dartsedu.genotype import PUBLISHED, Genotype, derive, random_genotype
     from dartsedu.presets import load_preset
@@ -34,6 +35,7 @@ __version__ = "0.1.0"
 _HOME = {
     "architect": ("Exact", "FiniteDifference", "FirstOrder", "VirtualStep"),
     "cnn": ("CNNNetwork", "CNNSupernet", "cnn_space", "multiply_adds"),
+    "dashboard": ("compare", "live", "replay"),
     "discretisation": ("discretisation_gap",),
     "genotype": ("PUBLISHED", "Genotype", "derive", "random_genotype"),
     "presets": ("load_preset",),
@@ -62,15 +64,18 @@ __all__ = [
     "Training",
     "VirtualStep",
     "cnn_space",
+    "compare",
     "derive",
     "discretisation_gap",
     "evaluate",
+    "live",
     "load_preset",
     "load_task",
     "mixture_weights",
     "multiply_adds",
     "random_genotype",
     "recorded",
+    "replay",
     "until",
 ]
 

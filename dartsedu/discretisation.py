@@ -44,10 +44,15 @@ def discretised_mixture(space: SearchSpace, genotype: Genotype) -> dict[str, Ten
 
 @torch.no_grad()
 def discretisation_gap(
-    supernet: Supernet, split: Split, genotype: Genotype, batch_size: int = 256
+    supernet: Supernet,
+    split: Split,
+    genotype: Genotype,
+    batch_size: int = 256,
+    mixture: Mixture | None = None,
 ) -> Gap:
     """Loss and accuracy of a supernet as the mixture it is and as ``genotype``, with the same w.
 
+    ``mixture`` takes the place of softmax(α) if given, for instance that of an earlier step.
     Both are scored on ``split`` with each batch's own BatchNorm statistics: the running ones
     belong to the mixture. The supernet stays as it is.
     """
@@ -60,7 +65,7 @@ def discretisation_gap(
     supernet.train()
     try:
         with supernet.frozen():
-            scores = [_score(supernet, split, mixture, batch_size) for mixture in (None, discrete)]
+            scores = [_score(supernet, split, m, batch_size) for m in (mixture, discrete)]
     finally:
         supernet.train(training)
     return Gap(mixture=scores[0], discretised=scores[1])

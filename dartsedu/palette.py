@@ -23,6 +23,12 @@ OTHER = "#6b7280"
 DASHED = {"max_pool_3x3", "skip_connect", "sep_conv_5x5", "dil_conv_5x5"}
 """Every other primitive is dashed, since on thin lines colour alone is not enough."""
 
+SPLIT_COLOURS = {"weights": "#a3507a", "architecture": "#089aaa", "training": "#a3507a"}
+"""The colour of a split's curve."""
+DASHED_SPLITS = {"architecture"}
+CELL_COLOURS = ("#a90fe8", "#7b6c06")
+"""The colours of the curves of a space's first and second cell."""
+
 _SUBSCRIPT = str.maketrans("k-0123456789", "ₖ₋₀₁₂₃₄₅₆₇₈₉", "_{}")
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import base64
 import io
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +21,27 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
-from matplotlib.path import Path as Curve
+from matplotlib.path import Path as Path2D
 from numpy.typing import NDArray
 
 from dartsedu.genotype import Cell, Genotype, derive
-from dartsedu.palette import DASHED, OTHER, colour, dashes, short, state_label, state_names
+from dartsedu.layout import arrange
+from dartsedu.measures import changes, entropy, genotypes, passing
+from dartsedu.palette import (
+    CELL_COLOURS,
+    DASHED,
+    DASHED_SPLITS,
+    OTHER,
+    SPLIT_COLOURS,
+    colour,
+    dashes,
+    short,
+    state_label,
+    state_names,
+)
 from dartsedu.recording import Recording
 from dartsedu.stream import Step
-from dartsedu.topology import SearchSpace
+from dartsedu.topology import SearchSpace, Topology
 from dartsedu.values import atomic_path
 
 _STYLE: Any = {
@@ -144,53 +159,6 @@ def genotype_svg(genotype: Genotype) -> bytes:
     return genotype_figure(genotype).render("svg")
 
 
-def layout(inputs: int, links: Sequence[tuple[int, int]]) -> dict[int, tuple[float, float]]:
-    """Place the states of a cell without Graphviz: (x, y) by state, x by longest path.
-
-    Inputs stand at x = 0, one above the other. A node stands one right of its latest predecessor,
-    near the middle line, nodes of one column apart from each other.
-    """
-    places = {i: (0.0, (inputs - 1) - 2.0 * i) for i in range(inputs)}
-    columns: dict[float, int] = {}
-    for state in sorted({target for _, target in links}):
-        x = 1 + max(places[source][0] for source, target in links if target == state)
-        lane = columns.get(x, 0)
-        columns[x] = lane + 1
-        side = 1 if (lane + x) % 2 else -1
-        places[state] = (x, side * (0.18 + (lane + 1) // 2))
-    return places
-
-
-def _bow(inputs: int, source: int, span: float) -> float:
-    """How high the middle of an edge's curve bows, to pass the nodes between its ends."""
-    if source < inputs:
-        side = 1 if source < inputs / 2 else -1
-        return side * (0.1 + 0.45 * (span - 1))
-    if span <= 1:
-        return 0.0
-    return (1 if source % 2 else -1) * (0.75 + 0.15 * (span - 2))
-
-
-def _point(curve: Curve, t: float) -> tuple[float, float]:
-    """The point of a quadratic Bézier curve at t in 0…1."""
-    start, control, end = np.asarray(curve.vertices)
-    x, y = (1 - t) ** 2 * start + 2 * t * (1 - t) * control + t**2 * end
-    return float(x), float(y)
-
-
-def _shortened(curve: Curve, gap: float) -> Curve:
-    """The curve without its ends, so that arrows do not run under the boxes of the states."""
-    start, control, end = np.asarray(curve.vertices)
-    span = float(np.hypot(*(end - start)))
-    first, last = gap / span * 1.1, 1 - gap / span * 1.1
-    middle = (
-        (1 - first) * (1 - last) * start
-        + (first * (1 - last) + last * (1 - first)) * control
-        + first * last * end
-    )
-    return Curve([_point(curve, first), middle, _point(curve, last)], curve.codes)
-
-
 def _draw_cell(
     axes: Axes,
     inputs: int,
@@ -204,22 +172,13 @@ def _draw_cell(
 
     ``gap`` is the free space around a state, in units of x.
     """
-    places = layout(inputs, [(source, target) for source, target, *_ in edges])
-    right = max(x for x, _ in places.values()) + 1
-    for target in range(inputs, inputs + nodes):
-        places.setdefault(target, (1.0, 0.0))
+    plan = arrange(inputs, nodes, [(source, target) for source, target, *_ in edges])
     names = [state_label(name) for name in state_names(inputs, nodes)]
-    seen: dict[tuple[int, int], int] = {}
-    for number, (source, target, primitive, thickness, kept) in enumerate(edges):
-        (x0, y0), (x1, y1) = places[source], places[target]
-        again = seen.get((source, target), 0)
-        seen[source, target] = again + 1
-        bow = _bow(inputs, source, x1 - x0) + 0.35 * again
-        control = ((x0 + x1) / 2, (y0 + y1) / 2 + bow)
-        curve = Curve([(x0, y0), control, (x1, y1)], [Curve.MOVETO, Curve.CURVE3, Curve.CURVE3])
+    for number, (curve, edge) in enumerate(zip(plan.curves, edges, strict=True)):
+        _, _, primitive, thickness, kept = edge
         axes.add_patch(
             FancyArrowPatch(
-                path=_shortened(curve, gap),
+                path=Path2D(curve.shortened(gap), [Path2D.MOVETO, Path2D.CURVE3, Path2D.CURVE3]),
                 arrowstyle="-|>",
                 mutation_scale=12,
                 color=colour(primitive),
@@ -231,7 +190,7 @@ def _draw_cell(
         )
         if labels:
             axes.text(
-                *_point(curve, 0.40 + 0.18 * (number % 2)),
+                *curve.at(0.40 + 0.18 * (number % 2)),
                 short(primitive),
                 color=colour(primitive),
                 ha="center",
@@ -242,16 +201,14 @@ def _draw_cell(
                 zorder=2,
             )
     for state in outputs:
-        axes.plot(
-            [places[state][0], right], [places[state][1], 0], color="#c8ced8", linewidth=1, zorder=0
-        )
+        start, end = plan.states[state], plan.output
+        axes.plot([start.x, end.x], [start.y, end.y], color="#c8ced8", linewidth=1, zorder=0)
     boxes = {"boxstyle": "round,pad=0.45", "facecolor": "#eef2f7", "edgecolor": "#5b6676"}
-    everything = [*((places[i], name) for i, name in enumerate(names)), ((right, 0.0), "cₖ")]
-    for (x, y), name in everything:
-        axes.text(x, y, name, ha="center", va="center", bbox=boxes, zorder=3)
-    heights = [y for _, y in places.values()]
-    axes.set_xlim(-0.35, right + 0.35)
-    axes.set_ylim(min(heights) - 0.7, max(heights) + 0.7)
+    for place, name in zip([*plan.states, plan.output], [*names, "cₖ"], strict=True):
+        axes.text(*place, name, ha="center", va="center", bbox=boxes, zorder=3)
+    low, high = plan.heights
+    axes.set_xlim(-0.35, plan.output.x + 0.35)
+    axes.set_ylim(low - 0.7, high + 0.7)
     axes.axis("off")
 
 
@@ -284,32 +241,29 @@ def mixture_figure(
     picture, axes = _picture(
         len(space.cells), len(steps), 3.6 * len(steps), 2.3 * len(space.cells), alt
     )
-    none = space.primitives.index("none") if "none" in space.primitives else None
     for column, (step, title) in enumerate(zip(steps, titles, strict=True)):
         kept = derive(space, step.alphas, rule)
         for row, topology in enumerate(space.cells):
-            weights = np.array(step.mixture[topology.name])
-            if none is not None:
-                weights[:, none] = -1
-            links = {(edge.source, state) for state, edge in kept[topology.name].edges}
-            edges = []
-            for index, link in enumerate(topology.edges):
-                best = int(weights[index].argmax())
-                thickness = 0.5 + 12.0 * max(0.0, float(weights[index, best]))
-                edges.append((*link, space.primitives[best], thickness, link in links))
-            _draw_cell(
-                axes[row, column],
-                topology.inputs,
-                topology.nodes,
-                topology.outputs,
-                edges,
-                False,
-                0.16,
-            )
+            _draw_mixture(axes[row, column], space, topology, step, kept[topology.name])
             axes[row, column].set_title(f"{topology.name}, {title}")
     used = [p for p in space.primitives if p != "none"]
     _legend(picture, used)
     return picture
+
+
+def _draw_mixture(
+    axes: Axes, space: SearchSpace, topology: Topology, step: Step, kept: Cell
+) -> None:
+    weights = np.array(step.mixture[topology.name])
+    if "none" in space.primitives:
+        weights[:, space.primitives.index("none")] = -1
+    links = {(edge.source, state) for state, edge in kept.edges}
+    edges = []
+    for index, link in enumerate(topology.edges):
+        best = int(weights[index].argmax())
+        thickness = 0.5 + 12.0 * max(0.0, float(weights[index, best]))
+        edges.append((*link, space.primitives[best], thickness, link in links))
+    _draw_cell(axes, topology.inputs, topology.nodes, topology.outputs, edges, False, 0.16)
 
 
 def _legend(picture: Picture, primitives: Sequence[str]) -> None:
@@ -409,39 +363,124 @@ def trajectories_figure(recording: Recording, cell: str) -> Picture:
     return picture
 
 
-SPLIT_COLOURS = {"weights": "#a3507a", "architecture": "#089aaa", "training": "#a3507a"}
-"""The colour of a split's curve."""
-
-
 def losses_figure(recording: Recording) -> Picture:
     """Loss and, where there is one, accuracy on each split, with a running mean of 10 steps."""
     steps = recording.steps
     kinds = ["loss", *(["accuracy"] if steps[0].accuracy else [])]
-    ends = ", ".join(
+    picture, axes = _picture(
+        1, len(kinds), 5.0 * len(kinds), 3.0, f"Running means: {_ends(steps, kinds)}."
+    )
+    for axis, kind in zip(axes[0], kinds, strict=True):
+        _draw_splits(axis, steps, kind)
+    return picture
+
+
+def _ends(steps: Sequence[Step], kinds: Sequence[str]) -> str:
+    return ", ".join(
         f"{kind} on {split} from {values[0]:.2f} to {values[-1]:.2f}"
         for kind in kinds
         for split, values in _smoothed(steps, kind).items()
     )
-    picture, axes = _picture(1, len(kinds), 5.0 * len(kinds), 3.0, f"Running means: {ends}.")
+
+
+def _draw_splits(axis: Axes, steps: Sequence[Step], kind: str) -> None:
     drawn = _thinned(len(steps))
-    for axis, kind in zip(axes[0], kinds, strict=True):
-        for split, values in _smoothed(steps, kind).items():
-            raw = [getattr(steps[i], kind)[split] for i in drawn]
-            dashed = "--" if split == "architecture" else "-"
-            axis.plot(drawn, raw, color=SPLIT_COLOURS.get(split, OTHER), alpha=0.2, linewidth=1)
+    at = [steps[i].index for i in drawn]
+    for split, values in _smoothed(steps, kind).items():
+        raw = [getattr(steps[i], kind)[split] for i in drawn]
+        ink, dashed = SPLIT_COLOURS.get(split, OTHER), split in DASHED_SPLITS
+        axis.plot(at, raw, color=ink, alpha=0.2, linewidth=1)
+        style = "--" if dashed else "-"
+        axis.plot(at, values[drawn], color=ink, linewidth=2.2, linestyle=style, label=split)
+    axis.set_xlabel("step")
+    axis.set_ylabel(kind)
+    axis.legend()
+    if kind == "loss":
+        axis.set_ylim(bottom=0)
+
+
+# ---- A whole search in one picture --------------------------------------------------------------
+
+
+def search_figure(recordings: Mapping[str, Recording], rule: str = "paper") -> Picture:
+    """What the live view shows at the end: cells, losses, entropy of the mixtures, skips.
+
+    Several recordings, by name, stand side by side. Marks on the axis of the entropy are steps at
+    which the genotype that ``rule`` would derive changed. Raises ``ValueError`` for a recording
+    without a step.
+    """
+    panels = {name: _panels(recording, rule) for name, recording in recordings.items()}
+    single = len(panels) == 1
+    columns = 2 if single else len(panels)
+    most = max(map(len, panels.values()))
+    rows = -(-most // 2) if single else most
+    words = [
+        f"{name + ': ' if name else ''}{len(recording.steps)} steps; "
+        f"running means: {_ends(recording.steps, _kinds(recording))}; "
+        + describe_genotype(derive(recording.space, recording.steps[-1].alphas, rule))
+        for name, recording in recordings.items()
+    ]
+    picture, axes = _picture(rows, columns, 5.4 * columns, 2.6 * rows, " ".join(words))
+    for column, (name, drawers) in enumerate(panels.items()):
+        places = axes.flat if single else axes[:, column]
+        for place, axis in enumerate(places):
+            if place < len(drawers):
+                drawers[place](axis)
+            else:
+                axis.axis("off")
+        if not single:
+            axes[0, column].set_title(f"{name}\n{axes[0, column].get_title()}")
+    every = [r.space.primitives for r in recordings.values()]
+    _legend(picture, [p for p in dict.fromkeys(chain(*every)) if p != "none"])
+    return picture
+
+
+def _kinds(recording: Recording) -> list[str]:
+    return ["loss", *(["accuracy"] if recording.steps[0].accuracy else [])]
+
+
+def _panels(recording: Recording, rule: str) -> list[Callable[[Axes], None]]:
+    """One drawer a panel: every cell, loss, accuracy, entropy, skips."""
+    space, steps = recording.space, recording.steps
+    if not steps:
+        raise ValueError("there is no step to draw yet: start the search first")
+    found = genotypes(space, steps, rule)
+    at = [step.index for step in steps]
+
+    def cell(topology: Topology, axis: Axes) -> None:
+        _draw_mixture(axis, space, topology, steps[-1], found[-1][topology.name])
+        axis.set_title(f"{topology.name} cell after step {at[-1] + 1}")
+
+    def by_cell(label: str, value: Callable[[int, str], float], axis: Axes) -> None:
+        drawn = _thinned(len(steps))
+        for topology, ink, style in zip(space.cells, CELL_COLOURS, ("-", "--"), strict=False):
+            values = [value(i, topology.name) for i in drawn]
             axis.plot(
-                drawn,
-                values[drawn],
-                color=SPLIT_COLOURS.get(split, OTHER),
-                linewidth=2.2,
-                linestyle=dashed,
-                label=split,
+                [at[i] for i in drawn], values, style, color=ink, linewidth=2, label=topology.name
             )
         axis.set_xlabel("step")
-        axis.set_ylabel(kind)
-        axis.legend()
-    axes[0][0].set_ylim(bottom=0)
-    return picture
+        axis.set_ylabel(label)
+        axis.set_ylim(bottom=0)
+        if len(space.cells) > 1:
+            axis.legend()
+
+    def entropies(axis: Axes) -> None:
+        by_cell("entropy (bits)", lambda i, name: entropy(steps[i].mixture[name]), axis)
+        marks = [at[i] for i in changes(found)]
+        axis.plot(marks, [0] * len(marks), "|", color="#5b6676", markersize=12, clip_on=False)
+
+    drawers: list[Callable[[Axes], None]] = [partial(cell, topology) for topology in space.cells]
+    drawers += [partial(_draw_splits, steps=steps, kind=kind) for kind in _kinds(recording)]
+    drawers.append(entropies)
+    if kind := passing(space):
+        label = f"{short(kind)} edges kept"
+
+        def counts(axis: Axes) -> None:
+            by_cell(label, lambda i, name: found[i][name].count(kind), axis)
+            axis.yaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
+
+        drawers.append(counts)
+    return drawers
 
 
 def _thinned(count: int, most: int = 500) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ import pytest
 from dartsedu import plots
 from dartsedu.cnn import OPERATIONS, PRIMITIVES, cnn_space
 from dartsedu.genotype import PUBLISHED, random_genotype
+from dartsedu.layout import arrange
 from dartsedu.palette import COLOURS, colour, short, state_label, state_names
 from dartsedu.recording import Header, Recording
 from dartsedu.stream import Step
@@ -36,6 +37,8 @@ def every_picture():
         "heatmap": plots.heatmap_figure(SPACE, RECORDING.steps[-1].mixture),
         "trajectories": plots.trajectories_figure(RECORDING, "normal"),
         "losses": plots.losses_figure(RECORDING),
+        "search": plots.search_figure({"": RECORDING}),
+        "two searches": plots.search_figure({"one": RECORDING, "other": RECORDING}),
         "accuracies": plots.accuracies_figure({"this cell": [0.9, 0.92], "random cells": [0.8]}),
     }
 
@@ -114,9 +117,11 @@ def test_layout_goes_from_left_to_right_and_no_two_states_meet(nodes):
     for seed in range(20):
         cell = random_genotype(cnn_space(nodes), seed)["normal"]
         links = [(edge.source, state) for state, edge in cell.edges]
-        places = plots.layout(2, links)
-        assert all(places[source][0] < places[target][0] for source, target in links)
-        assert len(set(places.values())) == len(places) == nodes + 2
+        plan = arrange(2, nodes, links)
+        assert all(plan.states[source].x < plan.states[target].x for source, target in links)
+        assert len({*plan.states, plan.output}) == nodes + 3
+        ends = [(curve.start, curve.end) for curve in plan.curves]
+        assert ends == [(plan.states[source], plan.states[target]) for source, target in links]
 
 
 def test_graphviz_source_holds_every_edge():

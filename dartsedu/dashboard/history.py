@@ -1,0 +1,199 @@
+"""The steps of one run as the browser takes them: a description, and a row of numbers a step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dartsedu.genotype import Genotype, derive
+from dartsedu.layout import arrange
+from dartsedu.measures import entropy, passing
+from dartsedu.palette import (
+    CELL_COLOURS,
+    DASHED,
+    DASHED_SPLITS,
+    OTHER,
+    SPLIT_COLOURS,
+    colour,
+    short,
+    state_label,
+    state_names,
+)
+from dartsedu.recording import Header, Recording
+from dartsedu.stream import Step
+from dartsedu.topology import Link, SearchSpace, Topology
+
+SPLITS = ("weights", "architecture")
+_GAP = 0.26  # free space around a state in the picture, in columns
+
+
+class History:
+    """The steps of one run, with their rows.
+
+    A row is little-endian float32: the scalars that ``description`` names (NaN where a step has
+    none), then raw α cell by cell, then for every edge the primitives that ``rule`` keeps there,
+    as digits of base (primitives + 1): 0 if the edge is cut, else column + 1 of the strongest, and
+    so on for a second one.
+
+    Appending and reading may happen in different threads.
+    """
+
+    def __init__(self, header: Header, steps: Iterable[Step] = (), rule: str = "paper") -> None:
+        assert header.space is not None
+        self.header = header
+        self.space: SearchSpace = header.space
+        self.rule = rule
+        self.steps: list[Step] = []
+        self._rows: list[NDArray[np.float32]] = []
+        for step in steps:
+            self.append(step)
+
+    def __len__(self) -> int:
+        """Number of steps that have a row."""
+        return len(self._rows)
+
+    def append(self, step: Step) -> None:
+        """Add a step."""
+        self.steps.append(step)
+        self._rows.append(self._row(step))
+
+    @property
+    def recording(self) -> Recording:
+        """The steps so far as a recording, for plots and comparisons."""
+        return Recording(self.header, tuple(self.steps[: len(self)]))
+
+    def rows(self, first: int, count: int) -> bytes:
+        """So many rows from number ``first`` on, as far as there are."""
+        return b"".join(row.tobytes() for row in self._rows[first : first + count])
+
+    def thinned(self, most: int) -> bytes:
+        """At most so many rows, the first and the last among them, evenly spread."""
+        total = len(self)
+        chosen = np.unique(np.linspace(0, total - 1, min(total, most)).round().astype(int))
+        return b"".join(self._rows[i].tobytes() for i in chosen)
+
+    @property
+    def width(self) -> int:
+        """Numbers in a row."""
+        edges = sum(len(topology.edges) for topology in self.space.cells)
+        return len(self._scalars) + edges * (len(self.space.primitives) + 1)
+
+    def describe(self, name: str) -> dict[str, Any]:
+        """What the browser must know to draw the rows, as plain JSON; ``name`` is a title."""
+        return {
+            "name": name,
+            "total": self.header.total,
+            "rule": self.rule,
+            "scalars": self._scalars,
+            "primitives": [
+                {
+                    "name": primitive,
+                    "label": short(primitive),
+                    "colour": colour(primitive),
+                    "dashed": primitive in DASHED,
+                    "none": primitive == "none",
+                }
+                for primitive in self.space.primitives
+            ],
+            "cells": [_describe_cell(topology) for topology in self.space.cells],
+            "charts": self._charts(),
+        }
+
+    @property
+    def _scalars(self) -> list[str]:
+        return [
+            "index",
+            "epoch",
+            "elapsed",
+            *(f"{kind} {split}" for kind in ("loss", "accuracy") for split in SPLITS),
+            *(f"entropy {topology.name}" for topology in self.space.cells),
+            *(f"{passing(self.space) or 'passing'} {t.name}" for t in self.space.cells),
+        ]
+
+    def _row(self, step: Step) -> NDArray[np.float32]:
+        found = derive(self.space, step.alphas, self.rule)
+        kind = passing(self.space)
+        cells = [topology.name for topology in self.space.cells]
+        scalars = [
+            step.index,
+            step.epoch,
+            step.elapsed,
+            *(step.loss.get(split, np.nan) for split in SPLITS),
+            *(step.accuracy.get(split, np.nan) for split in SPLITS),
+            *(entropy(step.mixture[cell]) for cell in cells),
+            *(found[cell].count(kind) if kind else np.nan for cell in cells),
+        ]
+        alphas = [np.ravel(step.alphas[cell]) for cell in cells]
+        kept = [_digits(self.space, topology, found) for topology in self.space.cells]
+        return np.concatenate([scalars, *alphas, *kept]).astype("<f4")
+
+    def _charts(self) -> list[dict[str, Any]]:
+        """The curves over time: of both splits, then of every cell."""
+        charts = [
+            {
+                "title": kind,
+                "lines": [
+                    {
+                        "scalar": f"{kind} {split}",
+                        "label": split,
+                        "colour": SPLIT_COLOURS.get(split, OTHER),
+                        "dashed": split in DASHED_SPLITS,
+                        "smooth": True,
+                    }
+                    for split in SPLITS
+                ],
+            }
+            for kind in ("loss", "accuracy")
+        ]
+        kind = passing(self.space)
+        measures = {"entropy": "entropy (bits)"}
+        if kind:
+            measures[kind] = f"{short(kind)} edges kept"
+        for scalar, title in measures.items():
+            lines = [
+                {
+                    "scalar": f"{scalar} {topology.name}",
+                    "label": topology.name,
+                    "colour": CELL_COLOURS[i % len(CELL_COLOURS)],
+                    "dashed": i % 2 == 1,
+                    "smooth": False,
+                }
+                for i, topology in enumerate(self.space.cells)
+            ]
+            charts.append({"title": title, "lines": lines})
+        return charts
+
+
+def _digits(space: SearchSpace, topology: Topology, found: Genotype) -> list[float]:
+    rows = {link: row for row, link in enumerate(topology.edges)}
+    codes = [0] * len(rows)
+    for state, edge in reversed(found[topology.name].edges):
+        row = rows[Link(edge.source, state)]
+        codes[row] = codes[row] * (len(space.primitives) + 1)
+        codes[row] += space.primitives.index(edge.primitive) + 1
+    return [float(code) for code in codes]
+
+
+def _describe_cell(topology: Topology) -> dict[str, Any]:
+    plan = arrange(topology.inputs, topology.nodes, topology.edges)
+    names = state_names(topology.inputs, topology.nodes)
+    return {
+        "name": topology.name,
+        "states": [
+            {"label": state_label(name), "at": list(place)}
+            for name, place in zip(names, plan.states, strict=True)
+        ],
+        "output": {"label": "cₖ", "at": list(plan.output)},
+        "outputs": list(topology.outputs),
+        "edges": [
+            {
+                "source": link.source,
+                "target": link.target,
+                "curve": [list(point) for point in curve.shortened(_GAP)],
+            }
+            for link, curve in zip(topology.edges, plan.curves, strict=True)
+        ],
+    }

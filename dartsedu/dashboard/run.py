@@ -1,0 +1,407 @@
+"""What a notebook holds: a live search, or recordings replayed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from dartsedu.dashboard.control import Control, ControlError, State
+from dartsedu.dashboard.history import History
+from dartsedu.dashboard.page import write_page
+from dartsedu.discretisation import Gap, discretisation_gap
+from dartsedu.genotype import derive
+from dartsedu.recording import Header, Recording, RecordingError
+from dartsedu.relaxation import mixture_weights
+from dartsedu.search import Search
+from dartsedu.stream import Step
+
+if TYPE_CHECKING:
+    from dartsedu.dashboard.widget import Command, Dashboard
+    from dartsedu.plots import Picture
+
+
+def default_interval() -> float:
+    """Seconds between two messages to the browser: 0.1, or 0.25 on one or two cores."""
+    return 0.1 if (os.cpu_count() or 1) > 2 else 0.25
+
+
+class _Shown:
+    """What a live run and a replay have in common: histories that can be drawn."""
+
+    _text: str
+
+    def __init__(self, title: str, histories: Mapping[str, History]) -> None:
+        self._title = title
+        self._histories = dict(histories)
+        self._widget: Dashboard | None = None
+
+    def figure(self) -> Picture:
+        """The picture for paper, GitHub and nbviewer: cells, losses and entropy at the last step.
+
+        Raises ``ValueError`` if there is no step yet.
+        """
+        from dartsedu.plots import search_figure
+
+        rule = next(iter(self._histories.values())).rule
+        return search_figure({n: h.recording for n, h in self._histories.items()}, rule)
+
+    def export_html(self, path: str | Path, most: int = 500) -> Path:
+        """Write the replay as one HTML file that needs no network and no kernel; returns its path.
+
+        It holds at most ``most`` steps of a run, evenly spread, the first and the last among them
+        (about 1.3 kB a step for two cells of 14 edges).
+        """
+        if most < 2:
+            raise ValueError(f"most = {most}; expected at least 2 steps")
+        snapshots = [history.thinned(most) for history in self._histories.values()]
+        return write_page(path, self._title, self._spec("replay"), snapshots)
+
+    def _spec(self, mode: str) -> dict[str, Any]:
+        runs = [history.describe(name) for name, history in self._histories.items()]
+        return {"mode": mode, "title": self._title, "runs": runs}
+
+    def _open(self) -> Dashboard:
+        raise NotImplementedError
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The view, and for readers without a kernel a picture if there is something to draw."""
+        if self._widget is None:
+            self._widget = self._open()
+        shown: Any = self._widget._repr_mimebundle_()
+        data = dict(shown[0] if isinstance(shown, tuple) else shown) | {"text/plain": self._text}
+        metadata: dict[str, Any] = {}
+        if all(map(len, self._histories.values())):
+            picture, alternative = self.figure()._repr_mimebundle_()
+            data["image/png"] = picture["image/png"]
+            metadata = alternative
+        return data, metadata
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+class LiveRun(_Shown):
+    """A search that runs in a background thread and can be watched. Made by ``live``.
+
+    The search itself knows nothing of it, and its numbers are the same with and without.
+    """
+
+    _text = "A live search. In Jupyter it shows itself; run.figure() is its picture."
+
+    def __init__(
+        self,
+        search: Search,
+        steps: Iterator[Step],
+        interval: float,
+        threads: int,
+        earlier: Sequence[Step],
+    ) -> None:
+        if not interval > 0:
+            raise ValueError(f"interval = {interval}; expected seconds above 0")
+        header = Header.of(search, search.space)
+        self._history = History(header, earlier, search.settings.rule)
+        super().__init__("Architecture search, live", {"": self._history})
+        self.search = search
+        self._interval = interval
+        self._gaps: dict[int, dict[str, Any]] = {}
+        self._sent = 0
+        self._sent_at = 0.0
+        self._control = Control(_with_threads(steps, threads), self._on_step, self._on_change)
+
+    # ---- commands -------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin, or go on after a pause; returns at once. Another live run is paused.
+
+        Raises ``ControlError`` once the run is over.
+        """
+        self._control.play()
+
+    def pause(self) -> None:
+        """Pause after the present step."""
+        self._control.pause()
+
+    def step(self) -> None:
+        """Take one step, or pause after the present one."""
+        self._control.step()
+
+    def stop(self) -> None:
+        """End the run after the present step. ``live(search)`` can take the search up again."""
+        self._control.stop()
+
+    def limit(self, steps_per_second: float | None) -> None:
+        """Take at most so many steps a second, so that a class can follow; ``None``: no limit."""
+        if steps_per_second is not None and not steps_per_second > 0:
+            raise ValueError(f"limit({steps_per_second}); expected a rate above 0, or None")
+        self._control.set_limit(steps_per_second)
+        self._send_status()
+
+    async def finished(self) -> None:
+        """Wait until the run has finished or was stopped; start it if nobody has.
+
+        ``await run.finished()`` in a cell leaves the buttons alive (ipykernel 7; on ipykernel 6
+        they wait for the cell). Interrupting the cell pauses the run. Raises what the run raised.
+        """
+        self._start_if_new()
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+
+        def wake() -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(over.set)
+
+        self._control.afterwards(wake)
+        try:
+            await over.wait()
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            self.pause()
+            raise
+        self._raise_failure()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """``finished`` for scripts: block until the run is over, at most ``timeout`` seconds.
+
+        Returns whether it is over. In a notebook this keeps buttons from being heard.
+        """
+        self._start_if_new()
+        try:
+            over = self._control.wait(timeout)
+        except KeyboardInterrupt:
+            self.pause()
+            raise
+        if over:
+            self._raise_failure()
+        return over
+
+    # ---- what is known --------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """``ready``, ``running``, ``paused``, ``stopped``, ``finished`` or ``failed``."""
+        return self._control.state
+
+    @property
+    def recording(self) -> Recording:
+        """The steps so far, for the functions of ``plots``, ``replay`` and ``compare``."""
+        return self._history.recording
+
+    def gap(self, step: int | None = None) -> Gap:
+        """What if it stopped now? Scores supernet and discretised network between two steps.
+
+        Both have the α of step number ``step`` (default: the last) and the operation weights as
+        they are now; they are scored on the ``architecture`` split. Raises ``ValueError`` for a
+        step that has not been taken.
+        """
+        answer: Future[Gap] = Future()
+
+        def errand() -> None:
+            try:
+                answer.set_result(self._measure(step))
+            except BaseException as error:
+                answer.set_exception(error)
+
+        self._control.between_steps(errand)
+        return answer.result()
+
+    def _measure(self, index: int | None) -> Gap:
+        known = self.recording.steps
+        chosen = [s for s in known if s.index == index] if index is not None else known[-1:]
+        if not chosen:
+            raise ValueError(
+                f"there is no step {index}; this view knows {len(known)} steps"
+                + (f", {known[0].index} to {known[-1].index}" if known else "")
+            )
+        step, search = chosen[0], self.search
+        mixture = {
+            cell: mixture_weights(torch.tensor(alpha, device=search.device))
+            for cell, alpha in step.alphas.items()
+        }
+        genotype = derive(search.space, step.alphas, self._history.rule)
+        gap = discretisation_gap(
+            search.supernet, search.task.architecture, genotype, mixture=mixture
+        )
+        self._gaps[step.index] = gap.model_dump() | {
+            "type": "gap",
+            "step": step.index,
+            "weights": known[-1].index,
+        }
+        if self._widget is not None:
+            self._widget.send(self._gaps[step.index])
+        return gap
+
+    def _raise_failure(self) -> None:
+        if self._control.error is not None:
+            raise self._control.error
+
+    def _start_if_new(self) -> None:
+        if self.state == "ready":
+            self.start()
+
+    # ---- the view -------------------------------------------------------------------------------
+
+    def _open(self) -> Dashboard:
+        from dartsedu.dashboard.widget import Dashboard
+
+        return Dashboard(
+            self._spec("live"), [self._history], self._obey, self._greet, self._status()
+        )
+
+    def _obey(self, order: Command) -> None:
+        """Follow a button, in the thread that the message came in."""
+        try:
+            match order.command:
+                case "play":
+                    self.start()
+                case "limit":
+                    self.limit(order.rate)
+                case "gap":
+                    self._control.between_steps(lambda: self._answer_gap(order.step))
+                case other:
+                    getattr(self, other)()
+        except ControlError:
+            self._send_status()  # The view did not know yet that the run is over.
+
+    def _answer_gap(self, step: int | None) -> None:
+        try:
+            self._measure(step)
+        except Exception as error:
+            if self._widget is not None:
+                self._widget.send({"type": "gap", "step": step, "error": str(error)})
+
+    def _greet(self) -> None:
+        self._send_status()
+        if self._widget is not None:
+            for gap in self._gaps.values():
+                self._widget.send(gap)
+
+    def _on_step(self, step: Step) -> None:
+        self._history.append(step)
+        if time.monotonic() - self._sent_at >= self._interval:
+            self._send_rows()
+
+    def _on_change(self) -> None:
+        self._send_rows()
+        self._send_status()
+        if self._widget is not None and self.state != "running":
+            self._widget.keep(self._status())
+
+    def _send_rows(self) -> None:
+        # Rows that a view missed (none was open, or too many at once) it asks for itself.
+        if self._widget is not None and self._sent < len(self._history):
+            self._widget.send_rows(0, self._sent)
+        self._sent = len(self._history)
+        self._sent_at = time.monotonic()
+
+    def _send_status(self) -> None:
+        if self._widget is not None:
+            self._widget.send({"type": "status"} | self._status())
+
+    def _status(self) -> dict[str, Any]:
+        error = self._control.error
+        return {
+            "state": self.state,
+            "message": "" if error is None else f"{type(error).__name__}: {error}",
+            "limit": self._control.limit,
+            "have": len(self._history),
+        }
+
+
+def live(
+    search: Search,
+    steps: Iterator[Step] | None = None,
+    *,
+    interval: float | None = None,
+    threads: int = 1,
+    earlier: Sequence[Step] = (),
+) -> LiveRun:
+    """Watch a search: returns a run that shows itself in Jupyter and waits for Play or ``start``.
+
+    ::
+
+        run = live(search)
+        run                      # the dashboard
+        await run.finished()     # the next cell
+        run.figure()             # the last cell
+
+    Args:
+        search: what is run.
+        steps: where its steps are drawn from, default the search itself. For instance
+            ``until(search, after_seconds(60))``, or
+            ``recorded(search, "run.jsonl", "run.ckpt", space=search.space)``, which also keeps
+            them on disk, so that a killed kernel loses at most the last one.
+        interval: least time between two messages to the browser, in seconds; default 0.1, or 0.25
+            on one or two cores.
+        threads: PyTorch's threads in the run. One by default: the browser needs a core, too, and a
+            step on crowded cores takes several times as long.
+        earlier: steps of this search from before, shown in front of the new ones; for instance
+            ``Recording.load("run.jsonl").steps`` after ``search.load("run.ckpt")``.
+
+    Raises ``TypeError`` if ``search`` is not a ``Search``.
+    """
+    if not isinstance(search, Search):
+        raise TypeError(
+            f"live() shows a Search, not {type(search).__name__}; "
+            "give the steps of another iterator as live(search, steps), a recording to replay()"
+        )
+    taken = search if steps is None else iter(steps)
+    return LiveRun(search, taken, interval or default_interval(), threads, earlier)
+
+
+def _with_threads(steps: Iterator[Step], threads: int) -> Iterator[Step]:
+    """The steps, computed with so many threads of PyTorch in the thread that asks for them."""
+    try:
+        # PyTorch keeps the number for each thread that asks.
+        torch.set_num_threads(threads)
+        yield from steps
+    finally:
+        getattr(steps, "close", lambda: None)()
+
+
+# ---- Replay -------------------------------------------------------------------------------------
+
+
+class Replay(_Shown):
+    """Recordings shown with the view of a live search, without any training. Made by ``replay``."""
+
+    _text = "A replayed search. In Jupyter it shows itself; .figure() is its picture."
+
+    def _open(self) -> Dashboard:
+        from dartsedu.dashboard.widget import Dashboard
+
+        return Dashboard(self._spec("replay"), list(self._histories.values()))
+
+
+def replay(recording: Recording | str | Path, rule: str = "paper") -> Replay:
+    """Show a recording as if it were live, at any speed. Takes the file's path as well.
+
+    Raises ``RecordingError`` if the file is absent or malformed, or holds no step of a search.
+    """
+    return compare({"": recording}, rule)
+
+
+def compare(recordings: Mapping[str, Recording | str | Path], rule: str = "paper") -> Replay:
+    """Show recordings side by side, by name, moving through time together.
+
+    ::
+
+        compare({"first order": "runs/first/search.jsonl", "exact": "runs/exact/search.jsonl"})
+
+    Raises ``RecordingError`` as ``replay`` does.
+    """
+    if not recordings:
+        raise ValueError("compare() was given no recording; expected at least one, by name")
+    histories = {}
+    for name, given in recordings.items():
+        recording = given if isinstance(given, Recording) else Recording.load(given)
+        where = given if isinstance(given, (str, Path)) else f"the recording {name!r}"
+        if recording.header.space is None or not recording.steps:
+            raise RecordingError(f"{where} holds no step of a search, so there is nothing to show")
+        histories[name] = History(recording.header, recording.steps, rule)
+    title = " and ".join(name for name in recordings if name) or "Architecture search, replayed"
+    return Replay(title, histories)

@@ -1,0 +1,44 @@
+"""Numbers that tell how a search is doing, read off its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import entr
+
+from dartsedu.genotype import Genotype, derive
+from dartsedu.stream import Step
+from dartsedu.topology import SearchSpace
+
+PASSING = ("skip_connect", "identity")
+"""Primitives that hand their input on unchanged; a space has at most one of them."""
+
+
+def entropy(mixture: ArrayLike) -> float:
+    """Mean entropy of the edges' mixtures, in bits: log₂ of how many primitives still compete.
+
+    ``mixture`` has the shape (edges, primitives), rows summing to 1. Even mixtures of eight
+    primitives give 3, decided edges 0.
+
+    >>> entropy([[0.5, 0.5, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
+    0.5
+    """
+    return float(entr(np.asarray(mixture, dtype=np.float64)).sum(axis=-1).mean() / np.log(2))
+
+
+def passing(space: SearchSpace) -> str | None:
+    """The primitive of ``space`` that hands its input on unchanged, ``None`` if it has none."""
+    return next((primitive for primitive in PASSING if primitive in space.primitives), None)
+
+
+def genotypes(space: SearchSpace, steps: Iterable[Step], rule: str = "paper") -> list[Genotype]:
+    """The genotype that ``rule`` would derive after each step."""
+    return [derive(space, step.alphas, rule) for step in steps]
+
+
+def changes(found: Iterable[Genotype]) -> list[int]:
+    """The places in a sequence of genotypes that differ from the one before."""
+    found = list(found)
+    return [i for i in range(1, len(found)) if found[i] != found[i - 1]]
