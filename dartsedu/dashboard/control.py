@@ -94,7 +94,10 @@ class Control:
             self._turn.notify_all()
 
     def between_steps(self, errand: Errand) -> None:
-        """Have ``errand`` done in the thread before its next step; at once if there is none."""
+        """Have ``errand`` done in the thread, between two steps; single steps asked for go first.
+
+        At once, in the caller's thread, if there is no thread (any more).
+        """
         with self._turn:
             waiting = self._thread is not None and not self.over
             if waiting:
@@ -168,7 +171,7 @@ class Control:
             errand = None
             with self._turn:
                 early = began + 1 / self.limit - time.monotonic() if self.limit else 0.0
-                if self._errands:
+                if self._errands and not self._credit:
                     errand = self._errands.popleft()
                 elif self._wanted == "stop":
                     return "stopped"

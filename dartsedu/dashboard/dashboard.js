@@ -742,7 +742,7 @@ class View {
     this.slider = html("input", { type: "range", min: 0, max: 0, value: 0, step: 1, "aria-label": "history step", ...FOCUSABLE });
     this.slider.addEventListener("input", () => this.show(this.clock.index(Number(this.slider.value))));
     this.follow = button("Live", () => { this.shown = null; this.schedule(true); });
-    this.where = html("output", { class: "dartsedu-where" });
+    this.where = html("span", { class: "dartsedu-where" });
     const bar = html("div", { class: "dartsedu-toolbar", role: "toolbar", "aria-label": "search" },
       this.play, this.step, this.stop, this.rate, this.state, this.progress);
     const time = html("div", { class: "dartsedu-time" }, this.slider, this.follow, this.where);
@@ -865,6 +865,7 @@ class View {
     this.drawControls();
     const index = this.shownIndex();
     this.root.toggleAttribute("data-empty", index === null);
+    this.verdict.draw();
     if (index === null) return;
     const chosen = this.previewed ?? this.chosen;
     for (const { run, graphs, panel, charts } of this.columns) {
@@ -874,12 +875,11 @@ class View {
       const known = run.spec.cells[chosen.cell]?.edges[chosen.edge] ? chosen : { cell: 0, edge: 0 };
       panel.draw(i, known, graphs[known.cell].name(known.edge));
       for (const chart of charts) {
-        const known = chart.lines.some((line) => !Number.isNaN(run.scalar(i, line.scalar)));
-        chart.node.toggleAttribute("hidden", !known);
-        if (known) chart.draw(i);
+        const measured = chart.lines.some((line) => !Number.isNaN(run.scalar(i, line.scalar)));
+        chart.node.toggleAttribute("hidden", !measured);
+        if (measured) chart.draw(i);
       }
     }
-    this.verdict.draw();
   }
 
   drawControls() {

@@ -40,6 +40,7 @@ class _Shown:
     def __init__(self, title: str, histories: Mapping[str, History]) -> None:
         self._title = title
         self._histories = dict(histories)
+        self._gaps: dict[int, dict[str, Any]] = {}
         self._widget: Dashboard | None = None
 
     def figure(self) -> Picture:
@@ -65,7 +66,8 @@ class _Shown:
 
     def _spec(self, mode: str) -> dict[str, Any]:
         runs = [history.describe(name) for name, history in self._histories.items()]
-        return {"mode": mode, "title": self._title, "runs": runs}
+        gaps = list(self._gaps.values())
+        return {"mode": mode, "title": self._title, "runs": runs, "gaps": gaps}
 
     def _open(self) -> Dashboard:
         raise NotImplementedError
@@ -110,7 +112,6 @@ class LiveRun(_Shown):
         super().__init__("Architecture search, live", {"": self._history})
         self.search = search
         self._interval = interval
-        self._gaps: dict[int, dict[str, Any]] = {}
         self._sent = 0
         self._sent_at = 0.0
         self._control = Control(_with_threads(steps, threads), self._on_step, self._on_change)
@@ -214,8 +215,10 @@ class LiveRun(_Shown):
         chosen = [s for s in known if s.index == index] if index is not None else known[-1:]
         if not chosen:
             raise ValueError(
-                f"there is no step {index}; this view knows {len(known)} steps"
-                + (f", {known[0].index} to {known[-1].index}" if known else "")
+                f"there is no step {index}; this view knows {len(known)} steps, "
+                f"{known[0].index} to {known[-1].index}"
+                if known
+                else "no step has been taken yet: start the search first"
             )
         step, search = chosen[0], self.search
         mixture = {

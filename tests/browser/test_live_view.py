@@ -1,0 +1,113 @@
+"""The live view in JupyterLab, as a student meets it."""
+
+import re
+
+from playwright.sync_api import expect
+
+SEARCH = """
+import torch
+from dartsedu import CNNSupernet, Search, cnn_space, live, load_preset, load_task
+torch.manual_seed(0)
+supernet = CNNSupernet(cnn_space(nodes=2), image_channels=1, channels=4, cells=3)
+search = Search(supernet, load_task("digits"), load_preset("classroom").search)
+run = live(search)
+run
+"""
+
+
+def steps_done(page):
+    text = page.locator(".dartsedu-progress-text").inner_text()
+    return int(re.match(r"(\d+)", text)[1]) if text else 0
+
+
+def wait_for_steps(page, count):
+    page.wait_for_function(
+        "n => parseInt(document.querySelector('.dartsedu-progress-text')?.textContent) >= n",
+        arg=count,
+        timeout=60_000,
+    )
+
+
+def button(page, name):
+    return page.locator(".dartsedu").get_by_role("button", name=re.compile(rf"^\W*{name}$"))
+
+
+def test_play_pause_step_scrub_reload_and_stop(notebook):
+    book = notebook(SEARCH, "await run.finished()\nprint(run.state, len(run.recording.steps))")
+    page = book.page
+    book.run_all()  # The second cell waits, and the buttons stay alive.
+    wait_for_steps(page, 12)
+
+    before = steps_done(page)
+    button(page, "Pause").click()
+    expect(page.get_by_role("status")).to_have_text("Paused")
+    paused = steps_done(page)
+    page.wait_for_timeout(800)
+    assert steps_done(page) == paused
+    assert paused >= before
+
+    button(page, "Step").click()
+    wait_for_steps(page, paused + 1)
+    page.wait_for_timeout(800)
+    assert steps_done(page) == paused + 1
+    book.screenshot("paused")
+
+    slider = page.get_by_role("slider", name="history step")
+    slider.focus()
+    slider.press("Home")
+    expect(slider).to_have_attribute("aria-valuetext", f"step 1 of {paused + 1}")
+    expect(button(page, "Live")).to_have_attribute("aria-pressed", "false")
+    button(page, "Live").click()
+    expect(slider).to_have_attribute("aria-valuetext", f"step {paused + 1} of {paused + 1}")
+
+    button(page, r"What if I stopped now\?").click()
+    expect(page.get_by_text("Discretisation gap")).to_be_visible(timeout=30_000)
+    book.screenshot("stopped-now")
+
+    book.command("docmanager:save")
+    page.wait_for_timeout(1500)
+    button(page, "Play").click()
+    wait_for_steps(page, paused + 4)
+    page.reload()
+    page.wait_for_selector(".dartsedu", timeout=90_000)
+    wait_for_steps(page, paused + 6)
+    slider = page.get_by_role("slider", name="history step")
+    slider.press("Home")
+    expect(slider).to_have_attribute("aria-valuetext", re.compile(r"step 1 of"))
+    button(page, "Stop").click()
+    expect(page.get_by_role("status")).to_have_text("Stopped")
+    book.screenshot("after-reload")
+
+
+def test_keyboard_edge_panel_and_dark_theme(notebook):
+    book = notebook(SEARCH, "run.start()", "run")  # Two views of one run.
+    page = book.page
+    book.run_all()
+    wait_for_steps(page, 5)
+    cells = book.cells()
+
+    edges = page.get_by_role("radiogroup", name="normal cell, edges").first.get_by_role("radio")
+    edges.first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(edges.nth(1)).to_be_focused()
+    expect(edges.nth(1)).to_have_attribute("aria-checked", "true")
+    expect(page.get_by_text(re.compile("normal cell, cₖ₋₁ → 0")).first).to_be_visible()
+    page.keyboard.press("d")
+    page.keyboard.press("d")
+    page.keyboard.press("b")
+    button(page, "Step").first.focus()
+    page.keyboard.press("d")
+    page.keyboard.press("d")
+    page.keyboard.press("b")
+    assert book.cells() == cells
+
+    button(page, "Pause").first.focus()
+    page.keyboard.press("Space")
+    expect(page.get_by_role("status").first).to_have_text("Paused")
+    book.screenshot("light")
+    book.command("apputils:change-theme", theme="JupyterLab Dark")
+    page.wait_for_timeout(1500)
+    book.screenshot("dark")
+    paper = page.locator(".dartsedu").first.evaluate("e => getComputedStyle(e).backgroundColor")
+    assert paper == "rgb(17, 17, 17)"
+    book.command("apputils:change-theme", theme="JupyterLab Light")

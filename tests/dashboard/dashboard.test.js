@@ -1,0 +1,432 @@
+// The front end alone: data, messages, drawing and keys, with a kernel made of two functions.
+
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import widget, { Run, Session, softmax } from "../../dartsedu/dashboard/dashboard.js";
+
+const OPS = ["none", "skip_connect", "sep_conv_3x3"];
+
+function description(name = "", total = 100) {
+  const edge = (source, target) => ({ source, target, curve: [[0, 1], [0.5, 1], [1, 0.5]] });
+  const cell = (label) => ({
+    name: label,
+    states: [{ label: "a", at: [0, 1] }, { label: "b", at: [0, -1] }, { label: "0", at: [1, 0.5] }],
+    output: { label: "out", at: [2, 0] },
+    outputs: [2],
+    edges: [edge(0, 2), edge(1, 2)],
+  });
+  return {
+    name,
+    total,
+    rule: "paper",
+    scalars: ["index", "epoch", "elapsed", "loss weights"],
+    primitives: OPS.map((op, i) => ({ name: op, label: op, colour: "#123456", dashed: i === 1, none: i === 0 })),
+    cells: [cell("normal"), cell("reduce")],
+    charts: [{ title: "loss", lines: [{ scalar: "loss weights", label: "weights", colour: "#000", dashed: false, smooth: true }] }],
+  };
+}
+
+const WIDTH = 4 + 2 * 2 * OPS.length + 2 * 2;
+
+// Edge 0 of each cell leans to skip first and to sep from step 5 on; edge 1 is cut.
+function row(index) {
+  const lean = index < 5 ? [0, 2, 1] : [0, 1, 2];
+  const best = index < 5 ? 2 : 3;
+  return [index, Math.floor(index / 10), index * 0.5, 1 / (index + 1), ...lean, 0, 0.1, 0, ...lean, 0, 0.1, 0, best, 0, best, 0];
+}
+
+const rows = (first, count) => Float32Array.from(Array.from({ length: count }, (_, i) => row(first + i)).flat());
+const view = (data) => new DataView(data.buffer, data.byteOffset, data.byteLength);
+
+class Kernel {
+  constructor({ mode = "live", runs = [description()], status = {}, snapshots = [], gaps = [] } = {}) {
+    this.traits = { spec: { mode, title: "a search", runs, gaps }, status, snapshots };
+    this.heard = [];
+    this.listeners = [];
+  }
+
+  get(name) { return this.traits[name]; }
+  on(_, listener) { this.listeners.push(listener); }
+  off(_, listener) { this.listeners = this.listeners.filter((l) => l !== listener); }
+  send(message) { this.heard.push(message); }
+  say(message, ...buffers) { for (const listener of this.listeners) listener(message, buffers.map(view)); }
+  rows(first, count, run = 0, of = first + count) { this.say({ type: "rows", run, first, of }, rows(first, count)); }
+  state(state, more = {}) { this.say({ type: "status", state, message: "", limit: null, have: 0, ...more }); }
+  of(type) { return this.heard.filter((message) => message.type === type); }
+}
+
+let closers = [];
+beforeEach(() => vi.useFakeTimers());
+afterEach(() => {
+  for (const close of closers) close();
+  closers = [];
+  vi.useRealTimers();
+  document.body.replaceChildren();
+});
+
+function open(options) {
+  const kernel = new Kernel(options);
+  const { initialize, render } = widget();
+  closers.push(initialize({ model: kernel }));
+  const el = document.body.appendChild(document.createElement("div"));
+  closers.push(render({ model: kernel, el }));
+  const draw = () => vi.advanceTimersByTime(20);
+  const button = (name) => [...el.querySelectorAll("button")].find((b) => b.textContent.includes(name));
+  const text = (selector) => el.querySelector(selector).textContent;
+  return { kernel, el, draw, button, text, slider: el.querySelector("input"), again: render };
+}
+
+describe("rows", () => {
+  it("are read by name", () => {
+    const run = new Run(description());
+    expect(run.width).toBe(WIDTH);
+    expect(run.append(0, rows(0, 8))).toBe(true);
+    expect(run.scalar(3, "loss weights")).toBeCloseTo(0.25);
+    expect([...run.alpha(2, 1, 0)]).toEqual([0, 2, 1]);
+    expect(run.kept(2, 0, 0)).toEqual([1]);
+    expect(run.kept(2, 0, 1)).toEqual([]);
+    expect(run.strongest(2, 0, 0)[0]).toBe(1);
+    expect(run.changes).toEqual([5]);
+    expect(run.smooth(1, "loss weights")).toBeCloseTo(0.75);
+    expect(run.pace()).toBeCloseTo(0.5);
+  });
+
+  it("may overlap, but not leave a gap", () => {
+    const run = new Run(description());
+    run.append(0, rows(0, 4));
+    expect(run.append(2, rows(2, 4))).toBe(true);
+    expect(run.count).toBe(6);
+    expect(run.append(1, rows(1, 2))).toBe(true);
+    expect(run.count).toBe(6);
+    expect(run.append(8, rows(8, 2))).toBe(false);
+    expect(run.count).toBe(6);
+    for (let i = 0; i < 6; i++) expect(run.index(i)).toBe(i);
+  });
+
+  it("may keep two operations on an edge", () => {
+    const run = new Run(description());
+    const data = rows(0, 1);
+    data[WIDTH - 4] = 3 + 4 * 2; // digits of base 4: sep_conv first, then skip
+    run.append(0, data);
+    expect(run.kept(0, 0, 0)).toEqual([2, 1]);
+  });
+
+  it("of a saved notebook are few, and known to be", () => {
+    const run = new Run(description());
+    run.restore(Float32Array.from([...row(0), ...row(40), ...row(80)]));
+    expect(run.partial).toBe(true);
+    expect([0, 39, 40, 79, 99].map((i) => run.at(i))).toEqual([0, 0, 1, 1, 2]);
+    run.restore(rows(0, 3));
+    expect(run.partial).toBe(false);
+  });
+
+  it("stay few when drawn, whatever their number, and the last is among them", () => {
+    const run = new Run(description("", 5000));
+    run.append(0, rows(0, 5000));
+    const places = run.drawn();
+    expect(places.length).toBeLessThanOrEqual(513);
+    expect(places[0]).toBe(0);
+    expect(places.at(-1)).toBe(4999);
+    expect(run.scalar(4321, "index")).toBe(4321);
+  });
+
+  it("turn into mixture weights by softmax", () => {
+    const weights = softmax([1000, 1000 + Math.log(3)]);
+    expect(weights[0]).toBeCloseTo(0.25);
+    expect(weights[1]).toBeCloseTo(0.75);
+  });
+
+  it("may come in a buffer that is not aligned", () => {
+    const kernel = new Kernel();
+    const session = new Session(kernel);
+    closers.push(() => session.close());
+    const bytes = new Uint8Array(rows(0, 2).buffer.byteLength + 1);
+    bytes.set(new Uint8Array(rows(0, 2).buffer), 1);
+    session.receive({ type: "rows", run: 0, first: 0, of: 2 }, [new DataView(bytes.buffer, 1)]);
+    expect(session.runs[0].index(1)).toBe(1);
+  });
+});
+
+describe("a live view", () => {
+  it("greets, asks for what it lacks, and asks again after a gap", () => {
+    const { kernel } = open();
+    expect(kernel.heard).toEqual([{ type: "hello" }, { type: "need", run: 0, have: 0 }]);
+    kernel.rows(5, 2);
+    expect(kernel.heard.at(-1)).toEqual({ type: "need", run: 0, have: 0 });
+    kernel.rows(0, 3, 0, 9);
+    vi.advanceTimersByTime(400);
+    expect(kernel.heard.at(-1)).toEqual({ type: "need", run: 0, have: 3 });
+    kernel.state("paused", { have: 4 });
+    expect(kernel.heard.at(-1)).toEqual({ type: "need", run: 0, have: 3 });
+  });
+
+  it("asks by itself when a running kernel falls silent", () => {
+    const { kernel } = open();
+    kernel.rows(0, 3);
+    kernel.state("running", { have: 3 });
+    const before = kernel.of("need").length;
+    vi.advanceTimersByTime(3000);
+    expect(kernel.of("need").length).toBeGreaterThan(before);
+  });
+
+  it("sends commands, and says what the kernel has done, not what was asked", () => {
+    const { kernel, button, text, draw, el } = open();
+    button("Play").click();
+    draw();
+    expect(kernel.of("command")).toEqual([{ type: "command", command: "play" }]);
+    expect(text("[role=status]")).toContain("Ready");
+    kernel.state("running");
+    kernel.rows(0, 4);
+    draw();
+    expect(text("[role=status]")).toBe("Running");
+    expect(text(".dartsedu-progress-text")).toBe("4 of 100 steps, about 48 s left");
+    button("Pause").click();
+    button("Step").click();
+    button("Stop").click();
+    expect(kernel.of("command").map((m) => m.command)).toEqual(["play", "pause", "step", "stop"]);
+    vi.advanceTimersByTime(2100);
+    expect(text("[role=status]")).toContain("Asked to stop; the kernel is busy");
+    const rate = el.querySelector("select");
+    rate.value = "2";
+    rate.dispatchEvent(new Event("change"));
+    expect(kernel.of("command").at(-1)).toEqual({ type: "command", command: "limit", rate: 2 });
+    kernel.state("stopped");
+    draw();
+    expect(text("[role=status]")).toBe("Stopped");
+    expect(button("Play").disabled).toBe(true);
+  });
+
+  it("shows a failure with its message, as text", () => {
+    const { kernel, draw, el, text } = open();
+    kernel.state("failed", { message: "NonFiniteError: <img src=x onerror=alert(1)>" });
+    draw();
+    expect(text("[role=status]")).toContain("Failed: NonFiniteError: <img");
+    expect(el.querySelector("img")).toBeNull();
+  });
+
+  it("scrubs without the kernel and comes back to the newest step", () => {
+    const { kernel, draw, slider, button, text, el } = open();
+    kernel.state("running");
+    kernel.rows(0, 10);
+    draw();
+    const heard = kernel.heard.length;
+    slider.value = "2";
+    slider.dispatchEvent(new Event("input"));
+    draw();
+    expect(text(".dartsedu-where")).toBe("step 3, epoch 1");
+    expect(slider.getAttribute("aria-valuetext")).toBe("step 3 of 10");
+    expect(el.querySelector("[role=radio]").getAttribute("aria-label")).toContain("skip_connect");
+    kernel.rows(10, 5);
+    draw();
+    expect(text(".dartsedu-where")).toBe("step 3, epoch 1");
+    button("Live").click();
+    draw();
+    expect(text(".dartsedu-where")).toBe("step 15, epoch 2");
+    expect(el.querySelector("[role=radio]").getAttribute("aria-label")).toContain("sep_conv_3x3");
+    expect(kernel.heard.length).toBe(heard);
+  });
+
+  it("keeps apart what two views of one run look at", () => {
+    const { kernel, draw, slider, again } = open();
+    const el = document.body.appendChild(document.createElement("div"));
+    closers.push(again({ model: kernel, el }));
+    kernel.rows(0, 10);
+    draw();
+    slider.value = "0";
+    slider.dispatchEvent(new Event("input"));
+    draw();
+    const where = [...document.querySelectorAll(".dartsedu-where")].map((node) => node.textContent);
+    expect(where).toEqual(["step 1, epoch 1", "step 10, epoch 1"]);
+    expect(kernel.of("hello").length).toBe(1);
+  });
+
+  it("becomes a replay of what was saved when no kernel answers", () => {
+    const saved = Float32Array.from([...row(0), ...row(40), ...row(80)]);
+    const { draw, text, button, slider } = open({ snapshots: [view(saved)], status: { state: "paused" } });
+    draw();
+    expect(text("[role=status]")).toBe("Paused");
+    vi.advanceTimersByTime(5000);
+    expect(text("[role=status]")).toBe("A saved view: no kernel answers (3 of 81 steps kept)");
+    expect(button("Stop").hidden).toBe(true);
+    slider.value = "1";
+    slider.dispatchEvent(new Event("input"));
+    draw();
+    expect(text(".dartsedu-where")).toBe("step 41, epoch 5");
+  });
+
+  it("replaces what was saved when the kernel has everything", () => {
+    const saved = Float32Array.from([...row(0), ...row(40), ...row(80)]);
+    const { kernel, draw, text } = open({ snapshots: [view(saved)] });
+    expect(kernel.heard.at(-1)).toEqual({ type: "need", run: 0, have: 0 });
+    kernel.rows(0, 81);
+    draw();
+    expect(text(".dartsedu-progress-text")).toContain("81 of 100 steps");
+  });
+
+  it("measures what would be lost by stopping now", () => {
+    const { kernel, draw, button, el, text } = open();
+    draw();
+    expect(button("What if").disabled).toBe(true);
+    kernel.rows(0, 7);
+    draw();
+    button("What if").click();
+    draw();
+    expect(kernel.of("command").at(-1)).toEqual({ type: "command", command: "gap", step: 6 });
+    expect(text(".dartsedu-gap")).toContain("Measuring");
+    const score = (loss, accuracy) => ({ loss, accuracy });
+    kernel.say({ type: "gap", step: 6, weights: 8, mixture: score(0.5, 0.9), discretised: score(1.5, 0.3) });
+    draw();
+    expect(text(".dartsedu-gap")).toContain("Discretisation gap: 60.0 points of accuracy.");
+    expect(text(".dartsedu-gap")).toContain("α are those of step 7, the operation weights those of step 9");
+    expect(el.querySelector(".dartsedu-verdict [role=img]").getAttribute("aria-label")).toBe("normal cell: a → 0 sep_conv_3x3");
+    kernel.say({ type: "gap", step: 6, error: "out of memory" });
+    draw();
+    expect(text(".dartsedu-gap")).toBe("Not measured: out of memory");
+  });
+});
+
+describe("edges", () => {
+  const radios = (el) => [...el.querySelectorAll("[role=radio]")];
+  const press = (node, key) => node.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+
+  it("are chosen with arrow keys, one tab stop for a cell", () => {
+    const { kernel, el, draw, text } = open();
+    kernel.rows(0, 10);
+    draw();
+    const [first, second] = radios(el);
+    expect(radios(el).map((node) => node.getAttribute("tabindex"))).toEqual(["0", "-1", "0", "-1"]);
+    first.focus();
+    press(first, "ArrowRight");
+    expect(document.activeElement).toBe(second);
+    draw();
+    expect(second.getAttribute("aria-checked")).toBe("true");
+    expect(text(".dartsedu-edge-name")).toBe("normal cell, b → 0: would be cut");
+    press(second, "ArrowDown");
+    expect(document.activeElement).toBe(first);
+    press(first, "End");
+    expect(document.activeElement).toBe(second);
+  });
+
+  it("are previewed by hovering", () => {
+    const { kernel, el, draw, text } = open();
+    kernel.rows(0, 10);
+    draw();
+    radios(el)[3].dispatchEvent(new Event("pointerenter"));
+    draw();
+    expect(text(".dartsedu-edge-name")).toContain("reduce cell, b → 0");
+    radios(el)[3].dispatchEvent(new Event("pointerleave"));
+    draw();
+    expect(text(".dartsedu-edge-name")).toContain("normal cell, a → 0");
+  });
+
+  it("tell raw α and softmax", () => {
+    const { kernel, el, draw } = open();
+    kernel.rows(0, 10);
+    draw();
+    const cells = [...el.querySelectorAll(".dartsedu-bars tbody tr")].map((tr) => tr.textContent);
+    expect(cells).toEqual(["none0.090+0.000", "skip_connect0.245+1.000", "sep_conv_3x30.665+2.000"]);
+  });
+
+  it("are as thick as their strongest operation, and faded if they would be cut", () => {
+    const { kernel, el, draw } = open();
+    kernel.rows(0, 10);
+    draw();
+    const [kept, cut] = radios(el);
+    expect(Number(kept.querySelector(".dartsedu-edge").getAttribute("stroke-width"))).toBeCloseTo(1 + 12 * 0.665, 1);
+    expect([kept.dataset.kept, cut.dataset.kept]).toEqual(["true", "false"]);
+  });
+});
+
+describe("Jupyter", () => {
+  it("gets no key typed here, except with Ctrl, Meta or Alt", () => {
+    const { el, button } = open();
+    const seen = vi.fn();
+    document.body.addEventListener("keydown", seen);
+    const press = (options) => button("Step").dispatchEvent(new KeyboardEvent("keydown", { bubbles: true, ...options }));
+    press({ key: "d" });
+    press({ key: "b" });
+    press({ key: "Enter" });
+    expect(seen).not.toHaveBeenCalled();
+    press({ key: "s", ctrlKey: true });
+    expect(seen).toHaveBeenCalledTimes(1);
+    for (const node of el.querySelectorAll("button, select, input, [role=radio]")) {
+      expect(node.getAttribute("data-lm-suppress-shortcuts")).toBe("true");
+    }
+    document.body.removeEventListener("keydown", seen);
+  });
+
+  it("announces only changes of state", () => {
+    const { el } = open();
+    expect(el.querySelectorAll("[aria-live], output").length).toBe(1);
+  });
+});
+
+describe("a replay", () => {
+  const recorded = (count, name) => ({ mode: "replay", runs: [description(name, count)], snapshots: [view(rows(0, count))] });
+
+  it("plays by itself at the chosen speed, and stops at the end", () => {
+    const { el, button, draw, text, slider, kernel } = open(recorded(60));
+    draw();
+    slider.value = "0";
+    slider.dispatchEvent(new Event("input"));
+    const rate = el.querySelector("select");
+    rate.value = "10";
+    button("Play").click();
+    vi.advanceTimersByTime(2000);
+    const reached = Number(slider.value);
+    expect(reached).toBeGreaterThanOrEqual(18);
+    expect(reached).toBeLessThanOrEqual(21);
+    button("Pause").click();
+    vi.advanceTimersByTime(1000);
+    expect(Number(slider.value)).toBe(reached);
+    button("Step").click();
+    draw();
+    expect(Number(slider.value)).toBe(reached + 1);
+    rate.value = "500";
+    button("Play").click();
+    vi.advanceTimersByTime(3000);
+    expect(text(".dartsedu-where")).toBe("step 60, epoch 6");
+    expect(button("Play")).toBeTruthy();
+    expect(kernel.of("command")).toEqual([]);
+  });
+
+  it("moves two recordings through time together", () => {
+    const two = {
+      mode: "replay",
+      runs: [description("first", 60), description("<b>second</b>", 30)],
+      snapshots: [view(rows(0, 60)), view(rows(0, 30))],
+    };
+    const { el, draw, slider, button } = open(two);
+    draw();
+    expect([...el.querySelectorAll("h3")].map((h) => h.textContent).slice(0, 2)).toEqual(["first", "<b>second</b>"]);
+    slider.value = "4";
+    slider.dispatchEvent(new Event("input"));
+    draw();
+    const labels = () => [...el.querySelectorAll(".dartsedu-run")].map((run) => run.querySelector("[role=radio]").getAttribute("aria-label"));
+    expect(labels().every((label) => label.includes("skip_connect"))).toBe(true);
+    slider.value = "50";
+    slider.dispatchEvent(new Event("input"));
+    draw();
+    expect(labels().every((label) => label.includes("sep_conv_3x3"))).toBe(true);
+    button("What if").click();
+    draw();
+    expect(el.querySelector(".dartsedu-gap").textContent).toContain("cannot be measured here");
+    expect(el.querySelector("b")).toBeNull();
+  });
+
+  it("moves once a second for who wants little motion", () => {
+    vi.stubGlobal("matchMedia", () => ({ matches: true }));
+    const { button, slider, draw } = open(recorded(60));
+    draw();
+    slider.value = "0";
+    slider.dispatchEvent(new Event("input"));
+    draw();
+    const seen = new Set();
+    button("Play").click();
+    for (let t = 0; t < 3000; t += 20) {
+      vi.advanceTimersByTime(20);
+      seen.add(slider.value);
+    }
+    vi.unstubAllGlobals();
+    expect(seen.size).toBeLessThanOrEqual(4);
+  });
+});

@@ -1,0 +1,254 @@
+"""The thread and its commands, without any browser."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from dartsedu.dashboard.control import Control, ControlError
+
+
+class Steps:
+    """Numbers instead of steps; each waits for a permit if any are asked for."""
+
+    def __init__(self, total=1000, gated=False, fails_at=None):
+        self.total, self.fails_at = total, fails_at
+        self.done, self.threads, self.closed = 0, set(), False
+        self.permits = threading.Semaphore(0) if gated else None
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self.permits:
+            self.permits.acquire()
+        else:
+            time.sleep(0.001)
+        if self.done == self.fails_at:
+            raise ArithmeticError("the loss became nan")
+        if self.done == self.total:
+            raise StopIteration
+        self.threads.add(threading.current_thread())
+        self.done += 1
+        return self.done
+
+    def close(self):
+        self.closed = True
+
+
+class Seen:
+    """What a control has told."""
+
+    def __init__(self, steps):
+        self.steps, self.states = [], []
+        self.control = Control(steps, self.steps.append, self.note)
+
+    def note(self):
+        self.states.append(self.control.state)
+
+
+def until(condition, seconds=10):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.002)
+
+
+@pytest.fixture
+def begin():
+    """Makes controls, and ends them."""
+    made = []
+
+    def make(**options):
+        steps = Steps(**options)
+        made.append(Seen(steps))
+        return steps, made[-1], made[-1].control
+
+    yield make
+    for seen in made:
+        if not seen.control.over:
+            seen.control.stop()
+
+
+def test_runs_to_the_end_in_one_other_thread(begin):
+    steps, seen, control = begin(total=20)
+    assert control.state == "ready"
+    control.play()
+    assert control.wait(10)
+    assert seen.steps == list(range(1, 21))
+    assert seen.states == ["running", "finished"]
+    assert len(steps.threads) == 1
+    assert threading.main_thread() not in steps.threads
+    assert steps.closed
+
+
+def test_pause_is_said_when_no_step_is_computed_any_more(begin):
+    steps, seen, control = begin(gated=True)
+    control.play()
+    steps.permits.release(3)
+    until(lambda: steps.done == 3)
+    control.pause()
+    assert control.state == "running"  # The fourth step is still being computed.
+    steps.permits.release()
+    until(lambda: control.state == "paused")
+    assert steps.done == 4
+    steps.permits.release(5)
+    time.sleep(0.05)
+    assert steps.done == 4
+    control.play()
+    until(lambda: steps.done == 9)
+    control.stop()
+    steps.permits.release()
+    assert control.wait(10)
+    assert seen.states == ["running", "paused", "running", "stopped"]
+
+
+def test_single_steps(begin):
+    steps, _, control = begin()
+    for expected in (1, 2, 3):
+        control.step()
+        until(lambda n=expected: steps.done == n and control.state == "paused")
+    control.step()
+    control.step()
+    until(lambda: steps.done == 5 and control.state == "paused")
+    time.sleep(0.02)
+    assert steps.done == 5
+
+
+def test_a_step_while_running_pauses(begin):
+    steps, _, control = begin()
+    control.play()
+    until(lambda: steps.done > 3)
+    control.step()
+    until(lambda: control.state == "paused")
+
+
+def test_stop_before_the_start_and_commands_after_the_end(begin):
+    steps, _, control = begin()
+    control.stop()
+    assert control.wait(10)
+    assert (control.state, steps.done, steps.closed) == ("stopped", 0, True)
+    with pytest.raises(ControlError, match=r"over \(stopped\); begin another"):
+        control.play()
+    with pytest.raises(ControlError):
+        control.step()
+    control.pause()
+    control.stop()
+    assert control.state == "stopped"
+
+
+def test_failure_is_kept_and_said(begin):
+    _, seen, control = begin(fails_at=2)
+    control.play()
+    assert control.wait(10)
+    assert control.state == "failed"
+    assert str(control.error) == "the loss became nan"
+    assert seen.steps == [1, 2]
+
+
+def test_limit_holds_and_can_be_lifted_while_waiting(begin):
+    steps, _, control = begin(total=30)
+    control.set_limit(20)
+    control.play()
+    began = time.monotonic()
+    until(lambda: steps.done >= 5)
+    assert time.monotonic() - began >= 4 / 20 - 0.01
+    control.set_limit(0.01)
+    time.sleep(0.1)
+    control.set_limit(None)
+    assert control.wait(10)
+    assert steps.done == 30
+
+
+def test_pause_does_not_wait_for_the_limit(begin):
+    steps, _, control = begin()
+    control.set_limit(0.01)
+    control.play()
+    until(lambda: steps.done == 1)
+    control.pause()
+    until(lambda: control.state == "paused", seconds=2)
+
+
+def test_errands_are_done_between_steps_in_the_thread(begin):
+    steps, _, control = begin()
+    where = []
+    errand = lambda: where.append((threading.current_thread(), control.state))  # noqa: E731
+    control.between_steps(errand)
+    control.play()
+    until(lambda: steps.done > 2)
+    control.between_steps(errand)
+    until(lambda: len(where) == 2)
+    control.pause()
+    until(lambda: control.state == "paused")
+    control.between_steps(errand)
+    until(lambda: len(where) == 3)
+    control.stop()
+    control.wait(10)
+    control.between_steps(errand)
+    assert [state for _, state in where] == ["ready", "running", "paused", "stopped"]
+    me = threading.current_thread()
+    assert [thread is me for thread, _ in where] == [True, False, False, True]
+
+
+def test_one_run_at_a_time(begin):
+    first, _, one = begin()
+    second, _, two = begin()
+    one.play()
+    until(lambda: first.done > 2)
+    two.play()
+    until(lambda: one.state == "paused" and second.done > 2)
+    assert two.state == "running"
+    one.play()
+    until(lambda: two.state == "paused" and one.state == "running")
+
+
+def test_whoever_waits_is_told_once(begin):
+    _, _, control = begin(total=3)
+    calls = []
+    control.afterwards(lambda: calls.append("before"))
+    control.play()
+    control.wait(10)
+    until(lambda: calls == ["before"])
+    control.afterwards(lambda: calls.append("after"))
+    assert calls == ["before", "after"]
+
+
+def test_waiting_leaves_the_event_loop_free(begin):
+    _, _, control = begin(total=30)
+
+    async def main():
+        over, turns = asyncio.Event(), 0
+        loop = asyncio.get_running_loop()
+        control.afterwards(lambda: loop.call_soon_threadsafe(over.set))
+        control.play()
+        while not over.is_set():
+            await asyncio.sleep(0.001)
+            turns += 1
+        return turns
+
+    assert asyncio.run(main()) > 1
+
+
+def test_a_script_that_ends_ends_the_run():
+    """The thread stops after its step, and the steps are closed (a recording is complete)."""
+    code = """
+import time
+from dartsedu.dashboard.control import Control
+def steps():
+    try:
+        while True:
+            time.sleep(0.01)
+            yield 1
+    finally:
+        print("closed", flush=True)
+control = Control(steps(), lambda step: None, lambda: None)
+control.play()
+time.sleep(0.1)
+print("end of script", flush=True)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.split("\n")[:2] == ["end of script", "closed"]
+    assert done.returncode == 0, done.stderr

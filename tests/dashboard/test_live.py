@@ -1,0 +1,451 @@
+"""Live runs, replays and what they tell the browser, without a browser."""
+
+import asyncio
+import gc
+import json
+import re
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from conftest import same_step
+
+from dartsedu.cnn import cnn_space
+from dartsedu.dashboard import compare, live, replay
+from dartsedu.dashboard.history import History
+from dartsedu.dashboard.widget import SNAPSHOT, Dashboard
+from dartsedu.discretisation import discretisation_gap
+from dartsedu.genotype import derive
+from dartsedu.measures import changes, entropy, genotypes, passing
+from dartsedu.recording import Header, Recorder, Recording, RecordingError, recorded
+from dartsedu.relaxation import mixture_weights
+from dartsedu.search import Search
+from dartsedu.stream import Step, after_steps, until
+
+
+@pytest.fixture
+def make_search(task, make_supernet, search_settings):
+    return lambda seed=0: Search(make_supernet(seed), task, search_settings, seed=seed)
+
+
+def made_up(space, count, seed=0, accuracy=True):
+    """A recording of random α."""
+    random = np.random.default_rng(seed)
+    steps = []
+    for index in range(count):
+        alphas = {c.name: random.normal(size=space.shape(c.name)).astype("f4") for c in space.cells}
+        mixture = {n: mixture_weights(torch.from_numpy(a)).numpy() for n, a in alphas.items()}
+        splits = {"weights": 1.0 / (index + 1), "architecture": 2.0 / (index + 1)}
+        known = splits if accuracy else {}
+        steps.append(Step(index, index // 10, splits, known, {}, alphas, mixture, 0.1 * index))
+    return Recording(Header(kind="search", total=count, seed=seed, space=space), tuple(steps))
+
+
+class Browser:
+    """Catches what a widget sends; answers as a view would."""
+
+    def __init__(self, shown):
+        shown._repr_mimebundle_()
+        self.widget = shown._widget
+        self.messages = []
+        self.widget.send = lambda content, buffers=None: self.messages.append((content, buffers))
+
+    def say(self, **content):
+        self.widget._receive(None, content, [])
+
+    def of(self, kind):
+        return [content for content, _ in self.messages if content["type"] == kind]
+
+    def rows(self, width):
+        """All rows sent so far, in the order of their numbers, none missing."""
+        found = {}
+        for content, buffers in self.messages:
+            if content["type"] == "rows":
+                rows = np.frombuffer(buffers[0], "<f4").reshape(-1, width)
+                found.update(enumerate(rows, content["first"]))
+        assert sorted(found) == list(range(len(found)))
+        return np.array([found[i] for i in range(len(found))])
+
+
+# ---- Live ---------------------------------------------------------------------------------------
+
+
+def test_numbers_are_those_of_the_bare_search(make_search):
+    bare = list(make_search())
+    alone, watched = live(make_search()), live(make_search(), interval=1e-6)
+    Browser(watched)
+    for run in (alone, watched):
+        assert run.wait(60)
+        assert run.state == "finished"
+        assert all(map(same_step, run.recording.steps, bare))
+        assert len(run.recording.steps) == len(bare)
+
+
+def test_finished_starts_and_waits(make_search):
+    run = live(make_search())
+    asyncio.run(run.finished())
+    assert run.state == "finished"
+    asyncio.run(run.finished())
+
+
+def test_a_cancelled_wait_pauses_and_nothing_is_lost(make_search):
+    run = live(make_search())
+    run.limit(5)
+
+    async def interrupted():
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(run.finished(), 0.3)
+
+    asyncio.run(interrupted())
+    run.limit(None)
+    while run.state == "running":
+        pass
+    assert run.state == "paused"
+    assert 0 < len(run.recording.steps) < 9
+    assert not run.wait(0.1)  # Nobody pressed Play.
+    run.start()
+    assert run.wait(60)
+    assert len(run.recording.steps) == 9
+
+
+def test_failure_is_raised_to_whoever_waits(make_search):
+    search = make_search()
+    with torch.no_grad():
+        next(iter(search.supernet.weights().values())).fill_(float("nan"))
+    run = live(search)
+    browser = Browser(run)
+    with pytest.raises(ArithmeticError, match="very first step"):
+        run.wait(60)
+    with pytest.raises(ArithmeticError):
+        asyncio.run(run.finished())
+    assert run.state == "failed"
+    assert "NonFiniteError: the architecture loss is nan" in browser.of("status")[-1]["message"]
+
+
+def test_steps_can_come_from_a_recorder_and_a_stop_rule(make_search, tmp_path):
+    bare = list(make_search())
+    search = make_search()
+    paths = tmp_path / "run.jsonl", tmp_path / "run.ckpt"
+    first = live(search, until(recorded(search, *paths, space=search.space), after_steps(4)))
+    first.wait(60)
+    assert len(Recording.load(paths[0]).steps) == 4
+    again = make_search().load(paths[1])
+    earlier = Recording.load(paths[0]).steps
+    second = live(again, recorded(again, *paths, space=again.space), earlier=earlier)
+    second.wait(60)
+    assert all(map(same_step, second.recording.steps, bare))
+    assert len(Recording.load(paths[0]).steps) == len(bare)
+
+
+def test_stop_and_take_up_again(make_search):
+    search = make_search()
+    run = live(search)
+    run.step()
+    while run.state != "paused":
+        pass
+    run.stop()
+    run.wait(60)
+    assert run.state == "stopped"
+    rest = live(search, earlier=run.recording.steps)
+    rest.wait(60)
+    assert [step.index for step in rest.recording.steps] == list(range(9))
+
+
+def test_gap_is_that_of_the_package_and_leaves_the_run_alone(make_search):
+    bare = list(make_search())
+    search = make_search()
+    run = live(search)
+    with pytest.raises(ValueError, match="no step"):
+        run.gap()
+    for _ in range(3):
+        run.step()
+    gap = run.gap()
+    while run.state != "paused":
+        pass
+    step = run.recording.steps[-1]
+    expected = discretisation_gap(
+        search.supernet, search.task.architecture, derive(search.space, step.alphas)
+    )
+    assert run.gap() == expected
+    assert len(run.recording.steps) == 3
+    assert gap.mixture.accuracy is not None
+    assert run.gap(0) != expected
+    with pytest.raises(ValueError, match=r"no step 99; this view knows 3 steps, 0 to 2"):
+        run.gap(99)
+    run.start()
+    run.wait(60)
+    assert all(map(same_step, run.recording.steps, bare))
+
+
+def test_wrong_arguments(make_search, tmp_path):
+    with pytest.raises(TypeError, match=r"shows a Search, not list; .*replay\(\)"):
+        live([])
+    with pytest.raises(ValueError, match="interval"):
+        live(make_search(), interval=-1)
+    run = live(make_search())
+    with pytest.raises(ValueError, match="above 0, or None"):
+        run.limit(0)
+    with pytest.raises(ValueError, match="no step to draw yet"):
+        run.figure()
+    with pytest.raises(ValueError, match="at least 2"):
+        run.export_html(tmp_path / "x.html", most=1)
+
+
+def test_text_is_constant_and_the_picture_comes_with_the_first_step(make_search):
+    run = live(make_search())
+    before, _ = run._repr_mimebundle_()
+    assert "image/png" not in before
+    run.wait(60)
+    after, metadata = run._repr_mimebundle_()
+    assert before["text/plain"] == after["text/plain"] == repr(run)
+    assert before["application/vnd.jupyter.widget-view+json"]
+    assert after["image/png"].startswith("iVBOR")
+    assert "normal cell" in metadata["image/png"]["alt"].lower()
+
+
+# ---- Messages -----------------------------------------------------------------------------------
+
+
+def test_every_row_reaches_the_browser(make_search):
+    run = live(make_search())
+    browser = Browser(run)
+    run.wait(60)
+    history = run._history
+    rows = browser.rows(history.width)
+    assert rows.tobytes() == history.rows(0, 99)
+    assert [s["state"] for s in browser.of("status")] == ["running", "finished"]
+    assert browser.widget.status["state"] == "finished"
+    assert browser.widget.snapshots == [history.rows(0, 99)]
+
+
+def test_a_view_that_opens_late_gets_everything(make_search):
+    run = live(make_search())
+    run.wait(60)
+    run.gap()
+    browser = Browser(run)
+    browser.say(type="hello")
+    browser.say(type="need", run=0, have=4)
+    [rows] = browser.of("rows")
+    assert (rows["first"], rows["of"]) == (4, 9)
+    assert browser.of("status")[0]["have"] == 9
+    assert browser.of("gap")[0]["step"] == 8
+
+
+def test_long_histories_go_in_pieces():
+    recording = made_up(cnn_space(nodes=4), 700)
+    browser = Browser(replay(recording))
+    have, pieces = 0, 0
+    while have < 700:
+        browser.say(type="need", run=0, have=have)
+        content, buffers = browser.messages[-1]
+        assert len(buffers[0]) <= 2**18
+        have = content["first"] + len(buffers[0]) // (4 * History(recording.header).width)
+        pieces += 1
+    assert pieces > 2
+    assert len(browser.widget.snapshots[0]) // (4 * History(recording.header).width) == SNAPSHOT
+
+
+def test_buttons_do_what_they_say(make_search):
+    run = live(make_search())
+    browser = Browser(run)
+    browser.say(type="command", command="step")
+    while run.state != "paused" or not run.recording.steps:
+        pass
+    browser.say(type="command", command="limit", rate=500.0)
+    assert browser.of("status")[-1]["limit"] == 500
+    browser.say(type="command", command="gap", step=0)
+    browser.say(type="command", command="gap", step=7)
+    browser.say(type="command", command="play")
+    run.wait(60)
+    good, bad = browser.of("gap")
+    assert good["mixture"]["loss"] > 0
+    assert "no step 7" in bad["error"]
+    browser.say(type="command", command="play")  # Too late: the view is told.
+    assert browser.of("status")[-1]["state"] == "finished"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"type": "command", "command": "rm -rf"},
+        {"type": "command", "command": "__class__"},
+        {"type": "command", "command": "limit", "rate": -1},
+        {"type": "command", "command": "limit", "rate": float("nan")},
+        {"type": "command", "command": "play", "more": 1},
+        {"type": "need", "run": 7, "have": 0},
+        {"type": "need", "run": 0, "have": -1},
+        {"type": "need", "run": "0; drop", "have": 0},
+        {"type": "surprise"},
+        {},
+        "play",
+        None,
+    ],
+)
+def test_anything_else_is_ignored_with_a_warning(make_search, message):
+    run = live(make_search())
+    browser = Browser(run)
+    with pytest.warns(UserWarning, match="ignored"):
+        browser.widget._receive(None, message, [])
+    assert run.state == "ready"
+    assert not browser.messages
+
+
+# ---- Rows ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", ["paper", "shared-predecessor"])
+def test_rows_hold_alpha_scalars_and_the_genotype(rule):
+    space = cnn_space(nodes=3)
+    recording = made_up(space, 12)
+    history = History(recording.header, recording.steps, rule)
+    spec = json.loads(json.dumps(history.describe("one"), allow_nan=False))
+    rows = np.frombuffer(history.rows(0, 99), "<f4").reshape(12, history.width)
+    operations = len(space.primitives)
+    for row, step in zip(rows, recording.steps, strict=True):
+        scalars = dict(zip(spec["scalars"], row, strict=False))
+        assert scalars["index"] == step.index
+        assert scalars["loss weights"] == np.float32(step.loss["weights"])
+        genotype, rest = derive(space, step.alphas, rule), row[len(scalars) :]
+        for topology in space.cells:
+            size = len(topology.edges) * operations
+            alpha, rest = rest[:size].reshape(-1, operations), rest[size:]
+            np.testing.assert_array_equal(alpha, step.alphas[topology.name])
+            bits = scalars[f"entropy {topology.name}"]
+            p = np.exp(alpha.astype("f8")) / np.exp(alpha.astype("f8")).sum(1, keepdims=True)
+            assert bits == pytest.approx(-(p * np.log2(p)).sum(1).mean(), rel=1e-5)
+            skips = genotype[topology.name].count("skip_connect")
+            assert scalars[f"skip_connect {topology.name}"] == skips
+        for topology in space.cells:
+            codes, rest = rest[: len(topology.edges)], rest[len(topology.edges) :]
+            found = set()
+            for link, code in zip(topology.edges, codes, strict=True):
+                digits = int(code)
+                while digits:
+                    found.add((link.source, link.target, space.primitives[digits % 9 - 1]))
+                    digits //= operations + 1
+            expected = genotype[topology.name].edges
+            assert found == {(e.source, state, e.primitive) for state, e in expected}
+        assert len(rest) == 0
+
+
+def test_what_a_step_does_not_have_is_nan():
+    recording = made_up(cnn_space(nodes=1, primitives=("none", "sep_conv_3x3")), 3, accuracy=False)
+    history = History(recording.header, recording.steps)
+    row = np.frombuffer(history.rows(0, 1), "<f4")
+    names = history.describe("")["scalars"]
+    missing = {name for name, value in zip(names, row, strict=False) if np.isnan(value)}
+    kinds = {"accuracy weights", "accuracy architecture", "passing normal", "passing reduce"}
+    assert missing == kinds
+    assert [chart["title"] for chart in history.describe("")["charts"]][-1] == "entropy (bits)"
+
+
+def test_measures():
+    assert entropy(np.full((5, 8), 1 / 8)) == pytest.approx(3)
+    assert entropy(np.eye(4)) == 0
+    assert passing(cnn_space()) == "skip_connect"
+    assert passing(cnn_space(primitives=("none", "sep_conv_3x3"))) is None
+    assert changes("aabbb a") == [2, 5, 6]
+    recording = made_up(cnn_space(nodes=1), 4)
+    found = genotypes(recording.space, recording.steps)
+    assert found[2] == derive(recording.space, recording.steps[2].alphas)
+
+
+# ---- Replay -------------------------------------------------------------------------------------
+
+
+def test_replay_reads_a_file_and_compares(make_search, tmp_path):
+    search = make_search()
+    path = tmp_path / "run.jsonl"
+    with Recorder(path, Header.of(search, search.space)) as recorder:
+        for step in search:
+            recorder.append(step)
+    shown = replay(path)
+    assert shown.figure().alt.startswith("9 steps")
+    other = live(make_search(1))
+    other.wait(60)
+    both = compare({"seed 0": path, "seed 1": other.recording})
+    assert "seed 1: 9 steps" in both.figure().alt
+    browser = Browser(both)
+    browser.say(type="hello")
+    browser.say(type="need", run=1, have=0)
+    assert browser.messages[-1][0]["run"] == 1
+    with pytest.warns(UserWarning, match="unknown message 'command'"):
+        browser.say(type="command", command="play")
+
+
+def test_wrong_recordings(tmp_path):
+    with pytest.raises(RecordingError, match="cannot read the recording"):
+        replay(tmp_path / "absent.jsonl")
+    (tmp_path / "bad.jsonl").write_text("{}\n")
+    with pytest.raises(RecordingError, match=r"bad\.jsonl, line 1"):
+        replay(tmp_path / "bad.jsonl")
+    empty = Recording(Header(kind="search", total=3, seed=0, space=cnn_space()), ())
+    with pytest.raises(RecordingError, match="no step of a search"):
+        replay(empty)
+    with pytest.raises(RecordingError, match="'training' holds no step"):
+        compare({"training": Recording(Header(kind="training", total=3, seed=0), ())})
+    with pytest.raises(ValueError, match="no recording"):
+        compare({})
+
+
+def test_exported_page_is_one_file_and_names_stay_text(tmp_path):
+    evil = "</script><script>alert(1)</script><!--"
+    space = cnn_space(nodes=1).model_copy(
+        update={"primitives": ("none", evil, "sep_conv_3x3", "skip_connect")}
+    )
+    recording = made_up(space, 300)
+    # A genotype with such an operation is refused; here it never wins.
+    for step in recording.steps:
+        for alpha in step.alphas.values():
+            alpha.flags.writeable = True
+            alpha[:, 1] = -9
+    path = compare({evil: recording}).export_html(tmp_path / "a" / "replay.html", most=50)
+    page = path.read_text()
+    assert "alert(1)" in page
+    assert page.count("</script>") == 2
+    assert page.count("<!--") == 0
+    assert not re.search(r"""(src|href)=["']?(?!#)""", page)
+    assert "http://www.w3.org/2000/svg" in page.replace("https", "")
+    addresses = set(re.findall(r"https?://[^\"'\s)]+", page))
+    assert addresses == {"http://www.w3.org/2000/svg"}
+    state = json.loads(re.search(r'id="state">(.*?)</script>', page, re.S)[1])
+    assert state["spec"]["runs"][0]["name"] == evil
+    assert state["spec"]["runs"][0]["primitives"][1]["name"] == evil
+
+
+def test_a_finished_page_keeps_the_gaps(make_search, tmp_path):
+    run = live(make_search())
+    run.wait(60)
+    run.gap()
+    page = run.export_html(tmp_path / "run.html").read_text()
+    assert '"gaps": [{' in page
+
+
+def test_headless_needs_no_widget_library():
+    code = """
+import sys
+for name in ("anywidget", "ipywidgets", "IPython"):
+    sys.modules[name] = None
+from dartsedu import CNNSupernet, Search, cnn_space, live, load_preset, load_task
+supernet = CNNSupernet(cnn_space(nodes=1), image_channels=1, channels=2, cells=3)
+search = Search(supernet, load_task("digits"), load_preset("classroom").search)
+run = live(search)
+run.step()
+while run.state != "paused": pass
+run.stop()
+print(run.wait(60), run.state, len(run.recording.steps))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout == "True stopped 1\n"
+
+
+def test_widget_does_not_keep_files_open():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ResourceWarning)
+        Dashboard({"mode": "replay", "title": "", "runs": []}, [])
+        gc.collect()
