@@ -1,6 +1,5 @@
 """What several tests share: one thread, a tiny task, a tiny supernet, the toy of the paper."""
 
-import numpy as np
 import pytest
 import torch
 
@@ -68,16 +67,4 @@ def train_settings() -> TrainSettings:
         auxiliary_weight=0.4,
         cutout=2,
         label_smoothing=0.1,
-    )
-
-
-def same_step(one, other) -> bool:
-    """Whether two steps agree in everything but the time they took."""
-    return (
-        (one.index, one.epoch) == (other.index, other.epoch)
-        and one.loss == other.loss
-        and one.accuracy == other.accuracy
-        and one.learning_rate == other.learning_rate
-        and all(np.array_equal(one.alphas[c], other.alphas[c]) for c in one.alphas)
-        and all(np.array_equal(one.mixture[c], other.mixture[c]) for c in one.mixture)
     )

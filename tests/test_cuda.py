@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import same_step
+from comparison import same_step
 
 from dartsedu.architect import Exact, FiniteDifference, FirstOrder
 from dartsedu.search import Search

@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import same_step
+from comparison import same_step
 
 from dartsedu.recording import Header, Recorder, Recording, RecordingError, recorded
 from dartsedu.search import Search

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from conftest import same_step
+from comparison import same_step
 
 from dartsedu.genotype import derive
 from dartsedu.recording import Recording

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from conftest import same_step
+from comparison import same_step
 
 from dartsedu.cnn import CNNNetwork, cnn_space
 from dartsedu.genotype import random_genotype

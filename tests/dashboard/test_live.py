@@ -11,7 +11,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from conftest import same_step
+from comparison import same_step
 
 from dartsedu.cnn import cnn_space
 from dartsedu.dashboard import compare, live, replay
