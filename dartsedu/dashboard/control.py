@@ -71,9 +71,9 @@ class Control:
         self._begin("run")
 
     def step(self) -> None:
-        """Take one step and pause; while running, pause after the present step."""
+        """Take one more step and pause; while playing, pause after the present step."""
         with self._turn:
-            if self.state != "running":
+            if self._wanted != "run":
                 self._credit += 1
         self._begin("pause")
 

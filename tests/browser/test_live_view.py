@@ -32,7 +32,7 @@ def button(page, name):
     return page.locator(".dartsedu").get_by_role("button", name=re.compile(rf"^\W*{name}$"))
 
 
-def test_play_pause_step_scrub_reload_and_stop(notebook):
+def test_play_pause_step_scrub_reload_and_stop(notebook, screenshot):
     book = notebook(SEARCH, "await run.finished()\nprint(run.state, len(run.recording.steps))")
     page = book.page
     book.run_all()  # The second cell waits, and the buttons stay alive.
@@ -50,7 +50,7 @@ def test_play_pause_step_scrub_reload_and_stop(notebook):
     wait_for_steps(page, paused + 1)
     page.wait_for_timeout(800)
     assert steps_done(page) == paused + 1
-    book.screenshot("paused")
+    screenshot(page, "paused")
 
     slider = page.get_by_role("slider", name="history step")
     slider.focus()
@@ -62,7 +62,7 @@ def test_play_pause_step_scrub_reload_and_stop(notebook):
 
     button(page, r"What if I stopped now\?").click()
     expect(page.get_by_text("Discretisation gap")).to_be_visible(timeout=30_000)
-    book.screenshot("stopped-now")
+    screenshot(page, "stopped-now")
 
     book.command("docmanager:save")
     page.wait_for_timeout(1500)
@@ -76,10 +76,10 @@ def test_play_pause_step_scrub_reload_and_stop(notebook):
     expect(slider).to_have_attribute("aria-valuetext", re.compile(r"step 1 of"))
     button(page, "Stop").click()
     expect(page.get_by_role("status")).to_have_text("Stopped")
-    book.screenshot("after-reload")
+    screenshot(page, "after-reload")
 
 
-def test_keyboard_edge_panel_and_dark_theme(notebook):
+def test_keyboard_edge_panel_and_dark_theme(notebook, screenshot):
     book = notebook(SEARCH, "run.start()", "run")  # Two views of one run.
     page = book.page
     book.run_all()
@@ -104,10 +104,10 @@ def test_keyboard_edge_panel_and_dark_theme(notebook):
     button(page, "Pause").first.focus()
     page.keyboard.press("Space")
     expect(page.get_by_role("status").first).to_have_text("Paused")
-    book.screenshot("light")
+    screenshot(page, "light")
     book.command("apputils:change-theme", theme="JupyterLab Dark")
     page.wait_for_timeout(1500)
-    book.screenshot("dark")
+    screenshot(page, "dark")
     paper = page.locator(".dartsedu").first.evaluate("e => getComputedStyle(e).backgroundColor")
     assert paper == "rgb(17, 17, 17)"
     book.command("apputils:change-theme", theme="JupyterLab Light")
