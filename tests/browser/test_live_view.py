@@ -2,7 +2,14 @@
 
 import re
 
+import numpy as np
 from playwright.sync_api import expect
+from scipy.special import softmax
+
+from dartsedu.cnn import cnn_space
+from dartsedu.dashboard import compare
+from dartsedu.recording import Header, Recording
+from dartsedu.stream import Step
 
 SEARCH = """
 import torch
@@ -111,3 +118,34 @@ def test_keyboard_edge_panel_and_dark_theme(notebook, screenshot):
     paper = page.locator(".dartsedu").first.evaluate("e => getComputedStyle(e).backgroundColor")
     assert paper == "rgb(17, 17, 17)"
     book.command("apputils:change-theme", theme="JupyterLab Light")
+
+
+def test_exported_page_needs_no_network_and_no_kernel(browser, screenshot, tmp_path):
+    space = cnn_space(nodes=4)
+    random, steps = np.random.default_rng(0), []
+    alphas = {cell.name: np.zeros(space.shape(cell.name), "f4") for cell in space.cells}
+    for index in range(40):
+        alphas = {n: a + random.normal(0, 0.2, a.shape).astype("f4") for n, a in alphas.items()}
+        mixture = {name: softmax(alpha, axis=1) for name, alpha in alphas.items()}
+        both = {"weights": 2 / (index + 1), "architecture": 2.2 / (index + 1)}
+        steps.append(Step(index, index // 10, both, {}, {}, alphas, mixture))
+    recording = Recording(Header(kind="search", total=40, seed=0, space=space), tuple(steps))
+    path = compare({"one": recording, "other": recording}).export_html(tmp_path / "replay.html")
+
+    page, asked, problems = browser.new_page(), [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", problems.append)
+    page.emulate_media(color_scheme="dark")
+    page.goto(path.as_uri())
+    slider = page.get_by_role("slider", name="history step")
+    slider.press("Home")
+    expect(slider).to_have_attribute("aria-valuetext", "step 1 of 40")
+    page.get_by_label("speed").select_option("50")
+    button(page, "Play").click()
+    expect(slider).to_have_attribute("aria-valuetext", "step 40 of 40")
+    button(page, r"What if I stopped now\?").click()
+    expect(page.get_by_text("cannot be measured here")).to_be_visible()
+    screenshot(page, "dark")
+    assert asked == [path.as_uri()]
+    assert problems == []
+    page.close()
