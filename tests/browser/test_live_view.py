@@ -134,7 +134,7 @@ def test_exported_page_needs_no_network_and_no_kernel(browser, screenshot, tmp_p
 
     page, asked, problems = browser.new_page(), [], []
     page.on("request", lambda request: asked.append(request.url))
-    page.on("pageerror", problems.append)
+    page.on("pageerror", lambda error: problems.append(error))
     page.emulate_media(color_scheme="dark")
     page.goto(path.as_uri())
     slider = page.get_by_role("slider", name="history step")
