@@ -176,6 +176,7 @@ export class Session {
     this.gaps = new Map((this.spec.gaps ?? []).map((gap) => [gap.step, gap]));
     this.views = new Set();
     this.available = this.runs.map(() => Infinity); // rows that the kernel has, as far as known
+    this.coming = this.runs.map(() => null); // what will replace the few rows of a saved notebook
     this.answered = false; // has the kernel ever answered?
     this.offline = this.spec.mode === "replay";
     this.asked = null; // a command without an answer yet: {name, time}
@@ -196,7 +197,7 @@ export class Session {
   }
 
   have(i) {
-    return this.runs[i].partial ? 0 : this.runs[i].count;
+    return (this.runs[i].partial ? this.coming[i]?.count : this.runs[i].count) ?? 0;
   }
 
   need(i) {
@@ -227,10 +228,15 @@ export class Session {
   }
 
   takeRows({ run: i, first, of }, data) {
-    const run = this.runs[i];
+    const shown = this.runs[i];
+    const run = shown.partial ? (this.coming[i] ??= new Run(shown.spec)) : shown;
     this.available[i] = of;
-    if (run.partial && first === 0) run.clear();
-    if (!run.append(first, data)) this.need(i);
+    const fits = run.append(first, data);
+    if (run !== shown && run.count >= of) {
+      Object.assign(shown, { rows: run.rows, count: run.count, changes: run.changes, partial: false });
+      this.coming[i] = null;
+    }
+    if (!fits) this.need(i);
     // Not at once: the server between kernel and browser drops what comes too fast.
     else if (this.have(i) < of) setTimeout(() => this.have(i) < this.available[i] && this.need(i), 350);
   }
@@ -893,7 +899,13 @@ class View {
     this.step.disabled = offline ? run.count < 2 : over;
     this.stop.hidden = this.follow.hidden = offline;
     this.stop.disabled = over;
-    if (!offline && document.activeElement !== this.rate) this.rate.value = status.limit ?? "";
+    if (!offline && document.activeElement !== this.rate) {
+      const limit = String(status.limit ?? "");
+      if (![...this.rate.options].some((option) => option.value === limit)) {
+        this.rate.append(html("option", { value: limit, text: `${limit} steps a second` }));
+      }
+      this.rate.value = limit;
+    }
     set(this.follow, "aria-pressed", this.shown === null);
     let text = status.message ? `${IN_WORDS[status.state]}: ${status.message}` : IN_WORDS[status.state];
     if (offline) {

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -234,8 +235,7 @@ class LiveRun(_Shown):
             "step": step.index,
             "weights": known[-1].index,
         }
-        if self._widget is not None:
-            self._widget.send(self._gaps[step.index])
+        self._say(self._gaps[step.index])
         return gap
 
     def _raise_failure(self) -> None:
@@ -274,14 +274,12 @@ class LiveRun(_Shown):
         try:
             self._measure(step)
         except Exception as error:
-            if self._widget is not None:
-                self._widget.send({"type": "gap", "step": step, "error": str(error)})
+            self._say({"type": "gap", "step": step, "error": str(error)})
 
     def _greet(self) -> None:
         self._send_status()
-        if self._widget is not None:
-            for gap in self._gaps.values():
-                self._widget.send(gap)
+        for gap in list(self._gaps.values()):
+            self._say(gap)
 
     def _on_step(self, step: Step) -> None:
         self._history.append(step)
@@ -291,19 +289,31 @@ class LiveRun(_Shown):
     def _on_change(self) -> None:
         self._send_rows()
         self._send_status()
-        if self._widget is not None and self.state != "running":
-            self._widget.keep(self._status())
+        if self.state != "running":
+            self._tell(lambda view: view.keep(self._status()))
 
     def _send_rows(self) -> None:
         # Rows that a view missed (none was open, or too many at once) it asks for itself.
-        if self._widget is not None and self._sent < len(self._history):
-            self._widget.send_rows(0, self._sent)
+        if self._sent < len(self._history):
+            self._tell(lambda view: view.send_rows(0, self._sent))
         self._sent = len(self._history)
         self._sent_at = time.monotonic()
 
     def _send_status(self) -> None:
-        if self._widget is not None:
-            self._widget.send({"type": "status"} | self._status())
+        self._say({"type": "status"} | self._status())
+
+    def _say(self, message: dict[str, Any]) -> None:
+        self._tell(lambda view: view.send(message))
+
+    def _tell(self, how: Callable[[Dashboard], object]) -> None:
+        """Tell the view something, if there is one; if it cannot hear, the search goes on."""
+        if self._widget is None:
+            return
+        try:
+            how(self._widget)
+        except Exception as error:
+            self._widget = None
+            warnings.warn(f"the view is lost, the search goes on: {error!r}", stacklevel=2)
 
     def _status(self) -> dict[str, Any]:
         error = self._control.error

@@ -189,6 +189,9 @@ describe("a live view", () => {
     rate.value = "2";
     rate.dispatchEvent(new Event("change"));
     expect(kernel.of("command").at(-1)).toEqual({ type: "command", command: "limit", rate: 2 });
+    kernel.state("running", { limit: 3 }); // Set in Python.
+    draw();
+    expect(rate.selectedOptions[0].textContent).toBe("3 steps a second");
     kernel.state("stopped");
     draw();
     expect(text("[role=status]")).toBe("Stopped");
@@ -257,9 +260,17 @@ describe("a live view", () => {
     const saved = Float32Array.from([...row(0), ...row(40), ...row(80)]);
     const { kernel, draw, text } = open({ snapshots: [view(saved)] });
     expect(kernel.heard.at(-1)).toEqual({ type: "need", run: 0, have: 0 });
-    kernel.rows(0, 81);
+    kernel.rows(0, 50, 0, 85);
     draw();
-    expect(text(".dartsedu-progress-text")).toContain("81 of 100 steps");
+    expect(text(".dartsedu-progress-text")).toContain("81 of 100 steps"); // Still the saved ones.
+    vi.advanceTimersByTime(400);
+    expect(kernel.heard.at(-1)).toEqual({ type: "need", run: 0, have: 50 });
+    kernel.rows(50, 35);
+    draw();
+    expect(text(".dartsedu-progress-text")).toContain("85 of 100 steps");
+    kernel.rows(85, 1);
+    draw();
+    expect(text(".dartsedu-progress-text")).toContain("86 of 100 steps");
   });
 
   it("measures what would be lost by stopping now", () => {

@@ -293,6 +293,19 @@ def test_anything_else_is_ignored_with_a_warning(make_search, message):
     assert not browser.messages
 
 
+def test_a_broken_view_does_not_end_the_search(make_search):
+    run = live(make_search())
+    browser = Browser(run)
+
+    def broken(content, buffers=None):
+        raise LookupError("no front end")
+
+    browser.widget.send = broken
+    with pytest.warns(UserWarning, match="the view is lost, the search goes on: LookupError"):
+        run.wait(60)
+    assert run.state == "finished"
+
+
 # ---- Rows ---------------------------------------------------------------------------------------
 
 
