@@ -22,10 +22,11 @@ test: .venv/installed
 	$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout 120 notebooks
 
 lab: .venv/installed
-	$(BIN)/jupyter lab --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
+	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
 notebooks: .venv/installed
-	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
+	$(BIN)/jupyter execute --inplace notebooks/00_first_look.ipynb
+	$(BIN)/python notebooks/source/build_lessons.py
 
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -93,7 +93,10 @@ def save_picture(path: str | Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
-def _picture(rows: int, columns: int, width: float, height: float, alt: str) -> tuple[Picture, Any]:
+def blank_picture(
+    rows: int, columns: int, width: float, height: float, alt: str
+) -> tuple[Picture, Any]:
+    """A picture of so many inches with a grid of empty axes, (rows, columns)."""
     with mpl.rc_context(_STYLE):
         picture = Picture(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(picture)
@@ -215,7 +218,7 @@ def _draw_cell(
 def genotype_figure(genotype: Genotype) -> Picture:
     """A genotype drawn without Graphviz: one row a cell."""
     count = len(genotype.cells)
-    picture, axes = _picture(count, 1, 9.5, 3.3 * count, describe_genotype(genotype))
+    picture, axes = blank_picture(count, 1, 9.5, 3.3 * count, describe_genotype(genotype))
     for row, cell in enumerate(genotype.cells):
         edges = [(e.source, state, e.primitive, 2.2, True) for state, e in cell.edges]
         _draw_cell(axes[row, 0], cell.inputs, len(cell.nodes), cell.outputs, edges, True, 0.09)
@@ -238,7 +241,7 @@ def mixture_figure(
         "Edges grow thicker as one primitive wins. At the end: "
         + describe_genotype(derive(space, steps[-1].alphas, rule))
     )
-    picture, axes = _picture(
+    picture, axes = blank_picture(
         len(space.cells), len(steps), 3.6 * len(steps), 2.3 * len(space.cells), alt
     )
     for column, (step, title) in enumerate(zip(steps, titles, strict=True)):
@@ -292,7 +295,7 @@ def heatmap_figure(space: SearchSpace, mixture: Mapping[str, NDArray[np.float32]
         )
     rows = max(len(t.edges) for t in space.cells)
     count = len(space.cells)
-    picture, axes = _picture(
+    picture, axes = blank_picture(
         1,
         count,
         4.8 * count,
@@ -338,7 +341,7 @@ def trajectories_figure(recording: Recording, cell: str) -> Picture:
         f"from {mixture[0].max():.2f} at most to {mixture[-1].max():.2f}. "
         f"Strongest at the end: {', '.join(winners)}."
     )
-    picture, axes = _picture(rows, columns, 2.9 * columns, 0.8 + 2.1 * rows, alt)
+    picture, axes = blank_picture(rows, columns, 2.9 * columns, 0.8 + 2.1 * rows, alt)
     top = float(mixture.max()) * 1.08
     drawn = _thinned(len(mixture))
     for edge, axis in enumerate(axes.flat):
@@ -367,7 +370,7 @@ def losses_figure(recording: Recording) -> Picture:
     """Loss and, where there is one, accuracy on each split, with a running mean of 10 steps."""
     steps = recording.steps
     kinds = ["loss", *(["accuracy"] if steps[0].accuracy else [])]
-    picture, axes = _picture(
+    picture, axes = blank_picture(
         1, len(kinds), 5.0 * len(kinds), 3.0, f"Running means: {_ends(steps, kinds)}."
     )
     for axis, kind in zip(axes[0], kinds, strict=True):
@@ -420,7 +423,7 @@ def search_figure(recordings: Mapping[str, Recording], rule: str = "paper") -> P
         + describe_genotype(derive(recording.space, recording.steps[-1].alphas, rule))
         for name, recording in recordings.items()
     ]
-    picture, axes = _picture(rows, columns, 5.4 * columns, 2.6 * rows, " ".join(words))
+    picture, axes = blank_picture(rows, columns, 5.4 * columns, 2.6 * rows, " ".join(words))
     for column, (name, drawers) in enumerate(panels.items()):
         places = axes.flat if single else axes[:, column]
         for place, axis in enumerate(places):
@@ -506,7 +509,7 @@ def accuracies_figure(groups: Mapping[str, Sequence[float]]) -> Picture:
         f"{max(values):.1%}"
         for name, values in groups.items()
     )
-    picture, axes = _picture(1, 1, 7.5, 0.9 + 0.8 * len(groups), alt + ".")
+    picture, axes = blank_picture(1, 1, 7.5, 0.9 + 0.8 * len(groups), alt + ".")
     axis = axes[0, 0]
     colours = ["#a90fe8", "#8d9184"]
     for row, (name, values) in enumerate(groups.items()):

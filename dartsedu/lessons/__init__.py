@@ -1,0 +1,1 @@
+"""What the notebooks need and do not show: checks of exercises, the explorer, lesson pictures."""

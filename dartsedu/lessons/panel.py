@@ -1,0 +1,277 @@
+"""Pictures as values: panels of marks that the explorer draws in the browser and matplotlib as PNG.
+
+A lesson describes what is to be seen once; both drawings show the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.ticker import LogLocator, MaxNLocator
+from numpy.typing import ArrayLike
+
+from dartsedu.plots import Picture, blank_picture
+
+Style = Literal["-", "--", ":"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A polyline. ``name`` puts it into the legend; ``faint`` is for a background."""
+
+    x: ArrayLike
+    y: ArrayLike
+    colour: str
+    name: str = ""
+    style: Style = "-"
+    faint: bool = False
+
+
+@dataclass(frozen=True)
+class Dots:
+    """Points; ``label`` is written beside the last of them."""
+
+    x: ArrayLike
+    y: ArrayLike
+    colour: str
+    name: str = ""
+    label: str = ""
+    size: float = 4.0
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """An arrow from (x, y) to (x, y)."""
+
+    start: tuple[float, float]
+    end: tuple[float, float]
+    colour: str
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Horizontal bars from zero, the first on top, each with its name and number."""
+
+    names: Sequence[str]
+    values: Sequence[float]
+    colours: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """A matrix as an image, from black (``low``) to yellow (``high``)."""
+
+    values: ArrayLike
+    low: float
+    high: float
+
+    def colours(self) -> list[list[str]]:
+        """Every pixel's colour, as ``#rrggbb``."""
+        values = np.asarray(self.values, dtype=float)
+        scaled = np.clip((values - self.low) / (self.high - self.low), 0, 1)
+        return [[to_hex(c) for c in row] for row in mpl.colormaps["cividis"](scaled)]
+
+
+Mark = Line | Dots | Arrow | Bars | Pixels
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Axes with marks.
+
+    Args:
+        marks: drawn in this order.
+        x, y: what the axes show.
+        xlim, ylim: ends of the axes; needed but for ``Pixels``, and ``Bars`` need ``xlim`` only.
+        log: whether both axes are logarithmic.
+    """
+
+    title: str
+    marks: Sequence[Mark]
+    x: str = ""
+    y: str = ""
+    xlim: tuple[float, float] = (0.0, 1.0)
+    ylim: tuple[float, float] = (0.0, 1.0)
+    log: bool = False
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Panels side by side, and in words what they show: caption and alternative text in one."""
+
+    panels: Sequence[Panel]
+    text: str
+
+
+# ---- For the browser ----------------------------------------------------------------------------
+
+
+def as_json(scene: Scene) -> dict[str, Any]:
+    """A scene as plain JSON: in every panel logarithms are taken and ticks chosen already."""
+    return {"text": scene.text, "panels": [_panel_json(panel) for panel in scene.panels]}
+
+
+def _panel_json(panel: Panel) -> dict[str, Any]:
+    scaled = np.log10 if panel.log else np.asarray
+
+    def coordinates(values: ArrayLike) -> list[float]:
+        return [float(f"{v:.5g}") for v in np.ravel(scaled(np.asarray(values, dtype=float)))]
+
+    def axis(ends: tuple[float, float]) -> dict[str, Any]:
+        return {"ends": coordinates(ends), "ticks": _ticks(ends, panel.log)}
+
+    marks: list[dict[str, Any]] = []
+    for mark in panel.marks:
+        kind = type(mark).__name__.lower()
+        match mark:
+            case Line() | Dots():
+                drawn = vars(mark) | {"x": coordinates(mark.x), "y": coordinates(mark.y)}
+            case Arrow():
+                drawn = vars(mark) | {
+                    "start": coordinates(mark.start),
+                    "end": coordinates(mark.end),
+                }
+            case Bars():
+                drawn = {
+                    "names": list(mark.names),
+                    "values": [float(v) for v in mark.values],
+                    "colours": list(mark.colours),
+                }
+            case Pixels():
+                drawn = {"colours": mark.colours()}
+        marks.append({"kind": kind, **drawn})
+    return {
+        "title": panel.title,
+        "x": panel.x,
+        "y": panel.y,
+        "xaxis": axis(panel.xlim),
+        "yaxis": axis(panel.ylim),
+        "marks": marks,
+    }
+
+
+def _ticks(ends: tuple[float, float], log: bool) -> list[tuple[float, str]]:
+    """(place, label) of the ticks inside the ends; places as in the JSON."""
+    low, high = min(ends), max(ends)
+    if log:
+        powers = np.log10(LogLocator(numticks=6).tick_values(low, high))
+        inside = [p for p in powers if np.log10(low) - 1e-9 <= p <= np.log10(high) + 1e-9]
+        return [(float(p), f"10{str(round(p)).translate(_RAISED)}") for p in inside]
+    places = MaxNLocator(5).tick_values(low, high)
+    return [(float(p), f"{p:g}") for p in np.round(places, 10) if low <= p <= high]
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+# ---- For paper ----------------------------------------------------------------------------------
+
+
+def draw(scene: Scene, columns: int = 3) -> Picture:
+    """A scene as a picture, so many panels in a row."""
+    columns = min(columns, len(scene.panels))
+    rows = -(-len(scene.panels) // columns)
+    tall = 2.0 if all(isinstance(p.marks[0], Pixels) for p in scene.panels) else 3.4
+    picture, axes = blank_picture(
+        rows, columns, 4.4 / 3.4 * tall * columns, tall * rows, scene.text
+    )
+    for place, axis in enumerate(axes.flat):
+        if place < len(scene.panels):
+            _draw_panel(axis, scene.panels[place])
+        else:
+            axis.axis("off")
+    return picture
+
+
+def _draw_panel(axes: Axes, panel: Panel) -> None:
+    for mark in panel.marks:
+        _DRAW[type(mark)](axes, mark)
+    axes.set_title(panel.title, fontsize=12)
+    if isinstance(panel.marks[0], Pixels):
+        axes.axis("off")
+        return
+    axes.set_xlabel(panel.x)
+    axes.set_ylabel(panel.y)
+    if panel.log:
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+    axes.set_xlim(panel.xlim)
+    if not isinstance(panel.marks[0], Bars):
+        axes.set_ylim(panel.ylim)
+    if any(getattr(mark, "name", "") for mark in panel.marks):
+        axes.legend(fontsize=9)
+
+
+def _line(axes: Axes, mark: Line) -> None:
+    width, alpha = (1.0, 0.45) if mark.faint else (2.2, 1.0)
+    axes.plot(
+        mark.x,
+        mark.y,
+        mark.style,
+        color=mark.colour,
+        linewidth=width,
+        alpha=alpha,
+        label=mark.name or None,
+    )
+
+
+def _dots(axes: Axes, mark: Dots) -> None:
+    axes.plot(
+        mark.x, mark.y, "o", color=mark.colour, markersize=mark.size * 1.6, label=mark.name or None
+    )
+    if mark.label:
+        at = float(np.ravel(mark.x)[-1]), float(np.ravel(mark.y)[-1])
+        axes.annotate(mark.label, at, (7, 7), textcoords="offset points", fontsize=10)
+
+
+def _arrow(axes: Axes, mark: Arrow) -> None:
+    style = {"arrowstyle": "-|>", "color": mark.colour, "linewidth": 2.5, "mutation_scale": 16}
+    axes.annotate("", mark.end, mark.start, arrowprops={**style, "shrinkA": 0, "shrinkB": 0})
+    if mark.name:
+        axes.plot([], [], color=mark.colour, linewidth=2.5, label=mark.name)
+
+
+def _bars(axes: Axes, mark: Bars) -> None:
+    rows = range(len(mark.names))
+    axes.barh(rows, mark.values, color=mark.colours)
+    axes.axvline(0, color="#5b6676", linewidth=1)
+    axes.set_yticks(rows, list(mark.names))
+    axes.set_ylim(len(mark.names) - 0.5, -0.5)
+    for row, value in enumerate(mark.values):
+        axes.annotate(
+            f"{value:.2f}", (max(value, 0), row), (4, 0), textcoords="offset points", va="center"
+        )
+
+
+def _pixels(axes: Axes, mark: Pixels) -> None:
+    axes.imshow(np.asarray(mark.values), cmap="cividis", vmin=mark.low, vmax=mark.high)
+
+
+_DRAW: dict[type, Callable[[Axes, Any], None]] = {
+    Line: _line,
+    Dots: _dots,
+    Arrow: _arrow,
+    Bars: _bars,
+    Pixels: _pixels,
+}
+
+
+def contours(
+    x: ArrayLike, y: ArrayLike, z: ArrayLike, levels: Sequence[float], colour: str
+) -> list[Line]:
+    """Contour lines of ``z`` (len(y), len(x)) as faint marks."""
+    import contourpy
+
+    generator: Any = contourpy.contour_generator(x, y, z)
+    return [
+        Line(part[:, 0], part[:, 1], colour, faint=True)
+        for level in levels
+        for part in generator.lines(level)
+    ]

@@ -1,0 +1,234 @@
+"""The frame of the lessons: builder, checks, panels, explorer."""
+
+import base64
+import json
+
+import build_lessons
+import nbformat
+import numpy as np
+import pytest
+import torch
+from traitlets import TraitError
+
+from dartsedu.lessons.check import Open, Wrong, ask, check, same
+from dartsedu.lessons.explorer import Control, Explorer
+from dartsedu.lessons.panel import (
+    Arrow,
+    Bars,
+    Dots,
+    Line,
+    Panel,
+    Pixels,
+    Scene,
+    as_json,
+    contours,
+    draw,
+)
+
+SOURCE = """\
+# %% [markdown]
+# # 07 Doubling
+#
+# It is [`MixedOp`](dartsedu/relaxation.py:MixedOp), not
+# [`forward`](dartsedu/relaxation.py:MixedOp.forward).
+
+# %% tags=["exercise"]
+def double(x):
+    ...  # your code
+
+# %% [markdown]
+# <details>
+# <summary>Hint 1</summary>
+#
+# Add it to itself.
+#
+# </details>
+
+# %% tags=["solution"]
+def double(x):
+    return x + x
+
+# %%
+double(4)
+"""
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "07_doubling.py"
+    path.write_text(SOURCE)
+    return path
+
+
+def test_a_source_becomes_a_notebook(source):
+    learner = build_lessons.lesson(source)
+    nbformat.validate(learner)
+    assert [cell.cell_type for cell in learner.cells] == ["markdown", "code", "markdown", "code"]
+    assert "your code" in learner.cells[1].source
+    hints = learner.cells[2].source
+    assert hints.index("Hint 1") < hints.index("<summary>Solution</summary>")
+    assert "\n\n```python\ndef double(x):\n    return x + x\n```\n\n</details>" in hints
+    assert learner.cells[1].metadata == {"tags": ["exercise"]}
+    solved = build_lessons.lesson(source, solved=True)
+    assert solved.cells[1].source == "def double(x):\n    return x + x"
+
+
+def test_links_lead_to_the_line_of_the_definition(source):
+    text = build_lessons.lesson(source).cells[0].source
+    lines = (build_lessons.ROOT / "dartsedu/relaxation.py").read_text().splitlines()
+    at = [int(part.split(")")[0]) for part in text.split("relaxation.py#L")[1:]]
+    assert lines[at[0] - 1].startswith("class MixedOp")
+    assert lines[at[1] - 1].strip().startswith("def forward")
+    assert at[1] > at[0]
+
+
+def test_mistakes_in_a_source_are_named(source):
+    source.write_text(SOURCE.replace("MixedOp.forward", "MixedOp.backward"))
+    with pytest.raises(ValueError, match=r"relaxation.py defines no MixedOp.backward"):
+        build_lessons.lesson(source)
+    source.write_text(SOURCE.replace('tags=["solution"]', ""))
+    with pytest.raises(ValueError, match="an exercise has no solution"):
+        build_lessons.lesson(source)
+    source.write_text(SOURCE.replace('tags=["exercise"]', ""))
+    with pytest.raises(ValueError, match="follows an exercise"):
+        build_lessons.lesson(source)
+
+
+def test_outputs_are_kept_only_for_the_same_code(source):
+    earlier, later = build_lessons.lesson(source), build_lessons.lesson(source)
+    earlier.cells[3].execution_count = 5
+    build_lessons.keep_outputs(later, earlier)
+    assert later.cells[3].execution_count == 5
+    earlier.cells[3].source += "0"
+    with pytest.raises(ValueError, match="the code has changed"):
+        build_lessons.keep_outputs(later, earlier)
+
+
+# ---- Checks -------------------------------------------------------------------------------------
+
+
+@check
+def check_double(answer):
+    same(
+        ask(answer, torch.tensor([1.0, 3.0])),
+        torch.tensor([2.0, 6.0]),
+        "double([1, 3])",
+        {"you squared instead": torch.tensor([1.0, 9.0])},
+    )
+    return "it doubles."
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "words"),
+    [
+        (lambda x: None, "open", "Replace the dots"),
+        (lambda x: ..., "open", "Replace the dots"),
+        (lambda x: 2 * x, "right", "it doubles"),
+        (lambda x: x**2, "wrong", "you squared instead"),
+        (lambda x: 2 * x + 1, "wrong", "is 3; expected 2"),
+        (lambda x: x.sum(), "wrong", r"shape (); expected (2,)"),
+        (lambda x: "six", "wrong", "is a str"),
+        (lambda x: x / 0 * 0, "wrong", "nan"),
+        (lambda x: x.nonsense, "wrong", "AttributeError"),
+    ],
+)
+def test_a_check_says_what_is_wrong(answer, status, words):
+    verdict = check_double(answer)
+    assert verdict.status == status
+    assert words in repr(verdict)
+
+
+def test_an_unfinished_answer_may_raise():
+    def unfinished(x):
+        raise NotImplementedError
+
+    assert check_double(unfinished).status == "open"
+
+
+def test_a_defect_of_a_check_is_not_taken_for_a_wrong_answer():
+    @check
+    def broken(answer):
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError):
+        broken(None)
+    assert issubclass(Open, Exception)
+    assert issubclass(Wrong, Exception)
+
+
+# ---- Panels and explorer ------------------------------------------------------------------------
+
+
+def scene(a=1.0, kind="line"):
+    x = np.linspace(0, 1, 5)
+    marks = [
+        Line(x, a * x, "#a90fe8", kind),
+        Dots([0.5], [a / 2], "#089aaa", label="here"),
+        Arrow((0, 0), (1, a), "#c08a08", "slope"),
+    ]
+    return Scene(
+        [
+            Panel("curve", marks, "x", "y", (0, 1), (0, 2)),
+            Panel(
+                "logs", [Line([1e-3, 1], [1, 10], "#4c7655")], "ε", "e", (1e-3, 1), (1, 10), True
+            ),
+            Panel("bars", [Bars(["one", "two"], [a, -0.5], ["#a90fe8", "#089aaa"])], xlim=(-1, 1)),
+            Panel("image", [Pixels(np.eye(3), 0, 1)]),
+        ],
+        f"The slope is {a}.",
+    )
+
+
+def test_a_scene_is_plain_json_and_a_picture():
+    data = json.loads(json.dumps(as_json(scene()), allow_nan=False))
+    curve, logs, bars, image = data["panels"]
+    assert curve["marks"][0]["y"] == [0.0, 0.25, 0.5, 0.75, 1.0]
+    assert logs["xaxis"]["ends"] == [-3.0, 0.0]
+    assert logs["xaxis"]["ticks"][0][1] == "10⁻³"
+    assert bars["marks"][0]["values"] == [1.0, -0.5]
+    assert image["marks"][0]["colours"][0][0] == "#fee838"
+    picture = draw(scene())
+    assert picture.alt == "The slope is 1.0."
+    assert picture.render("png").startswith(b"\x89PNG")
+
+
+def test_contours_lie_on_their_level():
+    x = y = np.linspace(-1, 1, 41)
+    lines = contours(x, y, x[None] ** 2 + y[:, None] ** 2, [0.25], "#000000")
+    radius = np.hypot(lines[0].x, lines[0].y)
+    assert radius == pytest.approx(0.5, abs=2e-3)
+
+
+def test_an_explorer_shows_what_its_function_gives():
+    explorer = Explorer(
+        "Slopes",
+        scene,
+        a=Control("slope", [0.0, 1.0, 2.0], 1.0),
+        kind=Control("kind", ["p", "q"], "q"),
+    )
+    assert explorer.scene["text"] == "The slope is 1.0."
+    assert explorer.places == {"a": 1, "kind": 1}
+    explorer.places = {"a": 2, "kind": 0}  # as the browser sets it
+    assert explorer.scene["text"] == "The slope is 2.0."
+    assert explorer.scene["panels"][0]["marks"][0]["name"] == "p"
+    explorer.set(a=0.0)
+    assert explorer.scene["text"] == "The slope is 0.0."
+
+
+def test_an_explorer_takes_no_nonsense():
+    explorer = Explorer("Slopes", scene, a=Control("slope", [0.0, 1.0], 1.0))
+    for places in ({"a": 7}, {"a": "x"}, {"b": 1}, {"a": -1}):
+        explorer.places = places
+        assert explorer.places == {"a": 1}
+    with pytest.raises(TraitError):
+        explorer.places = 5
+    with pytest.raises(ValueError, match="start 3 is not one of"):
+        Explorer("Slopes", scene, a=Control("slope", [0.0, 1.0], 3))
+
+
+def test_an_explorer_carries_a_picture_and_a_constant_text():
+    bundle, metadata = Explorer("Slopes", scene)._repr_mimebundle_()
+    assert bundle["text/plain"] == "Explorer: Slopes"
+    assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
+    assert metadata["image/png"]["alt"] == "Slopes. The slope is 1.0."
+    assert build_lessons.VIEW in bundle
