@@ -67,7 +67,8 @@ def lesson(source: Path, solved: bool = False) -> NotebookNode:
         raise ValueError(f"{source.name}: an exercise has no solution")
     for number, cell in enumerate(cells):
         cell.id = f"{source.stem[:2]}-{number:02d}"
-        cell.metadata = NotebookNode({"tags": cell.metadata["tags"]} if cell.metadata else {})
+        tags = cell.metadata.get("tags")
+        cell.metadata = NotebookNode({"tags": tags} if tags else {})
     notebook = nbformat.v4.new_notebook(cells=cells)
     notebook.metadata = NotebookNode(
         kernelspec={"name": "python3", "display_name": "Python 3", "language": "python"},
