@@ -230,4 +230,4 @@ def _named(weights: Mapping[str, nn.Parameter], slopes: tuple[Tensor | None, ...
 
 
 def _detached(outcome: Outcome) -> Outcome:
-    return Outcome(outcome.loss.detach(), outcome.accuracy)
+    return outcome._replace(loss=outcome.loss.detach(), penalty=None)

@@ -23,8 +23,9 @@ from dartsedu.genotype import PUBLISHED, Genotype, GenotypeError
 from dartsedu.presets import PRESETS, Settings, SettingsError, changes, describe, load_preset
 from dartsedu.recording import RecordingError
 from dartsedu.runs import Run, RunError
+from dartsedu.splits import TaskError
 from dartsedu.stream import CheckpointError, NonFiniteError, Step
-from dartsedu.tasks import TASKS, TaskError
+from dartsedu.tasks import TASKS
 from dartsedu.terminal import genotype_table, summary, watch
 
 app = typer.Typer(
