@@ -1,67 +1,259 @@
-"""The mixed cell in fewer and larger pieces: the same function as ``supernet.MixedCell.forward``.
+"""The mixed cell over a text with its derivative written out: the same function as the plain form.
 
-Its ideas, a sentence each:
+A recurrent cell is hundreds of small steps, and each small operation costs more in bookkeeping
+than in arithmetic. Here the steps that depend on each other do as little as possible, and all
+else is done for the whole text at once:
 
-- What comes from the input is one product for the whole text.
-- A state is multiplied once by the matrices of all nodes that hear it, side by side.
-- An activation is computed once for all edges that leave a state, and gates with it.
+- What comes from the input is one product for the whole text, and so is every gradient of a matrix.
+- A state is multiplied in one go by the matrices of all nodes that hear it; its gates and
+  activations are computed once for all edges that leave it.
 - With P = Σ p over all primitives but none, an edge is P s + σ(c) ⊙ (Σ p f(h) − P s).
+- Going back, all factors of the chain rule are ready before the first step is taken.
 
+A second derivative (the exact architect) is autograd's, through the plain form computed anew.
 Weights are read from the plain cell, so there is one set of parameters and nothing to keep in step.
-Everything is ordinary PyTorch, twice differentiable.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from dartsedu.relaxation import add
-from dartsedu.rnn.operations import ACTIVATIONS, initial_state
+from dartsedu.rnn.operations import ACTIVATIONS
 
 if TYPE_CHECKING:
     from dartsedu.rnn.supernet import MixedCell
+
+SLOPES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "tanh": lambda x, y: 1 - y * y,
+    "relu": lambda x, y: (x > 0).to(x.dtype),
+    "sigmoid": lambda x, y: y * (1 - y),
+    "identity": lambda x, y: torch.ones_like(x),
+}
+"""The derivative of each activation y = f(x)."""
+
+
+def suits(cell: MixedCell, state: Tensor) -> bool:
+    """Whether the fast form can stand for the plain one: in training, on more than one column."""
+    return cell.training and len(state) > 1
 
 
 def forward(
     cell: MixedCell, inputs: Tensor, state: Tensor, hidden_mask: Tensor | None, weights: Tensor
 ) -> tuple[Tensor, Tensor]:
     """``cell(inputs, state, hidden_mask, weights)``."""
-    hidden, nodes = state.shape[-1], cell.topology.nodes
-    gates, values = torch.stack(list(cell.nodes)).chunk(2, dim=-1)
-    leaving = []  # For each state: the matrices of the nodes that hear it, and their mixtures.
-    for source in range(nodes):
-        matrices = [part[source:].transpose(0, 1).flatten(1) for part in (gates, values)]
-        rows = [row for row, link in enumerate(cell.topology.edges) if link.source == source]
-        leaving.append((torch.cat(matrices, dim=1), weights[rows]))
-    outputs = []
-    for x in inputs @ cell.initial[:hidden]:
-        s = _norm(cell, initial_state(x, state, cell.initial[hidden:], hidden_mask))
-        waiting: Tensor | None = None
-        found = []
-        for matrix, mixture in leaving:
-            out = _leave(cell, s, hidden_mask, matrix, mixture)
-            waiting = out if waiting is None else waiting[:, 1:] + out
-            s = _norm(cell, waiting[:, 0])
-            found.append(s)
-        state = torch.stack(found).mean(dim=0)
-        outputs.append(state)
-    return torch.stack(outputs), state
+    mask = torch.ones_like(state) if hidden_mask is None else hidden_mask
+    matrices = torch.stack(list(cell.nodes))
+    outputs: Tensor = _Recurrence.apply(cell, inputs, state, mask, cell.initial, matrices, weights)
+    return outputs, outputs[-1]
 
 
-def _leave(
-    cell: MixedCell, s: Tensor, mask: Tensor | None, matrix: Tensor, mixture: Tensor
-) -> Tensor:
-    """Every edge that leaves state s (N, H): (N, edges, H). ``mixture`` is (edges, primitives)."""
-    masked = s if mask is None else s * mask
-    gate, value = (masked @ matrix).view(len(s), 2, len(mixture), -1).unbind(1)
-    kept = [k for k, primitive in enumerate(cell.primitives) if primitive != "none"]
-    mixed = add(mixture[:, k, None] * ACTIVATIONS[cell.primitives[k]](value) for k in kept)
-    passed = mixture[:, kept].sum(dim=1, keepdim=True) * s[:, None]
-    return torch.lerp(passed, mixed, torch.sigmoid(gate))
+class _Recurrence(torch.autograd.Function):
+    """inputs (T, N, H) → outputs (T, N, H); ``matrices`` (nodes, H, 2H) are those of the nodes.
+
+    m edges leave state j, to the nodes j, j + 1, …; what belongs to them is a list over j.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        cell: MixedCell,
+        inputs: Tensor,
+        start: Tensor,
+        mask: Tensor,
+        initial: Tensor,
+        matrices: Tensor,
+        weights: Tensor,
+    ) -> Tensor:
+        length, columns, hidden = inputs.shape
+        nodes = len(matrices)
+        kept = [k for k, primitive in enumerate(cell.primitives) if primitive != "none"]
+        names = [cell.primitives[k] for k in kept]
+        together = [_together(matrices, j) for j in range(nodes)]
+        shares = [weights[_leaving(nodes, j)][:, kept, None].unbind(1) for j in range(nodes)]
+        passing = [add(p) for p in shares]
+
+        def buffers(*shape: int) -> list[Tensor]:
+            return [
+                inputs.new_empty(length, columns, *shape, nodes - j, hidden) for j in range(nodes)
+            ]
+
+        products, mixed = buffers(2), buffers()
+        found = [None if name == "identity" else buffers() for name in names]
+        opened = inputs.new_empty(length, columns, 2, hidden)
+        states, inverse = inputs.new_empty(2, nodes + 1, length, columns, hidden), []
+        norm = cell.norm
+        tracked = norm.track_running_stats
+        mean, var = (norm.running_mean, norm.running_var) if tracked else (None, None)
+
+        def keep(x: Tensor, t: int, j: int) -> Tensor:
+            """State j of word t: x after BatchNorm, noted with and without the mask."""
+            momentum = norm.momentum or 0.0
+            y, _, i = torch.native_batch_norm(x, None, None, mean, var, True, momentum, norm.eps)
+            inverse.append(i)
+            states[0, j, t] = y
+            torch.mul(y, mask, out=states[1, j, t])
+            return y
+
+        outputs = torch.empty_like(inputs)
+        state = start
+        from_input = inputs @ initial[:hidden]
+        of_state = initial[hidden:].contiguous()
+        for t in range(length):
+            pre = torch.addmm(from_input[t], state * mask, of_state)
+            gate = torch.sigmoid(pre[:, :hidden], out=opened[t, :, 0])
+            value = torch.tanh(pre[:, hidden:], out=opened[t, :, 1])
+            s = keep(torch.lerp(state, value, gate), t, 0)
+            waiting = None
+            for j in range(nodes):
+                product, mix = products[j][t], mixed[j][t]
+                torch.mm(states[1, j, t], together[j], out=product.view(columns, -1))
+                gate, value = product[:, 0].sigmoid_(), product[:, 1]
+                for k, name in enumerate(names):
+                    of_name = found[k]
+                    y = value
+                    if of_name is not None:
+                        y = of_name[j][t].copy_(ACTIVATIONS[name](value))
+                    if k == 0:
+                        torch.mul(y, shares[j][k], out=mix)
+                    else:
+                        mix.addcmul_(y, shares[j][k])
+                out = torch.lerp(passing[j] * s[:, None], mix, gate)
+                waiting = out if waiting is None else out.add_(waiting[:, 1:])
+                s = keep(waiting[:, 0], t, j + 1)
+            state = torch.mean(states[0, 1:, t], dim=0, out=outputs[t])
+        if tracked and norm.num_batches_tracked is not None:
+            norm.num_batches_tracked.add_(len(inverse))
+
+        ctx.save_for_backward(inputs, start, mask, initial, matrices, weights, outputs)
+        ctx.of_cell = names, kept, norm.eps, cell
+        ctx.of_text = products, mixed, found, opened, states, inverse
+        return outputs
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+        inputs, start, mask, initial, matrices, weights, outputs = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return _through_plain(ctx, slope)
+        names, kept, _, _ = ctx.of_cell
+        products, mixed, found, opened, states, inverse = ctx.of_text
+        length, columns, hidden = inputs.shape
+        nodes = len(matrices)
+        shares = [weights[_leaving(nodes, j)][:, kept, None].unbind(1) for j in range(nodes)]
+
+        # What one word and the next have nothing to do with: the factors of the chain rule.
+        factors, through = [], []
+        for j in range(nodes):
+            gate, value = products[j].unbind(2)
+            of = torch.empty_like(products[j])
+            passing = add(shares[j])
+            difference = torch.sub(mixed[j], passing * states[0, j][:, :, None], out=of[:, :, 0])
+            difference.mul_(gate).mul_(1 - gate)
+            steep = add(
+                p * SLOPES[name](value, value if ys is None else ys[j])
+                for p, name, ys in zip(shares[j], names, found, strict=True)
+            )
+            torch.mul(steep, gate, out=of[:, :, 1])
+            factors.append(of)
+            through.append((1 - gate) * passing)
+        previous = torch.cat([start[None], outputs[:-1]])
+        gate, value = opened.unbind(2)
+        opening = torch.stack(
+            [(value - previous) * gate * (1 - gate), gate * (1 - value * value)], dim=2
+        )
+        staying = 1 - gate
+
+        # Back through the text, word by word and state by state.
+        backwards = [_together(matrices, j).t().contiguous() for j in range(nodes)]
+        of_state = initial[hidden:].t().contiguous()
+        of_sums = inputs.new_empty(length, columns, nodes, hidden)
+        of_products = [torch.empty_like(of) for of in factors]
+        of_opening = torch.empty_like(opening)
+        carried = torch.zeros_like(start)
+
+        def leaving(t: int, j: int) -> Tensor:
+            """What comes back to state j along the edges that leave it."""
+            of_targets = of_sums[t, :, j:]
+            product = torch.mul(factors[j][t], of_targets[:, None], out=of_products[j][t])
+            back = (product.view(columns, -1) @ backwards[j]).mul_(mask)
+            return back.add_((through[j][t] * of_targets).sum(dim=1))
+
+        def before_norm(of_state: Tensor, t: int, j: int) -> Tensor:
+            y = states[0, j, t]
+            middle = of_state.sum(dim=0)
+            tilt = (of_state * y).sum(dim=0)
+            moved = (of_state * columns).sub_(middle).sub_(y * tilt)
+            return moved.mul_(inverse[t * (nodes + 1) + j] / columns)
+
+        for t in reversed(range(length)):
+            share = (slope[t] + carried) / nodes
+            for j in range(nodes, 0, -1):
+                came = share if j == nodes else share + leaving(t, j)
+                of_sums[t, :, j - 1] = before_norm(came, t, j)
+            came = before_norm(leaving(t, 0), t, 0)
+            pre = torch.mul(opening[t], came[:, None], out=of_opening[t])
+            carried = (pre.view(columns, -1) @ of_state).mul_(mask).addcmul_(came, staying[t])
+
+        # Gradients of what is the same for all words.
+        needed = ctx.needs_input_grad
+        before = of_opening.view(length * columns, -1)
+        of_inputs = (before @ initial[:hidden].t()).view_as(inputs) if needed[1] else None
+        of_initial = of_matrices = of_weights = None
+        if needed[4]:
+            rows = torch.cat([inputs, previous * mask], dim=2).flatten(0, 1)
+            of_initial = rows.t() @ before
+        if needed[5]:
+            of_matrices = torch.zeros_like(matrices)
+            for j in range(nodes):
+                rows = states[1, j].flatten(0, 1)
+                product = rows.t() @ of_products[j].view(length * columns, -1)
+                parts = product.view(hidden, 2, nodes - j, hidden)
+                of_matrices[j:] += parts.permute(2, 0, 1, 3).flatten(2)
+        if needed[6]:
+            of_weights = torch.zeros_like(weights)
+            for j in range(nodes):
+                gate, value = products[j].unbind(2)
+                of_targets = of_sums[:, :, j:]
+                gated = of_targets * gate
+                passed = ((of_targets - gated) * states[0, j][:, :, None]).sum(dim=(0, 1, 3))
+                for k, ys in zip(kept, found, strict=True):
+                    y = value if ys is None else ys[j]
+                    of_weights[_leaving(nodes, j), k] = (gated * y).sum(dim=(0, 1, 3)) + passed
+        return None, of_inputs, carried, None, of_initial, of_matrices, of_weights
 
 
-def _norm(cell: MixedCell, x: Tensor) -> Tensor:
-    return cell.norm(x)
+def _leaving(nodes: int, j: int) -> list[int]:
+    """The rows of α that belong to the edges leaving state j, by the node they enter."""
+    return [node * (node + 1) // 2 + j for node in range(j, nodes)]
+
+
+def _together(matrices: Tensor, j: int) -> Tensor:
+    """The matrices (H, 2H) of the nodes j, j + 1, … side by side: (H, 2 · nodes · H), gates first."""
+    _, hidden, _ = matrices.shape
+    return matrices[j:].view(-1, hidden, 2, hidden).permute(1, 2, 0, 3).reshape(hidden, -1)
+
+
+def _through_plain(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+    """The gradients with a graph of their own, from the plain form."""
+    inputs, start, mask, initial, matrices, weights, _ = ctx.saved_tensors
+    _, _, eps, cell = ctx.of_cell
+
+    def norm(x: Tensor) -> Tensor:
+        return F.batch_norm(x, None, None, training=True, eps=eps)
+
+    outputs = cell.run(inputs, start, mask, weights, initial, matrices, norm)
+    wanted = [
+        (place, tensor)
+        for place, tensor in enumerate((inputs, start, mask, initial, matrices, weights), 1)
+        if ctx.needs_input_grad[place]
+    ]
+    slopes = torch.autograd.grad(outputs, [tensor for _, tensor in wanted], slope, create_graph=True)
+    found: list[Tensor | None] = [None] * 7
+    for (place, _), gradient in zip(wanted, slopes, strict=True):
+        found[place] = gradient
+    return tuple(found)

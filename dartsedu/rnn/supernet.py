@@ -6,7 +6,7 @@ parameters in fewer and larger pieces, unless it is switched off.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -68,30 +68,40 @@ class MixedCell(nn.Module):
     def forward(
         self, inputs: Tensor, state: Tensor, hidden_mask: Tensor | None, weights: Tensor
     ) -> tuple[Tensor, Tensor]:
+        matrices = torch.stack(list(self.nodes))
+        outputs = self.run(
+            inputs, state, hidden_mask, weights, self.initial, matrices, self.norm
+        )
+        return outputs, outputs[-1]
+
+    def run(
+        self,
+        inputs: Tensor,
+        state: Tensor,
+        hidden_mask: Tensor | None,
+        weights: Tensor,
+        initial: Tensor,
+        matrices: Tensor,
+        norm: Callable[[Tensor], Tensor],
+    ) -> Tensor:
+        """The outputs for any weights: ``initial`` (2H, 2H), ``matrices`` (nodes, H, 2H)."""
         hidden = state.shape[-1]
         outputs = []
-        for x in inputs @ self.initial[:hidden]:
-            start = initial_state(x, state, self.initial[hidden:], hidden_mask)
-            state = self._step(start, hidden_mask, weights)
-            outputs.append(state)
-        return torch.stack(outputs), state
-
-    def _step(self, start: Tensor, mask: Tensor | None, weights: Tensor) -> Tensor:
-        states = [self.norm(start)]
-        for node, sources in enumerate(self.topology.predecessors):
-            terms: list[Tensor] = []
-            for row, source in zip(self.topology.rows(node), sources, strict=True):
-                s = states[source]
-                gate, value = ((s if mask is None else s * mask) @ self.nodes[node]).chunk(
-                    2, dim=-1
-                )
-                terms.extend(
-                    weights[row, k] * gated(s, gate, ACTIVATIONS[primitive](value))
-                    for k, primitive in enumerate(self.primitives)
+        for x in inputs @ initial[:hidden]:
+            states = norm(initial_state(x, state, initial[hidden:], hidden_mask))[None]
+            for node, matrix in enumerate(matrices):
+                masked = states if hidden_mask is None else states * hidden_mask
+                gate, value = (masked @ matrix).chunk(2, dim=-1)
+                shares = weights[self.topology.rows(node), :, None, None].unbind(1)
+                mixed = add(
+                    share * gated(states, gate, ACTIVATIONS[primitive](value))
+                    for share, primitive in zip(shares, self.primitives, strict=True)
                     if primitive != "none"
                 )
-            states.append(self.norm(add(terms)))
-        return add(states[1:]) / self.topology.nodes
+                states = torch.cat([states, norm(mixed.sum(dim=0))[None]])
+            state = states[1:].mean(dim=0)
+            outputs.append(state)
+        return torch.stack(outputs)
 
 
 class RNNSupernet(Supernet):
@@ -133,7 +143,7 @@ class RNNSupernet(Supernet):
         def core(
             inputs: Tensor, state: Tensor, hidden_mask: Tensor | None
         ) -> tuple[Tensor, Tensor]:
-            if self.fast:
+            if self.fast and fast.suits(self.core, state):
                 return fast.forward(self.core, inputs, state, hidden_mask, weights)
             return self.core(inputs, state, hidden_mask, weights)
 
@@ -164,6 +174,9 @@ def check_space(space: SearchSpace) -> None:
         )
     if space[CELL].inputs != 1 or space[CELL].combine != "mean":
         raise ValueError("a recurrent cell has one input and gives the mean of its nodes")
+    nodes = space[CELL].nodes
+    if space[CELL].predecessors != tuple(tuple(range(1 + node)) for node in range(nodes)):
+        raise ValueError("every node of a recurrent cell hears all earlier states")
     unknown = [p for p in space.primitives if p not in PRIMITIVES]
     if unknown:
         raise ValueError(f"unknown primitives {unknown}; expected some of: {', '.join(PRIMITIVES)}")
