@@ -86,54 +86,61 @@ class _Recurrence(torch.autograd.Function):
         products, mixed = buffers(2), buffers()
         found = [None if name == "identity" else buffers() for name in names]
         opened = inputs.new_empty(length, columns, 2, hidden)
-        states, inverse = inputs.new_empty(2, nodes + 1, length, columns, hidden), []
-        norm = cell.norm
+        rows = [_by_word(part) for part in products]
+        gates = [_by_word(part[:, :, 0]) for part in products]
+        values = [_by_word(part[:, :, 1]) for part in products]
+        mixes = [_by_word(part) for part in mixed]
+        activated = [values if parts is None else list(map(_by_word, parts)) for parts in found]
+        functions = [ACTIVATIONS[name] for name in names]
+        states: list[list[Tensor]] = [[] for _ in range(nodes + 1)]
+        masked: list[list[Tensor]] = [[] for _ in range(nodes + 1)]
+        inverse: list[list[Tensor]] = [[] for _ in range(nodes + 1)]
+        norm, momentum = cell.norm, cell.norm.momentum or 0.0
         tracked = norm.track_running_stats
         mean, var = (norm.running_mean, norm.running_var) if tracked else (None, None)
 
-        def keep(x: Tensor, t: int, j: int) -> Tensor:
-            """State j of word t: x after BatchNorm, noted with and without the mask."""
-            momentum = norm.momentum or 0.0
+        def keep(x: Tensor, j: int) -> Tensor:
+            """State j of a word: x after BatchNorm."""
             y, _, i = torch.native_batch_norm(x, None, None, mean, var, True, momentum, norm.eps)
-            inverse.append(i)
-            states[0, j, t] = y
-            torch.mul(y, mask, out=states[1, j, t])
+            states[j].append(y)
+            masked[j].append(y * mask)
+            inverse[j].append(i)
             return y
 
-        outputs = torch.empty_like(inputs)
+        outputs = []
         state = start
         from_input = inputs @ initial[:hidden]
         of_state = initial[hidden:].contiguous()
-        for t in range(length):
-            pre = torch.addmm(from_input[t], state * mask, of_state)
-            gate = torch.sigmoid(pre[:, :hidden], out=opened[t, :, 0])
-            value = torch.tanh(pre[:, hidden:], out=opened[t, :, 1])
-            s = keep(torch.lerp(state, value, gate), t, 0)
+        for t, (of_input, gate, value) in enumerate(zip(from_input, *opened.unbind(2), strict=True)):
+            pre = torch.addmm(of_input, state * mask, of_state)
+            torch.sigmoid(pre[:, :hidden], out=gate)
+            torch.tanh(pre[:, hidden:], out=value)
+            s = keep(torch.lerp(state, value, gate), 0)
             waiting = None
             for j in range(nodes):
-                product, mix = products[j][t], mixed[j][t]
-                torch.mm(states[1, j, t], together[j], out=product.view(columns, -1))
-                gate, value = product[:, 0].sigmoid_(), product[:, 1]
-                for k, name in enumerate(names):
-                    of_name = found[k]
-                    y = value
-                    if of_name is not None:
-                        y = of_name[j][t].copy_(ACTIVATIONS[name](value))
+                torch.mm(masked[j][t], together[j], out=rows[j][t].view(columns, -1))
+                gate, value, mix = gates[j][t].sigmoid_(), values[j][t], mixes[j][t]
+                for k, (ys, p) in enumerate(zip(activated, shares[j], strict=True)):
+                    y = ys[j][t]
+                    if y is not value:
+                        y.copy_(functions[k](value))
                     if k == 0:
-                        torch.mul(y, shares[j][k], out=mix)
+                        torch.mul(y, p, out=mix)
                     else:
-                        mix.addcmul_(y, shares[j][k])
+                        mix.addcmul_(y, p)
                 out = torch.lerp(passing[j] * s[:, None], mix, gate)
                 waiting = out if waiting is None else out.add_(waiting[:, 1:])
-                s = keep(waiting[:, 0], t, j + 1)
-            state = torch.mean(states[0, 1:, t], dim=0, out=outputs[t])
+                s = keep(waiting[:, 0], j + 1)
+            state = torch.stack([of_node[t] for of_node in states[1:]]).mean(dim=0)
+            outputs.append(state)
         if tracked and norm.num_batches_tracked is not None:
-            norm.num_batches_tracked.add_(len(inverse))
+            norm.num_batches_tracked.add_(length * (nodes + 1))
 
-        ctx.save_for_backward(inputs, start, mask, initial, matrices, weights, outputs)
+        whole = torch.stack(outputs)
+        ctx.save_for_backward(inputs, start, mask, initial, matrices, weights, whole)
         ctx.of_cell = names, kept, norm.eps, cell
-        ctx.of_text = products, mixed, found, opened, states, inverse
-        return outputs
+        ctx.of_text = products, mixed, found, opened, states, masked, inverse
+        return whole
 
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
@@ -141,7 +148,7 @@ class _Recurrence(torch.autograd.Function):
         if torch.is_grad_enabled():
             return _through_plain(ctx, slope)
         names, kept, _, _ = ctx.of_cell
-        products, mixed, found, opened, states, inverse = ctx.of_text
+        products, mixed, found, opened, states, masked, inverse = ctx.of_text
         length, columns, hidden = inputs.shape
         nodes = len(matrices)
         shares = [weights[_leaving(nodes, j)][:, kept, None].unbind(1) for j in range(nodes)]
@@ -152,7 +159,7 @@ class _Recurrence(torch.autograd.Function):
             gate, value = products[j].unbind(2)
             of = torch.empty_like(products[j])
             passing = add(shares[j])
-            difference = torch.sub(mixed[j], passing * states[0, j][:, :, None], out=of[:, :, 0])
+            difference = torch.sub(mixed[j], passing * torch.stack(states[j])[:, :, None], out=of[:, :, 0])
             difference.mul_(gate).mul_(1 - gate)
             steep = add(
                 p * SLOPES[name](value, value if ys is None else ys[j])
@@ -174,28 +181,29 @@ class _Recurrence(torch.autograd.Function):
         of_sums = inputs.new_empty(length, columns, nodes, hidden)
         of_products = [torch.empty_like(of) for of in factors]
         of_opening = torch.empty_like(opening)
+        factor_rows, through_rows = [_by_word(x) for x in factors], [_by_word(x) for x in through]
+        product_rows = [_by_word(x) for x in of_products]
         carried = torch.zeros_like(start)
 
-        def leaving(t: int, j: int) -> Tensor:
+        def leaving(t: int, j: int, of_targets: Tensor) -> Tensor:
             """What comes back to state j along the edges that leave it."""
-            of_targets = of_sums[t, :, j:]
-            product = torch.mul(factors[j][t], of_targets[:, None], out=of_products[j][t])
-            back = (product.view(columns, -1) @ backwards[j]).mul_(mask)
-            return back.add_((through[j][t] * of_targets).sum(dim=1))
+            product = torch.mul(factor_rows[j][t], of_targets[:, None], out=product_rows[j][t])
+            back = torch.mm(product.view(columns, -1), backwards[j]).mul_(mask)
+            return back.add_((through_rows[j][t] * of_targets).sum(dim=1))
 
-        def before_norm(of_state: Tensor, t: int, j: int) -> Tensor:
-            y = states[0, j, t]
-            middle = of_state.sum(dim=0)
-            tilt = (of_state * y).sum(dim=0)
-            moved = (of_state * columns).sub_(middle).sub_(y * tilt)
-            return moved.mul_(inverse[t * (nodes + 1) + j] / columns)
+        def before_norm(of_state: Tensor, t: int, j: int, out: Tensor | None = None) -> Tensor:
+            y = states[j][t]
+            common = torch.addcmul(of_state.sum(dim=0), y, (of_state * y).sum(dim=0))
+            moved = torch.sub(of_state, common, alpha=1 / columns)
+            return torch.mul(moved, inverse[j][t], out=out)
 
         for t in reversed(range(length)):
             share = (slope[t] + carried) / nodes
-            for j in range(nodes, 0, -1):
-                came = share if j == nodes else share + leaving(t, j)
-                of_sums[t, :, j - 1] = before_norm(came, t, j)
-            came = before_norm(leaving(t, 0), t, 0)
+            of_sum = of_sums[t]
+            for j, of_node in reversed(list(enumerate(of_sum.unbind(1), 1))):
+                came = share if j == nodes else leaving(t, j, of_sum[:, j:]).add_(share)
+                before_norm(came, t, j, of_node)
+            came = before_norm(leaving(t, 0, of_sum), t, 0)
             pre = torch.mul(opening[t], came[:, None], out=of_opening[t])
             carried = (pre.view(columns, -1) @ of_state).mul_(mask).addcmul_(came, staying[t])
 
@@ -210,7 +218,7 @@ class _Recurrence(torch.autograd.Function):
         if needed[5]:
             of_matrices = torch.zeros_like(matrices)
             for j in range(nodes):
-                rows = states[1, j].flatten(0, 1)
+                rows = torch.cat(masked[j])
                 product = rows.t() @ of_products[j].view(length * columns, -1)
                 parts = product.view(hidden, 2, nodes - j, hidden)
                 of_matrices[j:] += parts.permute(2, 0, 1, 3).flatten(2)
@@ -220,11 +228,16 @@ class _Recurrence(torch.autograd.Function):
                 gate, value = products[j].unbind(2)
                 of_targets = of_sums[:, :, j:]
                 gated = of_targets * gate
-                passed = ((of_targets - gated) * states[0, j][:, :, None]).sum(dim=(0, 1, 3))
+                passed = ((of_targets - gated) * torch.stack(states[j])[:, :, None]).sum(dim=(0, 1, 3))
                 for k, ys in zip(kept, found, strict=True):
                     y = value if ys is None else ys[j]
                     of_weights[_leaving(nodes, j), k] = (gated * y).sum(dim=(0, 1, 3)) + passed
         return None, of_inputs, carried, None, of_initial, of_matrices, of_weights
+
+
+def _by_word(x: Tensor) -> list[Tensor]:
+    """What belongs to each word of a text (T, …), as views."""
+    return list(x.unbind(0))
 
 
 def _leaving(nodes: int, j: int) -> list[int]:
