@@ -55,7 +55,9 @@ def published(
         offset = 0
         for node, matrix in enumerate(cell.nodes):
             masked = states if mask is None else states * mask[None]
-            product = masked.view(-1, matrix.shape[0]).mm(matrix).view(node + 1, -1, matrix.shape[1])
+            product = (
+                masked.view(-1, matrix.shape[0]).mm(matrix).view(node + 1, -1, matrix.shape[1])
+            )
             gate, value = product.chunk(2, dim=-1)
             gate = gate.sigmoid()
             mixed = torch.zeros_like(states[0])

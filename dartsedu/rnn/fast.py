@@ -111,7 +111,9 @@ class _Recurrence(torch.autograd.Function):
         state = start
         from_input = inputs @ initial[:hidden]
         of_state = initial[hidden:].contiguous()
-        for t, (of_input, gate, value) in enumerate(zip(from_input, *opened.unbind(2), strict=True)):
+        for t, (of_input, gate, value) in enumerate(
+            zip(from_input, *opened.unbind(2), strict=True)
+        ):
             pre = torch.addmm(of_input, state * mask, of_state)
             torch.sigmoid(pre[:, :hidden], out=gate)
             torch.tanh(pre[:, hidden:], out=value)
@@ -159,7 +161,9 @@ class _Recurrence(torch.autograd.Function):
             gate, value = products[j].unbind(2)
             of = torch.empty_like(products[j])
             passing = add(shares[j])
-            difference = torch.sub(mixed[j], passing * torch.stack(states[j])[:, :, None], out=of[:, :, 0])
+            difference = torch.sub(
+                mixed[j], passing * torch.stack(states[j])[:, :, None], out=of[:, :, 0]
+            )
             difference.mul_(gate).mul_(1 - gate)
             steep = add(
                 p * SLOPES[name](value, value if ys is None else ys[j])
@@ -228,7 +232,9 @@ class _Recurrence(torch.autograd.Function):
                 gate, value = products[j].unbind(2)
                 of_targets = of_sums[:, :, j:]
                 gated = of_targets * gate
-                passed = ((of_targets - gated) * torch.stack(states[j])[:, :, None]).sum(dim=(0, 1, 3))
+                passed = ((of_targets - gated) * torch.stack(states[j])[:, :, None]).sum(
+                    dim=(0, 1, 3)
+                )
                 for k, ys in zip(kept, found, strict=True):
                     y = value if ys is None else ys[j]
                     of_weights[_leaving(nodes, j), k] = (gated * y).sum(dim=(0, 1, 3)) + passed
@@ -265,7 +271,9 @@ def _through_plain(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         for place, tensor in enumerate((inputs, start, mask, initial, matrices, weights), 1)
         if ctx.needs_input_grad[place]
     ]
-    slopes = torch.autograd.grad(outputs, [tensor for _, tensor in wanted], slope, create_graph=True)
+    slopes = torch.autograd.grad(
+        outputs, [tensor for _, tensor in wanted], slope, create_graph=True
+    )
     found: list[Tensor | None] = [None] * 7
     for (place, _), gradient in zip(wanted, slopes, strict=True):
         found[place] = gradient

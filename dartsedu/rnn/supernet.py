@@ -69,9 +69,7 @@ class MixedCell(nn.Module):
         self, inputs: Tensor, state: Tensor, hidden_mask: Tensor | None, weights: Tensor
     ) -> tuple[Tensor, Tensor]:
         matrices = torch.stack(list(self.nodes))
-        outputs = self.run(
-            inputs, state, hidden_mask, weights, self.initial, matrices, self.norm
-        )
+        outputs = self.run(inputs, state, hidden_mask, weights, self.initial, matrices, self.norm)
         return outputs, outputs[-1]
 
     def run(
