@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from math import exp, log
 
 import numpy as np
@@ -34,6 +36,10 @@ class Grammar:
                 )
         self.rules = {symbol: tuple(choices) for symbol, choices in rules.items()}
         self.start = start
+        self._bounds = {
+            symbol: list(accumulate(p for p, _ in choices[:-1]))
+            for symbol, choices in rules.items()
+        }
         self._symbols = {symbol: i for i, symbol in enumerate(rules)}
         self._children = np.zeros((len(rules), len(rules)))
         for symbol, choices in rules.items():
@@ -84,9 +90,8 @@ class Grammar:
             if symbol not in self.rules:
                 words.append(symbol)
                 continue
-            choices = self.rules[symbol]
-            chosen = generator.choice(len(choices), p=[p for p, _ in choices])
-            stack.extend(reversed(choices[chosen][1]))
+            chosen = bisect_right(self._bounds[symbol], generator.random())
+            stack.extend(reversed(self.rules[symbol][chosen][1]))
         return words
 
 

@@ -23,11 +23,21 @@ from matplotlib.path import Path as Curve
 from numpy.typing import NDArray
 
 from dartsedu.genotype import Cell, Genotype, derive
-from dartsedu.palette import DASHED, OTHER, colour, dashes, short, state_label, state_names
+from dartsedu.palette import (
+    DASHED,
+    OTHER,
+    colour,
+    dashes,
+    output_label,
+    short,
+    state_label,
+    state_names,
+)
 from dartsedu.recording import Recording
 from dartsedu.stream import Step
 from dartsedu.topology import SearchSpace
 from dartsedu.values import atomic_path
+from dartsedu.yardstick import ACCURACY, Yardstick, perplexity
 
 _STYLE: Any = {
     "font.size": 12,
@@ -91,9 +101,10 @@ def _picture(rows: int, columns: int, width: float, height: float, alt: str) -> 
 
 def describe_cell(cell: Cell) -> str:
     """A cell in words: which node takes what from where."""
-    names = [state_label(name) for name in state_names(cell.inputs, len(cell.nodes))]
+    names = [state_label(name) for name in state_names(cell.inputs, len(cell.nodes), cell.name)]
     nodes = [
-        f"node {i} adds " + " and ".join(f"{short(e.primitive)} of {names[e.source]}" for e in node)
+        f"node {names[cell.inputs + i]} adds "
+        + " and ".join(f"{short(e.primitive)} of {names[e.source]}" for e in node)
         for i, node in enumerate(cell.nodes)
     ]
     return f"{cell.name} cell: " + "; ".join(nodes) + "."
@@ -114,11 +125,11 @@ def genotype_dot(genotype: Genotype) -> graphviz.Digraph:
     for cell in reversed(genotype.cells):
         with graph.subgraph(name=f"cluster_{cell.name}") as part:
             part.attr(label=f"{cell.name} cell", color="#c8ced8", fontsize="18")
-            names = [state_label(n) for n in state_names(cell.inputs, len(cell.nodes))]
+            names = [state_label(n) for n in state_names(cell.inputs, len(cell.nodes), cell.name)]
             ids = [f"{cell.name}_{i}" for i in range(len(names))]
             for identifier, name in zip(ids, names, strict=True):
                 part.node(identifier, name)
-            part.node(f"{cell.name}_out", "cₖ", fillcolor="#dfe7f2")
+            part.node(f"{cell.name}_out", output_label(cell.name), fillcolor="#dfe7f2")
             for state, edge in cell.edges:
                 part.edge(
                     ids[edge.source],
@@ -199,6 +210,7 @@ def _draw_cell(
     edges: Sequence[tuple[int, int, str, float, bool]],
     labels: bool,
     gap: float,
+    cell: str,
 ) -> None:
     """Edges are (source, target, primitive, thickness in points, whether it is kept).
 
@@ -208,7 +220,7 @@ def _draw_cell(
     right = max(x for x, _ in places.values()) + 1
     for target in range(inputs, inputs + nodes):
         places.setdefault(target, (1.0, 0.0))
-    names = [state_label(name) for name in state_names(inputs, nodes)]
+    names = [state_label(name) for name in state_names(inputs, nodes, cell)]
     seen: dict[tuple[int, int], int] = {}
     for number, (source, target, primitive, thickness, kept) in enumerate(edges):
         (x0, y0), (x1, y1) = places[source], places[target]
@@ -246,7 +258,10 @@ def _draw_cell(
             [places[state][0], right], [places[state][1], 0], color="#c8ced8", linewidth=1, zorder=0
         )
     boxes = {"boxstyle": "round,pad=0.45", "facecolor": "#eef2f7", "edgecolor": "#5b6676"}
-    everything = [*((places[i], name) for i, name in enumerate(names)), ((right, 0.0), "cₖ")]
+    everything = [
+        *((places[i], name) for i, name in enumerate(names)),
+        ((right, 0.0), output_label(cell)),
+    ]
     for (x, y), name in everything:
         axes.text(x, y, name, ha="center", va="center", bbox=boxes, zorder=3)
     heights = [y for _, y in places.values()]
@@ -261,7 +276,8 @@ def genotype_figure(genotype: Genotype) -> Picture:
     picture, axes = _picture(count, 1, 9.5, 3.3 * count, describe_genotype(genotype))
     for row, cell in enumerate(genotype.cells):
         edges = [(e.source, state, e.primitive, 2.2, True) for state, e in cell.edges]
-        _draw_cell(axes[row, 0], cell.inputs, len(cell.nodes), cell.outputs, edges, True, 0.09)
+        shape = cell.inputs, len(cell.nodes), cell.outputs
+        _draw_cell(axes[row, 0], *shape, edges, True, 0.09, cell.name)
         axes[row, 0].set_title(f"{cell.name} cell")
     return picture
 
@@ -305,6 +321,7 @@ def mixture_figure(
                 edges,
                 False,
                 0.16,
+                topology.name,
             )
             axes[row, column].set_title(f"{topology.name}, {title}")
     used = [p for p in space.primitives if p != "none"]
@@ -364,7 +381,7 @@ def heatmap_figure(space: SearchSpace, mixture: Mapping[str, NDArray[np.float32]
 
 def _edge_names(space: SearchSpace, cell: str) -> list[str]:
     topology = space[cell]
-    names = [state_label(name) for name in state_names(topology.inputs, topology.nodes)]
+    names = [state_label(name) for name in state_names(topology.inputs, topology.nodes, cell)]
     return [f"{names[link.source]} → {names[link.target]}" for link in topology.edges]
 
 
@@ -413,10 +430,15 @@ SPLIT_COLOURS = {"weights": "#a3507a", "architecture": "#089aaa", "training": "#
 """The colour of a split's curve."""
 
 
-def losses_figure(recording: Recording) -> Picture:
-    """Loss and, where there is one, accuracy on each split, with a running mean of 10 steps."""
+def losses_figure(recording: Recording, yardstick: Yardstick = ACCURACY) -> Picture:
+    """Loss and, where there is one, accuracy on each split, with a running mean of 10 steps.
+
+    Of a text instead of the loss its perplexity, on a logarithmic scale.
+    """
     steps = recording.steps
     kinds = ["loss", *(["accuracy"] if steps[0].accuracy else [])]
+    if yardstick.name == "perplexity":
+        kinds = ["perplexity"]
     ends = ", ".join(
         f"{kind} on {split} from {values[0]:.2f} to {values[-1]:.2f}"
         for kind in kinds
@@ -426,7 +448,7 @@ def losses_figure(recording: Recording) -> Picture:
     drawn = _thinned(len(steps))
     for axis, kind in zip(axes[0], kinds, strict=True):
         for split, values in _smoothed(steps, kind).items():
-            raw = [getattr(steps[i], kind)[split] for i in drawn]
+            raw = [_value(steps[i], kind, split) for i in drawn]
             dashed = "--" if split == "architecture" else "-"
             axis.plot(drawn, raw, color=SPLIT_COLOURS.get(split, OTHER), alpha=0.2, linewidth=1)
             axis.plot(
@@ -440,8 +462,21 @@ def losses_figure(recording: Recording) -> Picture:
         axis.set_xlabel("step")
         axis.set_ylabel(kind)
         axis.legend()
-    axes[0][0].set_ylim(bottom=0)
+    if yardstick.name == "perplexity":
+        axes[0][0].set_yscale("log")
+        axes[0][0].yaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
+        axes[0][0].yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
+    else:
+        axes[0][0].set_ylim(bottom=0)
     return picture
+
+
+def _value(step: Step, kind: str, split: str) -> float:
+    """A step's loss, accuracy or perplexity on a split."""
+    if kind == "perplexity":
+        return perplexity(step.loss[split])
+    values: Mapping[str, float] = getattr(step, kind)
+    return values[split]
 
 
 def _thinned(count: int, most: int = 500) -> NDArray[np.int64]:
@@ -451,23 +486,35 @@ def _thinned(count: int, most: int = 500) -> NDArray[np.int64]:
 
 def _smoothed(steps: Sequence[Step], kind: str) -> dict[str, NDArray[np.float64]]:
     smoothed = {}
-    for split in getattr(steps[0], kind):
-        raw = np.array([getattr(step, kind)[split] for step in steps])
+    for split in steps[0].accuracy if kind == "accuracy" else steps[0].loss:
+        measured = "loss" if kind == "perplexity" else kind
+        raw = np.array([_value(step, measured, split) for step in steps])
         total = np.cumsum(np.insert(raw, 0, 0.0))
         starts = np.maximum(0, np.arange(1, len(raw) + 1) - 10)
-        smoothed[split] = (total[1:] - total[starts]) / (np.arange(1, len(raw) + 1) - starts)
+        means = (total[1:] - total[starts]) / (np.arange(1, len(raw) + 1) - starts)
+        smoothed[split] = np.exp(means) if kind == "perplexity" else means
     return smoothed
 
 
-def accuracies_figure(groups: Mapping[str, Sequence[float]]) -> Picture:
-    """Test accuracies by group: every network a dot, the mean a bar."""
+def scores_figure(
+    groups: Mapping[str, Sequence[float]],
+    yardstick: Yardstick = ACCURACY,
+    lines: Mapping[str, float] | None = None,
+) -> Picture:
+    """Test accuracies or perplexities by group: every network a dot, the mean a bar.
+
+    ``lines`` are values to compare with, by name, drawn over all groups.
+    """
+    lines = lines or {}
+    show = yardstick.show
     means = {name: float(np.mean(values)) for name, values in groups.items()}
-    alt = "Test accuracy. " + "; ".join(
-        f"{name}: mean {means[name]:.1%} of {len(values)} networks, from {min(values):.1%} to "
-        f"{max(values):.1%}"
+    alt = f"Test {yardstick.name}. " + "; ".join(
+        f"{name}: mean {show(means[name])} of {len(values)} networks, from {show(min(values))} to "
+        f"{show(max(values))}"
         for name, values in groups.items()
     )
-    picture, axes = _picture(1, 1, 7.5, 0.9 + 0.8 * len(groups), alt + ".")
+    alt += "".join(f"; {name}: {show(value)}" for name, value in lines.items())
+    picture, axes = _picture(1, 1, 7.5, 0.9 + 0.8 * len(groups) + 0.3 * bool(lines), alt + ".")
     axis = axes[0, 0]
     colours = ["#a90fe8", "#8d9184"]
     for row, (name, values) in enumerate(groups.items()):
@@ -478,10 +525,23 @@ def accuracies_figure(groups: Mapping[str, Sequence[float]]) -> Picture:
     axis.set_yticks(range(len(groups)), list(groups))
     axis.set_ylim(len(groups) - 0.5, -0.5)
     every = [value for values in groups.values() for value in values]
-    # At least ten points wide, so that a small difference looks small.
-    middle, half = (min(every) + max(every)) / 2, max(0.05, 0.6 * (max(every) - min(every)))
-    axis.set_xlim(middle - half, middle + half)
-    axis.xaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=0))
-    axis.set_xlabel("accuracy on the test split")
+    if yardstick.name == "accuracy":
+        # At least ten points wide, so that a small difference looks small.
+        middle, half = (min(every) + max(every)) / 2, max(0.05, 0.6 * (max(every) - min(every)))
+        axis.set_xlim(middle - half, middle + half)
+        axis.xaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=0))
+    else:
+        axis.set_xscale("log")
+        every += lines.values()
+        # At least a factor of two wide, for the same reason.
+        middle = (min(every) * max(every)) ** 0.5
+        factor = max(2**0.5, 1.15 * (max(every) / min(every)) ** 0.5)
+        axis.set_xlim(middle / factor, middle * factor)
+        for kind in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
+            kind(mpl.ticker.LogFormatter(minor_thresholds=(2, 0.8)))
+    for name, value in lines.items():
+        axis.axvline(value, color="#5b6676", linestyle=":", linewidth=1.5)
+        axis.annotate(name, (value, 1.02), xycoords=("data", "axes fraction"), ha="center")
+    axis.set_xlabel(f"{yardstick.name} on the test split")
     axis.grid(axis="x", alpha=0.3)
     return picture

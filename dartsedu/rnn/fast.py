@@ -252,7 +252,7 @@ def _leaving(nodes: int, j: int) -> list[int]:
 
 
 def _together(matrices: Tensor, j: int) -> Tensor:
-    """The matrices (H, 2H) of the nodes j, j + 1, … side by side: (H, 2 · nodes · H), gates first."""
+    """The matrices of the nodes j, j + 1, … side by side, (H, 2 · nodes · H), gates first."""
     _, hidden, _ = matrices.shape
     return matrices[j:].view(-1, hidden, 2, hidden).permute(1, 2, 0, 3).reshape(hidden, -1)
 

@@ -87,9 +87,9 @@ class MixedCell(nn.Module):
         outputs = []
         for x in inputs @ initial[:hidden]:
             states = norm(initial_state(x, state, initial[hidden:], hidden_mask))[None]
-            for node, matrix in enumerate(matrices):
+            for node, weight in enumerate(matrices):
                 masked = states if hidden_mask is None else states * hidden_mask
-                gate, value = (masked @ matrix).chunk(2, dim=-1)
+                gate, value = (masked @ weight).chunk(2, dim=-1)
                 shares = weights[self.topology.rows(node), :, None, None].unbind(1)
                 mixed = add(
                     share * gated(states, gate, ACTIVATIONS[primitive](value))
