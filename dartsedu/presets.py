@@ -154,6 +154,7 @@ class RNNSearchSettings(SearchSettings):
     """The bilevel loop over a text."""
 
     bptt: int = Field(35, ge=2, description="words a gradient goes back; now and then half of it")
+    virtual_clip: bool = Field(False, description="clipping in the virtual step")
 
     def reading(self) -> dict[str, Any]:
         return {"bptt": self.bptt}

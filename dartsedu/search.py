@@ -8,7 +8,7 @@ import torch
 
 from dartsedu.architect import Architect, Exact, FiniteDifference, FirstOrder, VirtualStep
 from dartsedu.genotype import derive
-from dartsedu.presets import SearchSettings
+from dartsedu.presets import RNNSearchSettings, SearchSettings
 from dartsedu.relaxation import Outcome, Supernet
 from dartsedu.splits import Passes
 from dartsedu.stream import Step, StopRule, Stream, seed_of
@@ -24,7 +24,14 @@ _ADVICE = (
 
 def make_architect(settings: SearchSettings) -> Architect:
     """The architect that the settings name."""
-    virtual = VirtualStep(settings.xi, settings.virtual_momentum, settings.virtual_weight_decay)
+    virtual = VirtualStep(
+        settings.xi,
+        settings.virtual_momentum,
+        settings.virtual_weight_decay,
+        settings.weights.clip
+        if isinstance(settings, RNNSearchSettings) and settings.virtual_clip
+        else None,
+    )
     if settings.architect == "finite-difference":
         return FiniteDifference(virtual, settings.epsilon_scale)
     return Exact(virtual) if settings.architect == "exact" else FirstOrder()
