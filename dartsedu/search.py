@@ -24,13 +24,12 @@ _ADVICE = (
 
 def make_architect(settings: SearchSettings) -> Architect:
     """The architect that the settings name."""
+    clipped = isinstance(settings, RNNSearchSettings) and settings.virtual_clip
     virtual = VirtualStep(
         settings.xi,
         settings.virtual_momentum,
         settings.virtual_weight_decay,
-        settings.weights.clip
-        if isinstance(settings, RNNSearchSettings) and settings.virtual_clip
-        else None,
+        settings.weights.clip if clipped else None,
     )
     if settings.architect == "finite-difference":
         return FiniteDifference(virtual, settings.epsilon_scale)
