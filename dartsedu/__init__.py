@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dartsedu.presets import load_preset
     from dartsedu.recording import Recording, recorded
     from dartsedu.relaxation import MixedOp, Supernet, mixture_weights
+    from dartsedu.rnn import LSTMNetwork, RNNNetwork, RNNSupernet, rnn_space
     from dartsedu.search import Search
     from dartsedu.stream import Step, until
     from dartsedu.tasks import load_task
@@ -41,6 +42,7 @@ _HOME = {
     "presets": ("load_preset",),
     "recording": ("Recording", "recorded"),
     "relaxation": ("MixedOp", "Supernet", "mixture_weights"),
+    "rnn": ("LSTMNetwork", "RNNNetwork", "RNNSupernet", "rnn_space"),
     "search": ("Search",),
     "stream": ("Step", "until"),
     "tasks": ("load_task",),
@@ -56,7 +58,10 @@ __all__ = [
     "FiniteDifference",
     "FirstOrder",
     "Genotype",
+    "LSTMNetwork",
     "MixedOp",
+    "RNNNetwork",
+    "RNNSupernet",
     "Recording",
     "Search",
     "Step",
@@ -76,6 +81,7 @@ __all__ = [
     "random_genotype",
     "recorded",
     "replay",
+    "rnn_space",
     "until",
 ]
 

@@ -22,9 +22,10 @@ from rich.text import Text
 from dartsedu.genotype import PUBLISHED, Genotype, GenotypeError
 from dartsedu.presets import PRESETS, Settings, SettingsError, changes, describe, load_preset
 from dartsedu.recording import RecordingError
-from dartsedu.runs import Run, RunError
+from dartsedu.runs import Run, RunError, Trained
+from dartsedu.splits import TaskError
 from dartsedu.stream import CheckpointError, NonFiniteError, Step
-from dartsedu.tasks import TASKS, TaskError
+from dartsedu.tasks import TASKS, TEXT_TASKS
 from dartsedu.terminal import genotype_table, summary, watch
 
 app = typer.Typer(
@@ -37,11 +38,15 @@ app = typer.Typer(
 console = Console(markup=False, highlight=False, soft_wrap=True)
 errors = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
 
-DEFAULT_PRESET = "classroom"
+DEFAULT_PRESETS = {"cnn": "classroom", "rnn": "rnn-classroom"}
+"""The preset of a space where none is named."""
 TERMINATED = 128 + signal.SIGTERM
 Preset = Annotated[
     str | None,
-    typer.Option(help=f"Named settings: {', '.join(PRESETS)}. [default: {DEFAULT_PRESET}]"),
+    typer.Option(
+        help=f"Named settings: {', '.join(PRESETS)}. [default: "
+        f"{' or, for a text, '.join(DEFAULT_PRESETS.values())}]"
+    ),
 ]
 TaskName = Annotated[
     str | None,
@@ -83,7 +88,8 @@ def search(
     overrides: Overrides = None,
 ) -> None:
     """Search a cell: α and w descend in turn. Leaves a run's folder with a report."""
-    settings = _settings(preset, task, overrides)
+    space = "rnn" if task in TEXT_TASKS else "cnn"
+    settings = _settings(preset or DEFAULT_PRESETS[space], task, overrides)
     folder = out or Path("runs") / f"{settings.preset}-{seed or 0}"
     where = _device(device)
     run = Run.create(folder, settings, seed or 0, device=_kind(where))
@@ -103,8 +109,9 @@ def train(
 ) -> None:
     """Train a genotype from scratch, beside random ones if settings say so, and test it.
 
-    GENOTYPE is a file or a published name (nasnet, amoebanet, darts-v1, darts-v2). A RUN whose
-    search is done trains what it found, with its own settings; only --set and --device apply.
+    GENOTYPE is a file or a published name: nasnet, amoebanet, darts-v1, darts-v2 for images, enas,
+    darts-rnn-v1, darts-rnn-v2 for texts. A RUN whose search is done trains what it found, with its
+    own settings; only --set and --device apply.
     """
     if target not in PUBLISHED and Path(target).is_dir():
         run = Run.open(target)
@@ -117,8 +124,8 @@ def train(
         with run.locked():
             _train(run.amended(overrides) if overrides else run, _device_of(run, device))
         return
-    settings = _settings(preset, task, overrides)
     genotype, name = _genotype(target)
+    settings = _settings(preset or DEFAULT_PRESETS[genotype.space], task, overrides)
     folder = out or Path("runs") / f"{name}-{settings.preset}-{seed or 0}"
     where = _device(device)
     run = Run.create(folder, settings, seed or 0, genotype, _kind(where))
@@ -178,9 +185,9 @@ def show(
 # ---- What the commands share --------------------------------------------------------------------
 
 
-def _settings(preset: str | None, task: str | None, overrides: list[str] | None) -> Settings:
+def _settings(preset: str, task: str | None, overrides: list[str] | None) -> Settings:
     chosen = [] if task is None else [f'task.name="{task}"']
-    return load_preset(preset or DEFAULT_PRESET, [*chosen, *(overrides or [])])
+    return load_preset(preset, [*chosen, *(overrides or [])])
 
 
 def _genotype(target: str) -> tuple[Genotype, str]:
@@ -231,6 +238,7 @@ def _search(run: Run, device: torch.device) -> None:
         console=console,
         space=search.space,
         rule=run.settings.search.rule,
+        yardstick=run.settings.yardstick,
     )
     _exhaust(view, steps, run)
     genotype = run.end_search(search)
@@ -246,13 +254,17 @@ def _train(run: Run, device: torch.device) -> None:
         training = run.begin_training(candidate, task, device)
         steps = run.follow_training(candidate, training)
         title = f"train {candidate.name} ({number}/{len(candidates)})"
-        view = watch(steps, title=title, total=training.total, done=training.done, console=console)
+        view = watch(
+            steps,
+            title=title,
+            total=training.total,
+            done=training.done,
+            console=console,
+            yardstick=run.settings.yardstick,
+        )
         _exhaust(view, steps, run)
         trained = run.end_training(candidate, training)
-        console.print(
-            f"{trained.name}: test accuracy {trained.test_accuracy:.1%}, "
-            f"{trained.parameters:,} parameters, {trained.seconds:.0f} s"
-        )
+        console.print(f"{_tested(run, trained)}, {trained.seconds:.0f} s")
     _report(run)
 
 
@@ -305,10 +317,15 @@ def _show_run(run: Run) -> None:
         _show_search(run)
     _show_gap(run)
     for trained in run.results().trained:
-        console.print(
-            f"{trained.name}: test accuracy {trained.test_accuracy:.1%}, "
-            f"{trained.parameters:,} parameters"
-        )
+        console.print(_tested(run, trained))
+
+
+def _tested(run: Run, trained: Trained) -> str:
+    yardstick = run.settings.yardstick
+    return (
+        f"{trained.name}: test {yardstick.name} {yardstick.show(trained.test)}, "
+        f"{trained.parameters:,} parameters"
+    )
 
 
 def _show_search(run: Run) -> None:
@@ -319,15 +336,20 @@ def _show_search(run: Run) -> None:
     state = "complete" if run.genotype_path.exists() else "not complete: continue with resume"
     console.print(f"search: {len(recording.steps)} of {recording.header.total} steps, {state}")
     if recording.steps:
-        console.print(f"last step: {summary(recording.steps[-1])}")
+        console.print(f"last step: {summary(recording.steps[-1], run.settings.yardstick)}")
 
 
 def _show_gap(run: Run) -> None:
     gap = run.results().gap
-    if gap is not None and gap.mixture.accuracy is not None:
+    if gap is not None:
+        yardstick = run.settings.yardstick
+        mixture, discretised = (
+            yardstick.show(yardstick.of(score)) for score in (gap.mixture, gap.discretised)
+        )
+        unit = "" if yardstick.name == "accuracy" else f"{yardstick.name} of the "
         console.print(
-            f"architecture split: mixture {gap.mixture.accuracy:.1%}, "
-            f"discretised {gap.discretised.accuracy:.1%} (same weights, not retrained)"
+            f"architecture split: {unit}mixture {mixture}, discretised {discretised} "
+            "(same weights, not retrained)"
         )
 
 

@@ -16,7 +16,7 @@ class Score(Value):
     """Mean loss and accuracy over a split."""
 
     loss: float
-    accuracy: float | None
+    accuracy: float | None = None
 
 
 class Gap(Value):
@@ -61,24 +61,20 @@ def discretisation_gap(
         cell: weights.to(device)
         for cell, weights in discretised_mixture(supernet.space, genotype).items()
     }
-    training = supernet.training
-    supernet.train()
-    try:
-        with supernet.frozen():
-            scores = [_score(supernet, split, m, batch_size) for m in (mixture, discrete)]
-    finally:
-        supernet.train(training)
+    with supernet.measuring():
+        scores = [_score(supernet, split, m, batch_size) for m in (mixture, discrete)]
     return Gap(mixture=scores[0], discretised=scores[1])
 
 
 def _score(supernet: Supernet, split: Split, mixture: Mixture | None, batch_size: int) -> Score:
     """Mean loss and accuracy over the examples of a split."""
-    loss, correct, count = 0.0, 0.0, 0
+    loss, correct, count, carried = 0.0, 0.0, 0, None
     for batch in split.once(batch_size):
-        size = len(batch.targets)
+        size = batch.targets.numel()
         if size == 1 and count:
             continue  # BatchNorm cannot take statistics of a single 1×1 map.
-        outcome = supernet.loss(batch, mixture)
+        outcome = supernet.loss(batch.after(carried), mixture)
+        carried = outcome.carried
         loss += float(outcome.loss) * size
         correct += 0.0 if outcome.accuracy is None else float(outcome.accuracy) * size
         count += size

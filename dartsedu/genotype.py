@@ -39,9 +39,15 @@ VOCABULARY: dict[str, Vocabulary] = {
             "sep_conv_7x7",
             "conv_7x1_1x7",
         ),
-    )
+    ),
+    "rnn": Vocabulary(
+        cells=("recurrent",),
+        inputs=1,
+        primitives=("none", "tanh", "relu", "sigmoid", "identity"),
+    ),
 }
-"""Spaces by name. The paper's primitives come first; NASNet and AmoebaNet need the last two."""
+"""Spaces by name. The paper's primitives come first; NASNet and AmoebaNet need the last two of
+``cnn``."""
 
 
 class GenotypeError(ValueError):
@@ -369,7 +375,9 @@ def _cell(topology: Topology, nodes: tuple[tuple[Edge, ...], ...]) -> Cell:
 # ---- Published cells ----------------------------------------------------------------------------
 
 
-def _published(**cells: tuple[str, tuple[int, ...]]) -> Genotype:
+def _published(
+    space: str = "cnn", combine: Combine = "concat", **cells: tuple[str, tuple[int, ...]]
+) -> Genotype:
     """Read the compact form ``"primitive 0, primitive 1; …"``: edges by comma, nodes by ';'."""
 
     def edge(text: str) -> Edge:
@@ -377,14 +385,14 @@ def _published(**cells: tuple[str, tuple[int, ...]]) -> Genotype:
         return Edge(primitive=primitive, source=int(source))
 
     return Genotype(
-        space="cnn",
+        space=space,
         cells=tuple(
             Cell(
                 name=name,
-                inputs=2,
-                keep=2,
+                inputs=VOCABULARY[space].inputs,
+                keep=text.split(";")[0].count(",") + 1,
                 nodes=tuple(tuple(map(edge, node.split(","))) for node in text.split(";")),
-                combine="concat",
+                combine=combine,
                 outputs=outputs,
             )
             for name, (text, outputs) in cells.items()
@@ -445,5 +453,30 @@ PUBLISHED: dict[str, Genotype] = {
             (2, 3, 4, 5),
         ),
     ),
+    "enas": _published(
+        "rnn",
+        "mean",
+        recurrent=(
+            "tanh 0; tanh 1; relu 1; tanh 3; tanh 3; relu 3; relu 4; relu 7; relu 8; relu 8;relu 8",
+            (2, 5, 6, 9, 10, 11),
+        ),
+    ),
+    "darts-rnn-v1": _published(
+        "rnn",
+        "mean",
+        recurrent=(
+            "relu 0; relu 1; tanh 2; relu 3; relu 4; identity 1; relu 5; relu 1",
+            tuple(range(1, 9)),
+        ),
+    ),
+    "darts-rnn-v2": _published(
+        "rnn",
+        "mean",
+        recurrent=(
+            "sigmoid 0; relu 1; relu 1; identity 1; tanh 2; sigmoid 5; tanh 3; relu 5",
+            tuple(range(1, 9)),
+        ),
+    ),
 }
-"""Published cells by name: NASNet-A, AmoebaNet-A, DARTS first (v1) and second order (v2)."""
+"""Published cells by name: NASNet-A, AmoebaNet-A, DARTS first (v1) and second order (v2); for
+language models ENAS and DARTS on Penn Treebank, first (v1) and second order (v2)."""

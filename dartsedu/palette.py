@@ -11,8 +11,13 @@ COLOURS: dict[str, str] = {
     "sep_conv_5x5": "#bc72ff",
     "dil_conv_3x3": "#a3507a",
     "dil_conv_5x5": "#7b6c06",
+    "tanh": "#c08a08",
+    "relu": "#a90fe8",
+    "sigmoid": "#089aaa",
+    "identity": "#4c7655",
 }
-"""One colour a primitive, apart for every kind of colour vision, on white and on black.
+"""One colour a primitive, apart from the others of its space for every kind of colour vision, on
+white and on black.
 
 Least CIEDE2000 difference 12.8 (normal 17.3, protan 13.8, deutan 13.6, tritan 12.8), least
 contrast 3.0. A primitive that is not listed is grey and told apart by its label.
@@ -20,7 +25,14 @@ contrast 3.0. A primitive that is not listed is grey and told apart by its label
 OTHER = "#6b7280"
 """The colour of a primitive that has none of its own."""
 
-DASHED = {"max_pool_3x3", "skip_connect", "sep_conv_5x5", "dil_conv_5x5"}
+DASHED = {
+    "max_pool_3x3",
+    "skip_connect",
+    "sep_conv_5x5",
+    "dil_conv_5x5",
+    "tanh",
+    "identity",
+}
 """Every other primitive is dashed, since on thin lines colour alone is not enough."""
 
 SPLIT_COLOURS = {"weights": "#a3507a", "architecture": "#089aaa", "training": "#a3507a"}
@@ -29,7 +41,9 @@ DASHED_SPLITS = {"architecture"}
 CELL_COLOURS = ("#a90fe8", "#7b6c06")
 """The colours of the curves of a space's first and second cell."""
 
-_SUBSCRIPT = str.maketrans("k-0123456789", "ₖ₋₀₁₂₃₄₅₆₇₈₉", "_{}")
+_SUBSCRIPT = str.maketrans("kt-0123456789", "ₖₜ₋₀₁₂₃₄₅₆₇₈₉", "_{}")
+RECURRENT = "recurrent"
+"""The cell whose one input is made of a word and of what the cell said before."""
 
 
 def colour(primitive: str) -> str:
@@ -48,11 +62,21 @@ def short(primitive: str) -> str:
     return " ".join(word.replace("x", "×") if word[0].isdigit() else word for word in words)
 
 
-def state_names(inputs: int, nodes: int) -> list[str]:
-    """Names of a cell's states, as the paper writes them: its inputs, then 0, 1, 2, …"""
+def state_names(inputs: int, nodes: int, cell: str = "") -> list[str]:
+    """Names of a cell's states, as the paper writes them: its inputs, then 0, 1, 2, …
+
+    State 0 of the recurrent cell is made of x_t and h_{t-1}; its nodes are 1, 2, …
+    """
+    if cell == RECURRENT:
+        return ["x_t, h_{t-1}", *(str(i) for i in range(1, nodes + 1))]
     return [f"c_{{k-{inputs - i}}}" for i in range(inputs)] + [str(i) for i in range(nodes)]
 
 
 def state_label(name: str) -> str:
     """A state's name in plain Unicode: ``c_{k-2}`` → ``cₖ₋₂``; a node's number stays as it is."""
-    return name.translate(_SUBSCRIPT) if name.startswith("c_") else name
+    return name.translate(_SUBSCRIPT) if "_" in name else name
+
+
+def output_label(cell: str) -> str:
+    """The name of a cell's output in plain Unicode."""
+    return "hₜ" if cell == RECURRENT else "cₖ"

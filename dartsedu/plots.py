@@ -35,6 +35,7 @@ from dartsedu.palette import (
     SPLIT_COLOURS,
     colour,
     dashes,
+    output_label,
     short,
     state_label,
     state_names,
@@ -43,6 +44,7 @@ from dartsedu.recording import Recording
 from dartsedu.stream import Step
 from dartsedu.topology import SearchSpace, Topology
 from dartsedu.values import atomic_path
+from dartsedu.yardstick import ACCURACY, Yardstick, perplexity
 
 _STYLE: Any = {
     "font.size": 12,
@@ -109,9 +111,10 @@ def blank_picture(
 
 def describe_cell(cell: Cell) -> str:
     """A cell in words: which node takes what from where."""
-    names = [state_label(name) for name in state_names(cell.inputs, len(cell.nodes))]
+    names = [state_label(name) for name in state_names(cell.inputs, len(cell.nodes), cell.name)]
     nodes = [
-        f"node {i} adds " + " and ".join(f"{short(e.primitive)} of {names[e.source]}" for e in node)
+        f"node {names[cell.inputs + i]} adds "
+        + " and ".join(f"{short(e.primitive)} of {names[e.source]}" for e in node)
         for i, node in enumerate(cell.nodes)
     ]
     return f"{cell.name} cell: " + "; ".join(nodes) + "."
@@ -132,11 +135,11 @@ def genotype_dot(genotype: Genotype) -> graphviz.Digraph:
     for cell in reversed(genotype.cells):
         with graph.subgraph(name=f"cluster_{cell.name}") as part:
             part.attr(label=f"{cell.name} cell", color="#c8ced8", fontsize="18")
-            names = [state_label(n) for n in state_names(cell.inputs, len(cell.nodes))]
+            names = [state_label(n) for n in state_names(cell.inputs, len(cell.nodes), cell.name)]
             ids = [f"{cell.name}_{i}" for i in range(len(names))]
             for identifier, name in zip(ids, names, strict=True):
                 part.node(identifier, name)
-            part.node(f"{cell.name}_out", "cₖ", fillcolor="#dfe7f2")
+            part.node(f"{cell.name}_out", output_label(cell.name), fillcolor="#dfe7f2")
             for state, edge in cell.edges:
                 part.edge(
                     ids[edge.source],
@@ -170,13 +173,14 @@ def _draw_cell(
     edges: Sequence[tuple[int, int, str, float, bool]],
     labels: bool,
     gap: float,
+    cell: str,
 ) -> None:
     """Edges are (source, target, primitive, thickness in points, whether it is kept).
 
     ``gap`` is the free space around a state, in units of x.
     """
     plan = arrange(inputs, nodes, [(source, target) for source, target, *_ in edges])
-    names = [state_label(name) for name in state_names(inputs, nodes)]
+    names = [state_label(name) for name in state_names(inputs, nodes, cell)]
     for number, (curve, edge) in enumerate(zip(plan.curves, edges, strict=True)):
         _, _, primitive, thickness, kept = edge
         axes.add_patch(
@@ -207,7 +211,7 @@ def _draw_cell(
         start, end = plan.states[state], plan.output
         axes.plot([start.x, end.x], [start.y, end.y], color="#c8ced8", linewidth=1, zorder=0)
     boxes = {"boxstyle": "round,pad=0.45", "facecolor": "#eef2f7", "edgecolor": "#5b6676"}
-    for place, name in zip([*plan.states, plan.output], [*names, "cₖ"], strict=True):
+    for place, name in zip([*plan.states, plan.output], [*names, output_label(cell)], strict=True):
         axes.text(*place, name, ha="center", va="center", bbox=boxes, zorder=3)
     low, high = plan.heights
     axes.set_xlim(-0.35, plan.output.x + 0.35)
@@ -221,7 +225,8 @@ def genotype_figure(genotype: Genotype) -> Picture:
     picture, axes = blank_picture(count, 1, 9.5, 3.3 * count, describe_genotype(genotype))
     for row, cell in enumerate(genotype.cells):
         edges = [(e.source, state, e.primitive, 2.2, True) for state, e in cell.edges]
-        _draw_cell(axes[row, 0], cell.inputs, len(cell.nodes), cell.outputs, edges, True, 0.09)
+        shape = cell.inputs, len(cell.nodes), cell.outputs
+        _draw_cell(axes[row, 0], *shape, edges, True, 0.09, cell.name)
         axes[row, 0].set_title(f"{cell.name} cell")
     return picture
 
@@ -266,7 +271,8 @@ def _draw_mixture(
         best = int(weights[index].argmax())
         thickness = 0.5 + 12.0 * max(0.0, float(weights[index, best]))
         edges.append((*link, space.primitives[best], thickness, link in links))
-    _draw_cell(axes, topology.inputs, topology.nodes, topology.outputs, edges, False, 0.16)
+    shape = topology.inputs, topology.nodes, topology.outputs
+    _draw_cell(axes, *shape, edges, False, 0.16, topology.name)
 
 
 def _legend(picture: Picture, primitives: Sequence[str]) -> None:
@@ -321,7 +327,7 @@ def heatmap_figure(space: SearchSpace, mixture: Mapping[str, NDArray[np.float32]
 
 def _edge_names(space: SearchSpace, cell: str) -> list[str]:
     topology = space[cell]
-    names = [state_label(name) for name in state_names(topology.inputs, topology.nodes)]
+    names = [state_label(name) for name in state_names(topology.inputs, topology.nodes, cell)]
     return [f"{names[link.source]} → {names[link.target]}" for link in topology.edges]
 
 
@@ -366,10 +372,13 @@ def trajectories_figure(recording: Recording, cell: str) -> Picture:
     return picture
 
 
-def losses_figure(recording: Recording) -> Picture:
-    """Loss and, where there is one, accuracy on each split, with a running mean of 10 steps."""
+def losses_figure(recording: Recording, yardstick: Yardstick = ACCURACY) -> Picture:
+    """Loss and, where there is one, accuracy on each split, with a running mean of 10 steps.
+
+    Of a text instead of the loss its perplexity, on a logarithmic scale.
+    """
     steps = recording.steps
-    kinds = ["loss", *(["accuracy"] if steps[0].accuracy else [])]
+    kinds = ["perplexity"] if yardstick.name == "perplexity" else _kinds(recording)
     picture, axes = blank_picture(
         1, len(kinds), 5.0 * len(kinds), 3.0, f"Running means: {_ends(steps, kinds)}."
     )
@@ -390,7 +399,7 @@ def _draw_splits(axis: Axes, steps: Sequence[Step], kind: str) -> None:
     drawn = _thinned(len(steps))
     at = [steps[i].index for i in drawn]
     for split, values in _smoothed(steps, kind).items():
-        raw = [getattr(steps[i], kind)[split] for i in drawn]
+        raw = [_value(steps[i], kind, split) for i in drawn]
         ink, dashed = SPLIT_COLOURS.get(split, OTHER), split in DASHED_SPLITS
         axis.plot(at, raw, color=ink, alpha=0.2, linewidth=1)
         style = "--" if dashed else "-"
@@ -400,6 +409,10 @@ def _draw_splits(axis: Axes, steps: Sequence[Step], kind: str) -> None:
     axis.legend()
     if kind == "loss":
         axis.set_ylim(bottom=0)
+    elif kind == "perplexity":
+        axis.set_yscale("log")
+        axis.yaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
+        axis.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
 
 
 # ---- A whole search in one picture --------------------------------------------------------------
@@ -486,6 +499,14 @@ def _panels(recording: Recording, rule: str) -> list[Callable[[Axes], None]]:
     return drawers
 
 
+def _value(step: Step, kind: str, split: str) -> float:
+    """A step's loss, accuracy or perplexity on a split."""
+    if kind == "perplexity":
+        return perplexity(step.loss[split])
+    values: Mapping[str, float] = getattr(step, kind)
+    return values[split]
+
+
 def _thinned(count: int, most: int = 500) -> NDArray[np.int64]:
     """Places of at most so many steps, the first and the last among them, evenly spread."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
@@ -493,23 +514,35 @@ def _thinned(count: int, most: int = 500) -> NDArray[np.int64]:
 
 def _smoothed(steps: Sequence[Step], kind: str) -> dict[str, NDArray[np.float64]]:
     smoothed = {}
-    for split in getattr(steps[0], kind):
-        raw = np.array([getattr(step, kind)[split] for step in steps])
+    for split in steps[0].accuracy if kind == "accuracy" else steps[0].loss:
+        measured = "loss" if kind == "perplexity" else kind
+        raw = np.array([_value(step, measured, split) for step in steps])
         total = np.cumsum(np.insert(raw, 0, 0.0))
         starts = np.maximum(0, np.arange(1, len(raw) + 1) - 10)
-        smoothed[split] = (total[1:] - total[starts]) / (np.arange(1, len(raw) + 1) - starts)
+        means = (total[1:] - total[starts]) / (np.arange(1, len(raw) + 1) - starts)
+        smoothed[split] = np.exp(means) if kind == "perplexity" else means
     return smoothed
 
 
-def accuracies_figure(groups: Mapping[str, Sequence[float]]) -> Picture:
-    """Test accuracies by group: every network a dot, the mean a bar."""
+def scores_figure(
+    groups: Mapping[str, Sequence[float]],
+    yardstick: Yardstick = ACCURACY,
+    lines: Mapping[str, float] | None = None,
+) -> Picture:
+    """Test accuracies or perplexities by group: every network a dot, the mean a bar.
+
+    ``lines`` are values to compare with, by name, drawn over all groups.
+    """
+    lines = lines or {}
+    show = yardstick.show
     means = {name: float(np.mean(values)) for name, values in groups.items()}
-    alt = "Test accuracy. " + "; ".join(
-        f"{name}: mean {means[name]:.1%} of {len(values)} networks, from {min(values):.1%} to "
-        f"{max(values):.1%}"
+    alt = f"Test {yardstick.name}. " + "; ".join(
+        f"{name}: mean {show(means[name])} of {len(values)} networks, from {show(min(values))} to "
+        f"{show(max(values))}"
         for name, values in groups.items()
     )
-    picture, axes = blank_picture(1, 1, 7.5, 0.9 + 0.8 * len(groups), alt + ".")
+    alt += "".join(f"; {name}: {show(value)}" for name, value in lines.items())
+    picture, axes = blank_picture(1, 1, 7.5, 0.9 + 0.8 * len(groups) + 0.3 * bool(lines), alt + ".")
     axis = axes[0, 0]
     colours = ["#a90fe8", "#8d9184"]
     for row, (name, values) in enumerate(groups.items()):
@@ -520,10 +553,23 @@ def accuracies_figure(groups: Mapping[str, Sequence[float]]) -> Picture:
     axis.set_yticks(range(len(groups)), list(groups))
     axis.set_ylim(len(groups) - 0.5, -0.5)
     every = [value for values in groups.values() for value in values]
-    # At least ten points wide, so that a small difference looks small.
-    middle, half = (min(every) + max(every)) / 2, max(0.05, 0.6 * (max(every) - min(every)))
-    axis.set_xlim(middle - half, middle + half)
-    axis.xaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=0))
-    axis.set_xlabel("accuracy on the test split")
+    if yardstick.name == "accuracy":
+        # At least ten points wide, so that a small difference looks small.
+        middle, half = (min(every) + max(every)) / 2, max(0.05, 0.6 * (max(every) - min(every)))
+        axis.set_xlim(middle - half, middle + half)
+        axis.xaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=0))
+    else:
+        axis.set_xscale("log")
+        every += lines.values()
+        # At least a factor of two wide, for the same reason.
+        middle = (min(every) * max(every)) ** 0.5
+        factor = max(2**0.5, 1.15 * (max(every) / min(every)) ** 0.5)
+        axis.set_xlim(middle / factor, middle * factor)
+        for kind in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
+            kind(mpl.ticker.LogFormatter(minor_thresholds=(2, 0.8)))
+    for name, value in lines.items():
+        axis.axvline(value, color="#5b6676", linestyle=":", linewidth=1.5)
+        axis.annotate(name, (value, 1.02), xycoords=("data", "axes fraction"), ha="center")
+    axis.set_xlabel(f"{yardstick.name} on the test split")
     axis.grid(axis="x", alpha=0.3)
     return picture

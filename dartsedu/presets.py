@@ -5,13 +5,14 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
-from typing import Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from dartsedu.genotype import RULES
-from dartsedu.tasks import TASKS
+from dartsedu.tasks import IMAGE_TASKS, TEXT_TASKS
 from dartsedu.values import Value, explain
+from dartsedu.yardstick import ACCURACY, PERPLEXITY, Yardstick
 
 
 class SettingsError(ValueError):
@@ -37,10 +38,10 @@ class ArchitectureOptimizer(Value):
     weight_decay: float = Field(1e-3, ge=0, description="added to the gradient, as Adam does")
 
 
-class TaskSettings(Value):
-    """What to learn (see ``tasks.load_task``)."""
+class ImageSettings(Value):
+    """Which images to classify (see ``tasks.load_task``)."""
 
-    name: str = Field("digits", description="a data set, one of tasks.TASKS")
+    name: str = Field("digits", description="a data set, one of tasks.IMAGE_TASKS")
     root: str = Field("data", description="folder of the data sets")
     split_seed: int = Field(0, ge=0, lt=2**32, description="division into weights and architecture")
     noise: float = Field(0.0, ge=0, description="noise added to every image, in its own deviations")
@@ -50,8 +51,10 @@ class TaskSettings(Value):
     @field_validator("name")
     @classmethod
     def _is_known(cls, name: str) -> str:
-        if name not in TASKS:
-            raise ValueError(f"unknown task; expected one of: {', '.join(TASKS)}")
+        if name in TEXT_TASKS:
+            raise ValueError("this task is a text; use a preset for texts, such as rnn-classroom")
+        if name not in IMAGE_TASKS:
+            raise ValueError(f"unknown task; expected one of: {', '.join(IMAGE_TASKS)}")
         return name
 
     @model_validator(mode="after")
@@ -61,8 +64,28 @@ class TaskSettings(Value):
         return self
 
 
-class SupernetSettings(Value):
-    """The relaxed network of the search."""
+class TextSettings(Value):
+    """Which text to read (see ``tasks.load_task``)."""
+
+    name: str = Field("pydoc", description="a text, one of tasks.TEXT_TASKS")
+    root: str = Field("data", description="folder of the data sets")
+    split_seed: int = Field(0, ge=0, lt=2**32, description="division into weights and architecture")
+    vocabulary: int | None = Field(
+        None, ge=3, description="words in the vocabulary, <eos> and <unk> among them; none: all"
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name in IMAGE_TASKS:
+            raise ValueError("this task is images; use a preset for images, such as classroom")
+        if name not in TEXT_TASKS:
+            raise ValueError(f"unknown task; expected one of: {', '.join(TEXT_TASKS)}")
+        return name
+
+
+class CNNSupernetSettings(Value):
+    """The relaxed convolutional network of the search."""
 
     channels: int = Field(16, ge=2, description="width of the first cell")
     cells: int = Field(8, ge=3, description="depth")
@@ -73,6 +96,31 @@ class SupernetSettings(Value):
     )
     alpha_scale: float = Field(0.0, ge=0, description="α start at this times normal numbers")
     fast: bool = Field(True, description="the fast form of a cell where it suits")
+
+
+class DropoutSettings(Value):
+    """Probabilities of being dropped; every mask holds for all words of a batch."""
+
+    words: float = Field(0.0, ge=0, lt=1, description="a word, with its whole embedding")
+    embedding: float = Field(0.0, ge=0, lt=1, description="an entry of the embedded text")
+    input: float = Field(0.0, ge=0, lt=1, description="an entry of the cell's input")
+    hidden: float = Field(0.0, ge=0, lt=1, description="an entry of the cell's states")
+    output: float = Field(0.0, ge=0, lt=1, description="an entry of what is decoded")
+
+
+class RNNSupernetSettings(Value):
+    """The relaxed recurrent cell of the search, and the language model around it."""
+
+    hidden: int = Field(300, ge=1, description="size of embedding and hidden state")
+    nodes: int = Field(8, ge=1, description="intermediate nodes of the cell")
+    primitives: tuple[str, ...] | None = Field(
+        None, min_length=1, description="none: the paper's five"
+    )
+    dropout: DropoutSettings = DropoutSettings()
+    activation: float = Field(0.0, ge=0, description="weight of the mean square of the outputs")
+    slowness: float = Field(0.0, ge=0, description="weight of the mean square of their changes")
+    alpha_scale: float = Field(0.0, ge=0, description="α start at this times normal numbers")
+    fast: bool = Field(True, description="the fast form of the cell")
 
 
 class SearchSettings(Value):
@@ -97,9 +145,23 @@ class SearchSettings(Value):
             raise ValueError(f"unknown derivation rule; expected one of: {', '.join(RULES)}")
         return rule
 
+    def reading(self) -> dict[str, Any]:
+        """What training batches of the split are drawn with besides size and seed."""
+        return {}
 
-class TrainSettings(Value):
-    """The discrete network, trained from scratch."""
+
+class RNNSearchSettings(SearchSettings):
+    """The bilevel loop over a text."""
+
+    bptt: int = Field(35, ge=2, description="words a gradient goes back; now and then half of it")
+    virtual_clip: bool = Field(False, description="clipping in the virtual step")
+
+    def reading(self) -> dict[str, Any]:
+        return {"bptt": self.bptt}
+
+
+class CNNTrainSettings(Value):
+    """The discrete convolutional network, trained from scratch."""
 
     channels: int = Field(36, ge=2, description="width of the first cell")
     cells: int = Field(20, ge=3, description="depth")
@@ -117,18 +179,83 @@ class TrainSettings(Value):
     seeds: int = Field(1, ge=1, description="networks trained from the genotype")
     random_cells: int = Field(0, ge=0, description="random genotypes trained beside it")
 
+    def reading(self) -> dict[str, Any]:
+        """What training batches of the split are drawn with besides size and seed."""
+        return {"cutout_length": self.cutout}
+
+
+class RNNTrainSettings(Value):
+    """The discrete recurrent cell in a language model, trained from scratch."""
+
+    hidden: int = Field(850, ge=1, description="size of embedding and hidden state")
+    dropout: DropoutSettings = DropoutSettings()
+    activation: float = Field(0.0, ge=0, description="weight of the mean square of the outputs")
+    slowness: float = Field(0.0, ge=0, description="weight of the mean square of their changes")
+    epochs: int = Field(1600, ge=1, description="passes over the weights split")
+    batch_size: int = Field(64, ge=2)
+    bptt: int = Field(35, ge=2, description="words a gradient goes back; now and then half of it")
+    bptt_spread: float = Field(0.0, ge=0, description="deviation of normal noise on that length")
+    weights: WeightsOptimizer = WeightsOptimizer()
+    non_monotone: int | None = Field(
+        5,
+        ge=1,
+        description="average the weights once the validation loss has not been the lowest for so "
+        "many epochs; none: never",
+    )
+    checkpoint_every: int = Field(20, ge=1, description="steps between checkpoints")
+    seeds: int = Field(1, ge=1, description="networks trained from the genotype")
+    random_cells: int = Field(0, ge=0, description="random genotypes trained beside it")
+    lstms: int = Field(0, ge=0, description="LSTMs of as many parameters trained beside it")
+
+    def reading(self) -> dict[str, Any]:
+        """What training batches of the split are drawn with besides size and seed."""
+        return {"bptt": self.bptt, "spread": self.bptt_spread}
+
+
+TrainSettings = CNNTrainSettings | RNNTrainSettings
+"""Settings of a training, of any space."""
+
 
 class Settings(Value):
     """Everything that defines a run but the seed of its random numbers and its device."""
 
+    yardstick: ClassVar[Yardstick]
     preset: str = Field(description="the preset these settings come from")
     follows: str = Field("", description="whose settings these are")
-    space: Literal["cnn"] = "cnn"
+    space: str
     threads: int | None = Field(None, ge=1, description="CPU threads; none: PyTorch's choice")
-    task: TaskSettings = TaskSettings()
-    supernet: SupernetSettings = SupernetSettings()
+    task: ImageSettings | TextSettings
+    supernet: CNNSupernetSettings | RNNSupernetSettings
+    search: SearchSettings
+    train: TrainSettings
+
+
+class CNNSettings(Settings):
+    """Convolutional cells that classify images."""
+
+    yardstick = ACCURACY
+    space: Literal["cnn"] = "cnn"
+    task: ImageSettings = ImageSettings()
+    supernet: CNNSupernetSettings = CNNSupernetSettings()
     search: SearchSettings = SearchSettings()
-    train: TrainSettings = TrainSettings()
+    train: CNNTrainSettings = CNNTrainSettings()
+
+
+class RNNSettings(Settings):
+    """A recurrent cell that reads a text."""
+
+    yardstick = PERPLEXITY
+    space: Literal["rnn"] = "rnn"
+    task: TextSettings = TextSettings()
+    supernet: RNNSupernetSettings = RNNSupernetSettings()
+    search: RNNSearchSettings = RNNSearchSettings()
+    train: RNNTrainSettings = RNNTrainSettings()
+
+
+SETTINGS: dict[str, type[Settings]] = {"cnn": CNNSettings, "rnn": RNNSettings}
+"""The kind of settings of each space."""
+AnySettings = Annotated[CNNSettings | RNNSettings, Field(discriminator="space")]
+"""Settings of any space, told apart by ``space``."""
 
 
 def _table() -> dict[str, Any]:
@@ -164,6 +291,11 @@ def override(settings: Settings, overrides: Iterable[str]) -> Settings:
             raise SettingsError(f"cannot read {text!r}; expected field=value")
         if field in ("preset", "follows"):
             raise SettingsError(f"{field!r} says where the settings come from; it cannot be set")
+        if field == "space" and value != settings.space:
+            raise SettingsError(
+                f"preset {settings.preset!r} is of the space {settings.space!r}, which cannot be "
+                "changed; choose a preset of the other space"
+            )
         *path, last = field.split(".")
         target = values
         for part in path:
@@ -181,8 +313,9 @@ def read_settings(values: Mapping[str, Any] | str) -> Settings:
     """Settings from a mapping or from JSON text. Raises ``SettingsError``."""
     try:
         if isinstance(values, str):
-            return Settings.model_validate_json(values)
-        return Settings.model_validate(values)
+            settings: Settings = TypeAdapter(AnySettings).validate_json(values)
+            return settings
+        return SETTINGS[values.get("space", "cnn")].model_validate(values)
     except ValidationError as error:
         raise SettingsError(explain(error, "settings")) from None
 

@@ -47,13 +47,25 @@ class MixedOp(nn.Module):
 
 
 class Outcome(NamedTuple):
-    """What one pass over a batch gives: the loss (a scalar that carries its graph) and accuracy.
+    """What one pass over a batch gives.
 
-    ``accuracy`` is a scalar in 0…1 without graph, or ``None`` where the space has none.
+    Attributes:
+        loss: a scalar that carries its graph.
+        accuracy: a scalar in 0…1 without graph, ``None`` where the space has none.
+        carried: what the next batch of the same split goes on from (a hidden state), without
+            graph; ``None`` where batches are independent.
+        penalty: what regularises w beside the loss, a scalar with its graph, or ``None``.
     """
 
     loss: Tensor
     accuracy: Tensor | None = None
+    carried: Tensor | None = None
+    penalty: Tensor | None = None
+
+    @property
+    def objective(self) -> Tensor:
+        """Loss and penalty: what a step of the weights descends."""
+        return self.loss if self.penalty is None else self.loss + self.penalty
 
 
 class Supernet(nn.Module, ABC):
@@ -95,10 +107,7 @@ class Supernet(nn.Module, ABC):
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Inside, passes leave no trace: BatchNorm uses the batch but keeps its statistics.
-
-        A space that carries more from batch to batch (a hidden state) extends this.
-        """
+        """Inside, passes leave no trace: BatchNorm uses the batch but keeps its statistics."""
         tracking = [
             module
             for module in self.modules()
@@ -111,3 +120,17 @@ class Supernet(nn.Module, ABC):
         finally:
             for module in tracking:
                 module.track_running_stats = True
+
+    @contextmanager
+    def measuring(self) -> Iterator[None]:
+        """Inside, passes leave no trace and use each batch's own BatchNorm statistics.
+
+        A space with random masks extends this to do without them.
+        """
+        training = self.training
+        self.train()
+        try:
+            with self.frozen():
+                yield
+        finally:
+            self.train(training)

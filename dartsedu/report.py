@@ -16,9 +16,10 @@ from dartsedu import plots
 from dartsedu.genotype import Genotype
 from dartsedu.presets import changes, describe
 from dartsedu.recording import Recording
-from dartsedu.runs import Run, Trained
+from dartsedu.runs import Results, Run, Trained
 from dartsedu.stream import Step
 from dartsedu.values import write_text
+from dartsedu.yardstick import ACCURACY, Yardstick, perplexity
 
 
 class Shown(NamedTuple):
@@ -35,7 +36,7 @@ class Shown(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """Test accuracy of the genotype's networks against random cells, with a verdict in words."""
+    """The test score of the genotype's networks against random cells, with a verdict in words."""
 
     found: float
     random: float
@@ -66,18 +67,36 @@ def write_report(run: Run) -> Path:
         recording=recording,
         results=results,
         pictures=pictures,
-        comparison=compare(results.trained),
+        comparison=compare(results.trained, run.settings.yardstick),
         trained=results.trained,
+        yardstick=run.settings.yardstick,
+        perplexity=perplexity,
+        references=_references(results),
+        samples=[t for t in results.trained if t.sample is not None and t.kind == "genotype"][:1],
     )
     path = run.folder / "report.html"
     write_text(path, page)
     return path
 
 
-def compare(trained: Sequence[Trained]) -> Comparison | None:
-    """Welch's 95 % interval of the difference in test accuracy; ``None`` without both kinds."""
-    found = [t.test_accuracy for t in trained if t.kind == "genotype"]
-    random = [t.test_accuracy for t in trained if t.kind == "random"]
+REFERENCES = {
+    "unigram": "words by their frequency alone",
+    "bigram": "words by the one before them",
+    "floor": "the least that is possible",
+}
+"""What the reference lines of a text are, in words."""
+
+
+def _references(results: Results) -> dict[str, float]:
+    """Reference perplexities by what they are, in words."""
+    found = results.references or {}
+    return {words: found[name] for name, words in REFERENCES.items() if name in found}
+
+
+def compare(trained: Sequence[Trained], yardstick: Yardstick = ACCURACY) -> Comparison | None:
+    """Welch's 95 % interval of the difference in test scores; ``None`` without both kinds."""
+    found = [t.test for t in trained if t.kind == "genotype"]
+    random = [t.test for t in trained if t.kind == "random"]
     if not found or not random:
         return None
     difference = float(np.mean(found) - np.mean(random))
@@ -93,7 +112,7 @@ def compare(trained: Sequence[Trained]) -> Comparison | None:
                 "from noise."
             )
         else:
-            better = "better" if difference > 0 else "worse"
+            better = "better" if (difference > 0) == yardstick.larger_is_better else "worse"
             verdict = (
                 f"The interval leaves out zero: on this task and budget the found cell is {better} "
                 "than random cells."
@@ -115,15 +134,16 @@ def _pictures(
         titles = [f"step {step.index + 1}" for step in moments]
         add("cells", plots.mixture_figure(space, moments, titles, run.settings.search.rule))
         add("heatmap", plots.heatmap_figure(space, last.mixture))
-        add("losses", plots.losses_figure(recording))
+        add("losses", plots.losses_figure(recording, run.settings.yardstick))
         for cell in space.cells:
             add(f"trajectories-{cell.name}", plots.trajectories_figure(recording, cell.name))
-    groups = {
-        label: [t.test_accuracy for t in trained if t.kind == kind]
-        for kind, label in (("genotype", "this cell"), ("random", "random cells"))
-    }
+    labels = {"genotype": "this cell", "random": "random cells", "lstm": "LSTM"}
+    groups = {label: [t.test for t in trained if t.kind == kind] for kind, label in labels.items()}
     if groups["this cell"]:
-        add("accuracies", plots.accuracies_figure({k: v for k, v in groups.items() if v}))
+        shown_groups = {k: v for k, v in groups.items() if v}
+        name = "accuracies" if run.settings.yardstick is ACCURACY else "perplexities"
+        lines = run.results().references
+        add(name, plots.scores_figure(shown_groups, run.settings.yardstick, lines))
     return {picture.name: picture for picture in shown}
 
 

@@ -17,7 +17,8 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal, Self, TypeVar
+from statistics import fmean
+from typing import Any, Literal, Self, TypeVar
 
 import torch
 from filelock import FileLock, Timeout
@@ -25,15 +26,22 @@ from pydantic import ValidationError
 
 from dartsedu.discretisation import Gap, discretisation_gap
 from dartsedu.genotype import Genotype, random_genotype
-from dartsedu.presets import Settings, SettingsError, override
+from dartsedu.ngrams import reference_losses
+from dartsedu.presets import AnySettings, RNNTrainSettings, Settings, SettingsError, override
 from dartsedu.recording import Recording, recorded
+from dartsedu.rnn import TextNetwork
 from dartsedu.search import Search
 from dartsedu.spaces import build_network, build_supernet, search_space
 from dartsedu.stream import Step, Stream
-from dartsedu.tasks import Task, load_task
+from dartsedu.tasks import Task, TextTask, load_task
+from dartsedu.text import END, TextSplit
 from dartsedu.topology import SearchSpace, Topology
 from dartsedu.train import Training
 from dartsedu.values import Value, explain, write_text
+from dartsedu.yardstick import perplexity
+
+SAMPLE_WORDS = 80
+"""Words that a language model writes for the report."""
 
 
 class RunError(ValueError):
@@ -53,40 +61,66 @@ class Order(Value):
     searches: bool
     device: Literal["cpu", "cuda"]
     threads: int
-    settings: Settings
+    settings: AnySettings
     versions: dict[str, str]
 
 
-class Trained(Value):
-    """A network trained from scratch. ``kind`` is ``genotype`` or ``random``.
+Kind = Literal["genotype", "random", "lstm"]
+"""What is trained: the genotype, a random one, an LSTM with as many parameters."""
 
-    ``parameters`` leaves out the auxiliary head, as published figures do.
+
+class Trained(Value):
+    """A network trained from scratch, with its accuracies or, on a text, its perplexities.
+
+    ``parameters`` leaves out the auxiliary head, as published figures do. ``sample`` is a text that
+    the network wrote.
     """
 
     name: str
-    kind: Literal["genotype", "random"]
+    kind: Kind
     seed: int
     parameters: int
     steps: int
     seconds: float
-    training_accuracy: float
-    test_accuracy: float
+    training_accuracy: float | None = None
+    test_accuracy: float | None = None
+    training_perplexity: float | None = None
+    test_perplexity: float | None = None
+    sample: str | None = None
+
+    @property
+    def training(self) -> float:
+        """Accuracy or perplexity on the training split in the last epoch."""
+        return _only(self.training_accuracy, self.training_perplexity)
+
+    @property
+    def test(self) -> float:
+        """Accuracy or perplexity on the test split."""
+        return _only(self.test_accuracy, self.test_perplexity)
+
+
+def _only(accuracy: float | None, perplexity: float | None) -> float:
+    found = perplexity if accuracy is None else accuracy
+    assert found is not None
+    return found
 
 
 class Results(Value):
-    """``results.json``: what has been measured so far."""
+    """``results.json``: what has been measured so far. ``references`` are test perplexities of what
+    is no network: counted words, and the least that is possible."""
 
     gap: Gap | None = None
     trained: tuple[Trained, ...] = ()
+    references: dict[str, float] | None = None
 
 
 class Candidate(Value):
-    """A network to be trained: its name, genotype and seed."""
+    """A network to be trained: its name, genotype (an LSTM has none) and seed."""
 
     name: str
-    kind: Literal["genotype", "random"]
+    kind: Kind
     seed: int
-    genotype: Genotype
+    genotype: Genotype | None
 
 
 class Run:
@@ -135,6 +169,12 @@ class Run:
                 "another --out"
             )
         search_space(settings)
+        if genotype is not None and genotype.space != settings.space:
+            raise RunError(
+                f"a genotype of the space {genotype.space!r} cannot be trained with the preset "
+                f"{settings.preset!r}, which is of the space {settings.space!r}; choose another "
+                "--preset"
+            )
         order = Order(
             seed=seed,
             searches=genotype is None,
@@ -172,7 +212,8 @@ class Run:
         settings = override(self.settings, overrides)
         if settings.model_copy(update={"train": self.settings.train}) != self.settings:
             raise SettingsError("a run that has begun keeps its settings; only train.* may change")
-        more = {"seeds": settings.train.seeds, "random_cells": settings.train.random_cells}
+        counts = {"seeds", "random_cells", "lstms"}
+        more = settings.train.model_dump(include=counts)
         same = self.settings.train.model_copy(update=more) == settings.train
         if self.results().trained and not same:
             raise RunError(
@@ -229,15 +270,7 @@ class Run:
     def task(self) -> Task:
         """The data set of the settings, loaded once. Raises ``TaskError`` if it is missing."""
         if self._task is None:
-            task = self.settings.task
-            self._task = load_task(
-                task.name,
-                root=task.root,
-                split_seed=task.split_seed,
-                noise=task.noise,
-                image_size=task.image_size,
-                workers=task.workers,
-            )
+            self._task = load_task(**self.settings.task.model_dump())
         return self._task
 
     # ---- The search ----------------------------------------------------------------------------
@@ -276,7 +309,7 @@ class Run:
     # ---- Training ------------------------------------------------------------------------------
 
     def candidates(self) -> list[Candidate]:
-        """The networks to train that are not trained yet: the genotype's and the random ones."""
+        """The networks to train that are not trained yet: the genotype's, random ones, LSTMs."""
         found, train = self.genotype(), self.settings.train
         seeds = range(self.order.seed, self.order.seed + train.seeds)
         every = [
@@ -288,18 +321,21 @@ class Run:
         for seed in range(first, first + train.random_cells):
             cell = random_genotype(space, seed)
             every.append(Candidate(name=f"random-{seed}", kind="random", seed=seed, genotype=cell))
+        if isinstance(train, RNNTrainSettings):
+            for seed in range(self.order.seed, self.order.seed + train.lstms):
+                every.append(Candidate(name=f"lstm-{seed}", kind="lstm", seed=seed, genotype=None))
         done = {trained.name for trained in self.results().trained}
         return [candidate for candidate in every if candidate.name not in done]
 
     def _space_of(self, genotype: Genotype) -> SearchSpace:
         """The space of random cells as large as ``genotype``, with the settings' primitives."""
-        keep = self.settings.supernet.keep
+        own = search_space(self.settings)
+        keep = own.cells[0].keep
         cells = tuple(
             Topology.dense(c.name, c.inputs, len(c.nodes), c.keep or keep, c.combine)
             for c in genotype.cells
         )
-        primitives = search_space(self.settings).primitives
-        return SearchSpace(name=genotype.space, primitives=primitives, cells=cells)
+        return SearchSpace(name=genotype.space, primitives=own.primitives, cells=cells)
 
     def begin_training(
         self, candidate: Candidate, task: Task, device: str | torch.device
@@ -310,9 +346,13 @@ class Run:
         """
         self._make_exact(device)
         folder, seed = self._training(candidate), candidate.seed
-        candidate.genotype.save(folder / "genotype.json")
-        network = build_network(candidate.genotype, self.settings.train, task, seed)
-        training = Training(network, task, self.settings.train, seed=seed, device=device)
+        train, size = self.settings.train, 0
+        if candidate.genotype is None:
+            size = build_network(self.genotype(), train, task, seed).size
+        else:
+            candidate.genotype.save(folder / "genotype.json")
+        network = build_network(candidate.genotype, train, task, seed, size)
+        training = Training(network, task, train, seed=seed, device=device)
         return _continued(training, folder / "checkpoint.pt")
 
     def follow_training(self, candidate: Candidate, training: Training) -> Generator[Step]:
@@ -328,27 +368,37 @@ class Run:
     def end_training(self, candidate: Candidate, training: Training) -> Trained:
         """Test the network, once, and write the result."""
         recording = Recording.load(self._training(candidate) / "recording.jsonl")
-        last_epoch = [
-            step.accuracy["training"]
-            for step in recording.steps
-            if step.epoch == recording.steps[-1].epoch
-        ]
+        epoch, task = recording.steps[-1].epoch, training.task
+        last_epoch = [step for step in recording.steps if step.epoch == epoch]
+        measured: dict[str, Any]
+        if isinstance(task, TextTask):
+            assert isinstance(training.network, TextNetwork)
+            written = training.network.write(task.words.index(END), SAMPLE_WORDS, candidate.seed)
+            measured = {
+                "training_perplexity": perplexity(fmean(s.loss["training"] for s in last_epoch)),
+                "test_perplexity": training.test(),
+                "sample": " ".join(task.words[word] for word in written),
+            }
+        else:
+            measured = {
+                "training_accuracy": sum(s.accuracy["training"] for s in last_epoch)
+                / len(last_epoch),
+                "test_accuracy": training.test(),
+            }
         trained = Trained(
             name=candidate.name,
             kind=candidate.kind,
             seed=candidate.seed,
-            parameters=sum(
-                p.numel()
-                for name, p in training.network.named_parameters()
-                if not name.startswith("auxiliary_head.")
-            ),
+            parameters=training.network.size,
             steps=len(recording.steps),
             seconds=round(recording.steps[-1].elapsed, 2),
-            training_accuracy=sum(last_epoch) / len(last_epoch),
-            test_accuracy=training.test(),
+            **measured,
         )
         results = self.results()
-        self._write_results(results.model_copy(update={"trained": (*results.trained, trained)}))
+        more: dict[str, Any] = {"trained": (*results.trained, trained)}
+        if isinstance(task, TextTask) and results.references is None:
+            more["references"] = _references(task)
+        self._write_results(results.model_copy(update=more))
         return trained
 
     def _make_exact(self, device: str | torch.device) -> None:
@@ -363,8 +413,17 @@ class Run:
         return self.folder / "training" / candidate.name
 
     def _write_results(self, results: Results) -> None:
-        text = json.dumps(results.model_dump(mode="json"), indent=2)
+        text = json.dumps(results.model_dump(mode="json", exclude_none=True), indent=2)
         write_text(self.folder / "results.json", text + "\n")
+
+
+def _references(task: TextTask) -> dict[str, float]:
+    """Test perplexities of counted words and, where it is known, the least that is possible."""
+    assert isinstance(task.training, TextSplit)
+    assert isinstance(task.test, TextSplit)
+    losses = reference_losses(task.training, task.test, len(task.words))
+    floor = {} if task.floor is None else {"floor": task.floor}
+    return {name: perplexity(loss) for name, loss in losses.items()} | floor
 
 
 _AnyStream = TypeVar("_AnyStream", bound=Stream)

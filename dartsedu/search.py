@@ -8,8 +8,9 @@ import torch
 
 from dartsedu.architect import Architect, Exact, FiniteDifference, FirstOrder, VirtualStep
 from dartsedu.genotype import derive
-from dartsedu.presets import SearchSettings
+from dartsedu.presets import RNNSearchSettings, SearchSettings
 from dartsedu.relaxation import Outcome, Supernet
+from dartsedu.splits import Passes
 from dartsedu.stream import Step, StopRule, Stream, seed_of
 from dartsedu.tasks import Task
 from dartsedu.topology import SearchSpace
@@ -23,7 +24,13 @@ _ADVICE = (
 
 def make_architect(settings: SearchSettings) -> Architect:
     """The architect that the settings name."""
-    virtual = VirtualStep(settings.xi, settings.virtual_momentum, settings.virtual_weight_decay)
+    clipped = isinstance(settings, RNNSearchSettings) and settings.virtual_clip
+    virtual = VirtualStep(
+        settings.xi,
+        settings.virtual_momentum,
+        settings.virtual_weight_decay,
+        settings.weights.clip if clipped else None,
+    )
     if settings.architect == "finite-difference":
         return FiniteDifference(virtual, settings.epsilon_scale)
     return Exact(virtual) if settings.architect == "exact" else FirstOrder()
@@ -34,7 +41,8 @@ class Search(Stream):
 
     Each step takes a batch of either split, moves α down the loss on the ``architecture`` batch,
     then w down the loss on the ``weights`` batch. Ends after ``settings.epochs`` passes over the
-    ``weights`` split.
+    ``weights`` split. What a batch leaves behind for the next one (a hidden state) is handed on
+    within its split, is a part of the checkpoint and carries no gradient.
 
     Args:
         supernet: what is searched; its α and w are trained in place, in training mode.
@@ -61,10 +69,16 @@ class Search(Stream):
         seed: int = 0,
         device: str | torch.device = "cpu",
     ) -> None:
-        self.steps_per_epoch = task.weights.batches(settings.batch_size)
+        self._passes = Passes(
+            task.weights.passes(
+                settings.batch_size,
+                seed_of(seed, "weights"),
+                settings.epochs,
+                **settings.reading(),
+            )
+        )
         identity = settings.model_dump_json(exclude={"rule", "checkpoint_every"})
-        total = settings.epochs * self.steps_per_epoch
-        super().__init__(identity, total, seed, torch.device(device))
+        super().__init__(identity, self._passes.total, seed, torch.device(device))
         self.settings = settings
         self.supernet = supernet.to(self.device).train()
         self.task = task.to(self.device)
@@ -86,6 +100,7 @@ class Search(Stream):
         self.scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.weights_optimizer, settings.epochs, w.learning_rate_end
         )
+        self._carried: dict[str, torch.Tensor | None] = {}
         self._open_data()
 
     @property
@@ -95,25 +110,35 @@ class Search(Stream):
 
     def _open_data(self) -> None:
         size, seed, task = self.settings.batch_size, self.seed, self.task
-        self._weights_batches = task.weights.training(size, seed_of(seed, "weights"), self.done)
+        reading = self.settings.reading()
+        self._weights_batches = task.weights.training(
+            size, seed_of(seed, "weights"), self.done, **reading
+        )
         self._architecture_batches = task.architecture.training(
-            size, seed_of(seed, "architecture"), self.done
+            size, seed_of(seed, "architecture"), self.done, **reading
         )
 
     def _advance(self) -> Step:
-        epoch = self.done // self.steps_per_epoch
-        weights_batch = next(self._weights_batches)
-        architecture_batch = next(self._architecture_batches)
+        epoch = self._passes.epoch(self.done)
+        weights_batch = next(self._weights_batches).after(self._carried.get("weights"))
+        architecture_batch = next(self._architecture_batches).after(
+            self._carried.get("architecture")
+        )
+        of_weights = self.weights_optimizer.param_groups[0]
+        scheduled = of_weights["lr"]
+        of_weights["lr"] = scheduled * weights_batch.share
         rates = {
-            "weights": self.weights_optimizer.param_groups[0]["lr"],
+            "weights": of_weights["lr"],
             "architecture": self.architecture_optimizer.param_groups[0]["lr"],
         }
         on_architecture = self._move_alphas(weights_batch, architecture_batch, epoch)
         on_weights = self._move_weights(weights_batch, epoch)
-        if (self.done + 1) % self.steps_per_epoch == 0:
+        of_weights["lr"] = scheduled
+        if self._passes.closed_by(self.done):
             self.scheduler.step()
 
         outcomes = {"weights": on_weights, "architecture": on_architecture}
+        self._carried = {split: outcome.carried for split, outcome in outcomes.items()}
         return Step(
             index=self.done,
             epoch=epoch,
@@ -144,14 +169,14 @@ class Search(Stream):
         outcome = self.supernet.loss(batch)
         self._check("weights loss", float(outcome.loss.detach()), self._advice(), epoch)
         weights = self.weights_optimizer.param_groups[0]["params"]
-        slopes = torch.autograd.grad(outcome.loss, weights, allow_unused=True)
+        slopes = torch.autograd.grad(outcome.objective, weights, allow_unused=True)
         for w, slope in zip(weights, slopes, strict=True):
             w.grad = slope
         clip = self.settings.weights.clip
         norm = torch.nn.utils.clip_grad_norm_(weights, float("inf") if clip is None else clip)
         self._check("gradient of w", float(norm), self._advice(), epoch)
         self.weights_optimizer.step()
-        return Outcome(outcome.loss.detach(), outcome.accuracy)
+        return outcome._replace(loss=outcome.loss.detach(), penalty=None)
 
     def _advice(self) -> str:
         w, alpha = self.settings.weights, self.settings.architecture
@@ -165,6 +190,7 @@ class Search(Stream):
             "weights_optimizer": self.weights_optimizer.state_dict(),
             "architecture_optimizer": self.architecture_optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
+            "carried": self._carried,
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
@@ -172,6 +198,11 @@ class Search(Stream):
         self.weights_optimizer.load_state_dict(state["weights_optimizer"])
         self.architecture_optimizer.load_state_dict(state["architecture_optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
+        # Checkpoints of version 0.1 and before have none: their batches were independent.
+        self._carried = {
+            split: None if carried is None else carried.to(self.device)
+            for split, carried in state.get("carried", {}).items()
+        }
         self._open_data()
 
 

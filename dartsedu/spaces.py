@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from pydantic import ValidationError
 
-from dartsedu.cnn import PRIMITIVES, CNNNetwork, CNNSupernet, cnn_space
+from dartsedu import cnn, rnn
 from dartsedu.genotype import Genotype, derive
-from dartsedu.presets import Settings, SettingsError, TrainSettings
+from dartsedu.network import Network
+from dartsedu.presets import (
+    CNNSettings,
+    CNNTrainSettings,
+    RNNSettings,
+    RNNTrainSettings,
+    Settings,
+    SettingsError,
+    TrainSettings,
+)
 from dartsedu.relaxation import Supernet
 from dartsedu.stream import seed_of
-from dartsedu.tasks import Task
+from dartsedu.tasks import ImageTask, Task, TextTask
 from dartsedu.topology import SearchSpace
 from dartsedu.values import explain
 
@@ -23,9 +35,16 @@ def search_space(settings: Settings) -> SearchSpace:
     """
     named = settings.supernet.primitives
     try:
-        space = cnn_space(
-            settings.supernet.nodes, settings.supernet.keep, PRIMITIVES if named is None else named
-        )
+        if isinstance(settings, CNNSettings):
+            space = cnn.cnn_space(
+                settings.supernet.nodes,
+                settings.supernet.keep,
+                cnn.PRIMITIVES if named is None else named,
+            )
+        else:
+            space = rnn.rnn_space(
+                settings.supernet.nodes, rnn.PRIMITIVES if named is None else named
+            )
         undecided = {cell.name: np.zeros(space.shape(cell.name)) for cell in space.cells}
         derive(space, undecided, settings.search.rule)
     except ValidationError as error:
@@ -36,30 +55,72 @@ def search_space(settings: Settings) -> SearchSpace:
 
 
 def build_supernet(settings: Settings, task: Task, seed: int) -> Supernet:
-    """The supernet of the settings, with the start that ``seed`` gives."""
-    with torch.random.fork_rng([]):
-        torch.default_generator.manual_seed(seed_of(seed, "supernet"))
-        return CNNSupernet(
-            search_space(settings),
-            image_channels=task.image_shape[0],
-            classes=task.classes,
-            channels=settings.supernet.channels,
-            cells=settings.supernet.cells,
-            alpha_scale=settings.supernet.alpha_scale,
-            fast=settings.supernet.fast,
-        )
+    """The supernet of the settings, with the start that ``seed`` gives.
+
+    Raises ``SettingsError`` for a task of another space.
+    """
+    space = search_space(settings)
+    with _started(seed, "supernet"):
+        if isinstance(settings, CNNSettings) and isinstance(task, ImageTask):
+            return cnn.CNNSupernet(
+                space,
+                image_channels=task.image_shape[0],
+                classes=task.classes,
+                channels=settings.supernet.channels,
+                cells=settings.supernet.cells,
+                alpha_scale=settings.supernet.alpha_scale,
+                fast=settings.supernet.fast,
+            )
+        if isinstance(settings, RNNSettings) and isinstance(task, TextTask):
+            return rnn.RNNSupernet(
+                space,
+                words=len(task.words),
+                hidden=settings.supernet.hidden,
+                dropout=rnn.Dropout(**settings.supernet.dropout.model_dump()),
+                activation=settings.supernet.activation,
+                slowness=settings.supernet.slowness,
+                alpha_scale=settings.supernet.alpha_scale,
+                fast=settings.supernet.fast,
+            )
+    raise SettingsError(f"the task {task.name!r} is not for the space {settings.space!r}")
 
 
-def build_network(genotype: Genotype, settings: TrainSettings, task: Task, seed: int) -> CNNNetwork:
-    """The discrete network of a genotype, with the start that ``seed`` gives."""
+def build_network(
+    genotype: Genotype | None, settings: TrainSettings, task: Task, seed: int, size: int = 0
+) -> Network:
+    """The discrete network of a genotype, with the start that ``seed`` gives.
+
+    Without a genotype, for a text: an LSTM with about ``size`` parameters. Raises
+    ``SettingsError`` for a task of another space.
+    """
+    with _started(seed, "network"):
+        if (
+            isinstance(settings, CNNTrainSettings)
+            and isinstance(task, ImageTask)
+            and genotype is not None
+        ):
+            return cnn.CNNNetwork(
+                genotype,
+                image_shape=task.image_shape,
+                classes=task.classes,
+                channels=settings.channels,
+                cells=settings.cells,
+                stem=settings.stem,
+                auxiliary=settings.auxiliary_weight > 0,
+            )
+        if isinstance(settings, RNNTrainSettings) and isinstance(task, TextTask):
+            words = len(task.words)
+            dropout = rnn.Dropout(**settings.dropout.model_dump())
+            regular = (dropout, settings.activation, settings.slowness)
+            if genotype is None:
+                return rnn.LSTMNetwork(words, rnn.lstm_hidden(size, words), *regular)
+            return rnn.RNNNetwork(genotype, words, settings.hidden, *regular)
+    raise SettingsError(f"the task {task.name!r} is not for these train settings")
+
+
+@contextmanager
+def _started(seed: int, purpose: str) -> Iterator[None]:
+    """Inside, random numbers depend on the seed and the purpose alone; the outside's are kept."""
     with torch.random.fork_rng([]):
-        torch.default_generator.manual_seed(seed_of(seed, "network"))
-        return CNNNetwork(
-            genotype,
-            image_shape=task.image_shape,
-            classes=task.classes,
-            channels=settings.channels,
-            cells=settings.cells,
-            stem=settings.stem,
-            auxiliary=settings.auxiliary_weight > 0,
-        )
+        torch.default_generator.manual_seed(seed_of(seed, purpose))
+        yield

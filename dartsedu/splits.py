@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import torch
@@ -14,16 +16,36 @@ from dartsedu.augment import cutout, gaussian_noise, random_crop, random_flip
 from dartsedu.stream import seed_of
 
 
+class TaskError(ValueError):
+    """A data set cannot be had or read as asked for; the message says what to do."""
+
+
 class Batch(NamedTuple):
     """``inputs`` (N, C, H, W) float, normalised; ``targets`` (N,) class numbers."""
 
     inputs: Tensor
     targets: Tensor
 
+    @property
+    def share(self) -> float:
+        """Every batch counts the same."""
+        return 1.0
+
+    def after(self, carried: Tensor | None) -> Batch:
+        """This batch: it goes on from nothing."""
+        return self
+
 
 class Split(ABC):
     """Examples that are read in batches. What training batch number i holds depends on (seed, i)
-    alone, so that a run continues anywhere without a state of its own."""
+    alone, so that a run continues anywhere without a state of its own.
+
+    A batch has ``share``, the factor of the learning rate that is its due, and ``after``, which
+    hands it what the batch before it left behind.
+    """
+
+    evaluation_batch = 256
+    """Batch size of an evaluation."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -31,18 +53,54 @@ class Split(ABC):
 
     @abstractmethod
     def training(
-        self, batch_size: int, seed: int, start: int = 0, cutout_length: int = 0
-    ) -> Iterator[Batch]:
-        """Endless shuffled, augmented batches, from number ``start`` on. Each pass is a new
-        permutation; what does not fill a batch at its end is left out of that pass."""
+        self, batch_size: int, seed: int, start: int = 0, *_: Any, **reading: Any
+    ) -> Iterator[Any]:
+        """Endless training batches, from number ``start`` on. ``reading`` is the kind of split's
+        own: what its batches are drawn with besides."""
 
     @abstractmethod
-    def once(self, batch_size: int) -> Iterator[Batch]:
+    def passes(self, batch_size: int, seed: int, count: int, *_: Any, **reading: Any) -> list[int]:
+        """The number of training batches in each of the first ``count`` passes."""
+
+    @abstractmethod
+    def once(self, batch_size: int) -> Iterator[Any]:
         """Every example once, in order, not augmented; the last batch may be smaller."""
 
     @abstractmethod
     def to(self, device: torch.device) -> Split:
         """The same split with its batches on ``device``."""
+
+
+class Passes:
+    """The steps of a run, each of which takes one batch, by the pass (epoch) they belong to.
+
+    Args:
+        lengths: the number of batches in each pass.
+    """
+
+    def __init__(self, lengths: Sequence[int]) -> None:
+        self.ends = tuple(accumulate(lengths))
+
+    @property
+    def total(self) -> int:
+        """The number of steps in all passes."""
+        return self.ends[-1]
+
+    def epoch(self, step: int) -> int:
+        """The pass that a step belongs to, 0 for the first."""
+        return bisect_right(self.ends, step)
+
+    def closed_by(self, step: int) -> bool:
+        """Whether a step is the last of its pass."""
+        return step + 1 == self.ends[self.epoch(step)]
+
+
+class ImageSplit(Split):
+    """Images. Each training pass is a new permutation; what does not fill a batch at its end is
+    left out of that pass. ``cutout_length`` is the side of the square cut out, pixels."""
+
+    def passes(self, batch_size: int, seed: int, count: int, cutout_length: int = 0) -> list[int]:
+        return [self.batches(batch_size)] * count
 
     def batches(self, batch_size: int) -> int:
         """Training batches in one pass: at least 1, whole ones only."""
@@ -69,7 +127,7 @@ class Augmentation(NamedTuple):
     noise: float = 0.0
 
 
-class ArraySplit(Split):
+class ArraySplit(ImageSplit):
     """A split held in memory.
 
     Args:
@@ -135,7 +193,7 @@ class ArraySplit(Split):
             yield Batch(images, self.targets[places])
 
 
-class FolderSplit(Split):
+class FolderSplit(ImageSplit):
     """A split read from image files as it is needed, by worker processes.
 
     Args:

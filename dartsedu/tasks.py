@@ -1,51 +1,83 @@
 """Data sets with three named, disjoint splits: ``weights``, ``architecture`` and ``test``.
 
 ``weights`` trains w and ``architecture`` trains α during the search; a discrete network trains on
-both together; ``test`` is read once, when everything is chosen (DARTS §3.1).
+both together (on text on ``weights`` alone, watching ``architecture``); ``test`` is read once, when
+everything is chosen (DARTS §3.1).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dartsedu.grammar import ENGLISH
 from dartsedu.splits import ArraySplit, Augmentation, FolderSplit, Split
+from dartsedu.splits import TaskError as TaskError
+from dartsedu.stream import seed_of
+from dartsedu.text import (
+    END,
+    TextSplit,
+    Vocabulary,
+    all_words,
+    frequent_words,
+    in_blocks,
+    python_documentation,
+    read_corpus,
+)
 
 
-class TaskError(ValueError):
-    """A data set cannot be had as asked for; the message says what to do."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Task:
-    """A classification task.
+    """What is to be learnt.
 
     Attributes:
         name: as in ``TASKS``.
-        image_shape: (channels, height, width).
-        classes: number of classes.
         weights, architecture, test: the disjoint splits.
-        training: ``weights`` and ``architecture`` together, for the discrete network.
+        training: what the discrete network trains on.
     """
 
     name: str
-    image_shape: tuple[int, int, int]
-    classes: int
     weights: Split
     architecture: Split
     test: Split
     training: Split
 
-    def to(self, device: torch.device) -> Task:
+    def to(self, device: torch.device) -> Self:
         """The same task with its batches on ``device``."""
-        splits = [s.to(device) for s in (self.weights, self.architecture, self.test, self.training)]
-        return Task(self.name, self.image_shape, self.classes, *splits)
+        parts = ("weights", "architecture", "test", "training")
+        return replace(self, **{part: getattr(self, part).to(device) for part in parts})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageTask(Task):
+    """A classification of images. ``training`` is ``weights`` and ``architecture`` together.
+
+    Attributes:
+        image_shape: (channels, height, width).
+        classes: number of classes.
+    """
+
+    image_shape: tuple[int, int, int]
+    classes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextTask(Task):
+    """A text whose next word is to be told. ``training`` is ``weights``.
+
+    Attributes:
+        words: the vocabulary, by number.
+        floor: the least perplexity that is possible, where it is known.
+    """
+
+    words: tuple[str, ...]
+    floor: float | None = None
 
 
 class Source(NamedTuple):
@@ -107,7 +139,12 @@ TORCHVISION: dict[str, Source] = {
         "train_32x32.mat and test_32x32.mat into {root}/",
     ),
 }
-TASKS: tuple[str, ...] = ("digits", *TORCHVISION, "imagenet")
+CORPORA: dict[str, str] = {"ptb": "penn", "wikitext2": "wikitext-2"}
+"""Texts read from files, by name, with their folder: Penn Treebank and WikiText-2."""
+
+IMAGE_TASKS: tuple[str, ...] = ("digits", *TORCHVISION, "imagenet")
+TEXT_TASKS: tuple[str, ...] = ("pydoc", "grammar", *CORPORA)
+TASKS: tuple[str, ...] = (*IMAGE_TASKS, *TEXT_TASKS)
 """Names that ``load_task`` knows."""
 
 
@@ -119,19 +156,25 @@ def load_task(
     noise: float = 0.0,
     image_size: int = 224,
     workers: int = 4,
+    vocabulary: int | None = None,
 ) -> Task:
     """A task by name.
 
     Args:
         name: one of ``TASKS``.
-        root: folder of the data sets (``digits`` needs none, it comes with scikit-learn).
+        root: folder of the data sets (``digits``, which comes with scikit-learn, ``pydoc``, which
+            comes with Python, and ``grammar`` need none).
         split_seed: seed of the division into ``weights`` and ``architecture``, 1:1 and stratified
             by class. ``test`` is the data set's own and does not depend on it; digits has none,
-            so a fixed stratified fifth is set apart.
+            so a fixed stratified fifth is set apart. Of ``pydoc`` and ``grammar`` 70 % are
+            ``weights``, 15 % ``architecture`` and a fixed 15 % ``test``; a corpus in files has its
+            own three parts.
         noise: standard deviation of noise added to every image, in units of the data's own.
             0 is the data as it is; more makes a small task hard enough to tell cells apart.
         image_size: side of the images cut from an ``imagenet`` folder, pixels.
         workers: processes that read an ``imagenet`` folder.
+        vocabulary: number of words of a text's vocabulary; rarer ones become ``<unk>``.
+            ``None``: all.
 
     Raises ``TaskError`` for an unknown name, or where the data is missing and cannot be
     downloaded: it says which file to put where.
@@ -146,6 +189,12 @@ def load_task(
                 "noise is for tasks held in memory; for imagenet use --set task.noise=0"
             )
         return _imagenet(Path(root), split_seed, image_size, workers)
+    if name == "pydoc":
+        return _pydoc(split_seed, vocabulary)
+    if name == "grammar":
+        return _grammar(split_seed)
+    if name in CORPORA:
+        return _text_task(name, read_corpus(Path(root) / CORPORA[name]), vocabulary)
     raise TaskError(f"unknown task {name!r}; expected one of: {', '.join(TASKS)}")
 
 
@@ -160,7 +209,7 @@ def _halves(targets: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], N
     return np.sort(first), np.sort(second)
 
 
-def _digits(split_seed: int, noise: float) -> Task:
+def _digits(split_seed: int, noise: float) -> ImageTask:
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
@@ -183,7 +232,7 @@ def _digits(split_seed: int, noise: float) -> Task:
     )
 
 
-def _torchvision(name: str, root: Path, split_seed: int, noise: float) -> Task:
+def _torchvision(name: str, root: Path, split_seed: int, noise: float) -> ImageTask:
     try:
         import torchvision.datasets
     except (ImportError, RuntimeError) as error:
@@ -230,7 +279,7 @@ def _in_memory(
     statistics: tuple[Sequence[float], Sequence[float]],
     augmentation: Augmentation,
     split_seed: int,
-) -> Task:
+) -> ImageTask:
     pixels, targets = train
 
     def split(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> ArraySplit:
@@ -239,7 +288,7 @@ def _in_memory(
         )
 
     first, second = _halves(targets, split_seed)
-    return Task(
+    return ImageTask(
         name=name,
         image_shape=pixels.shape[1:],
         classes=classes,
@@ -250,7 +299,7 @@ def _in_memory(
     )
 
 
-def _imagenet(root: Path, split_seed: int, size: int, workers: int) -> Task:
+def _imagenet(root: Path, split_seed: int, size: int, workers: int) -> ImageTask:
     folders = [root / "imagenet" / part for part in ("train", "val")]
     for folder in folders:
         if not folder.is_dir():
@@ -288,7 +337,7 @@ def _imagenet(root: Path, split_seed: int, size: int, workers: int) -> Task:
         return FolderSplit(files, targets, train, evaluate, workers)
 
     first, second = _halves(np.asarray(training.targets), split_seed)
-    return Task(
+    return ImageTask(
         name="imagenet",
         image_shape=(3, size, size),
         classes=len(training.classes),
@@ -296,4 +345,51 @@ def _imagenet(root: Path, split_seed: int, size: int, workers: int) -> Task:
         architecture=split(training.samples, second.tolist()),
         test=split(test.samples, range(len(test.samples))),
         training=split(training.samples, range(len(training.samples))),
+    )
+
+
+# ---- Texts --------------------------------------------------------------------------------------
+
+SHARES = (0.7, 0.15, 0.15)
+"""Parts of ``pydoc`` and ``grammar`` that are weights, architecture and test."""
+GRAMMAR_WORDS = 100_000
+"""Words drawn from the grammar in all."""
+
+
+def _pydoc(split_seed: int, vocabulary: int | None) -> TextTask:
+    blocks = in_blocks(python_documentation())
+    order = np.random.default_rng(0).permutation(len(blocks))
+    test, rest = np.split(order, [round(SHARES[2] * len(blocks))])
+    rest = np.random.default_rng(split_seed).permutation(np.sort(rest))
+    architecture, weights = np.split(rest, [round(SHARES[1] * len(blocks))])
+    texts = [
+        [word for place in places for word in blocks[place]]
+        for places in (weights, architecture, test)
+    ]
+    return _text_task("pydoc", texts, vocabulary)
+
+
+def _grammar(split_seed: int) -> TextTask:
+    texts = []
+    for part, share in zip(("weights", "architecture", "test"), SHARES, strict=True):
+        seed = seed_of(0 if part == "test" else split_seed, f"grammar {part}")
+        generator, words = np.random.default_rng(seed), list[str]()
+        while len(words) < share * GRAMMAR_WORDS:
+            words += [*ENGLISH.sentence(generator), END]
+        texts.append(words)
+    return replace(_text_task("grammar", texts, None), floor=ENGLISH.perplexity)
+
+
+def _text_task(name: str, texts: Sequence[Sequence[str]], vocabulary: int | None) -> TextTask:
+    """``texts`` are weights, architecture and test. A capped vocabulary is not taken from test."""
+    known: Vocabulary
+    known = all_words(*texts) if vocabulary is None else frequent_words(vocabulary, *texts[:2])
+    weights, architecture, test = (TextSplit(known.numbers(text)) for text in texts)
+    return TextTask(
+        name=name,
+        words=known.words,
+        weights=weights,
+        architecture=architecture,
+        test=test,
+        training=weights,
     )

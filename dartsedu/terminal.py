@@ -23,6 +23,7 @@ from dartsedu.genotype import Genotype, derive
 from dartsedu.palette import colour, short, state_label, state_names
 from dartsedu.stream import Step
 from dartsedu.topology import SearchSpace
+from dartsedu.yardstick import ACCURACY, Yardstick, perplexity
 
 LINE_EVERY = 5.0
 """Seconds between two lines of a piped run."""
@@ -37,13 +38,14 @@ def watch(
     console: Console,
     space: SearchSpace | None = None,
     rule: str = "paper",
+    yardstick: Yardstick = ACCURACY,
 ) -> Iterator[Step]:
     """Show ``steps`` as they pass. ``done`` of ``total`` were done in an earlier run.
 
     On a terminal: a bar with ETA and, for a search, the cells' mixtures. Else a line every 5 s.
     """
     if not console.is_terminal:
-        yield from _lines(steps, title, total, done, console)
+        yield from _lines(steps, title, total, done, console, yardstick)
         return
     progress = Progress(
         TextColumn("{task.description}", style="bold", markup=False),
@@ -58,12 +60,17 @@ def watch(
     with Live(progress, console=console, refresh_per_second=8) as live:
         for step in steps:
             progress.update(bar, completed=step.index + 1)
-            live.update(_view(progress, step, space, rule))
+            live.update(_view(progress, step, space, rule, yardstick))
             yield step
 
 
 def _lines(
-    steps: Iterable[Step], title: str, total: int, done: int, console: Console
+    steps: Iterable[Step],
+    title: str,
+    total: int,
+    done: int,
+    console: Console,
+    yardstick: Yardstick,
 ) -> Iterator[Step]:
     began = said = time.monotonic()
     for fresh, step in enumerate(steps, 1):
@@ -72,14 +79,18 @@ def _lines(
             said = now
             left = (total - step.index - 1) * (now - began) / fresh
             console.print(
-                f"{title}: step {step.index + 1}/{total}, epoch {step.epoch}, {summary(step)}, "
+                f"{title}: step {step.index + 1}/{total}, epoch {step.epoch}, "
+                f"{summary(step, yardstick)}, "
                 f"ETA {int(left // 60)}:{int(left % 60):02d}"
             )
         yield step
 
 
-def summary(step: Step) -> str:
-    """Losses and accuracies of a step in one line."""
+def summary(step: Step, yardstick: Yardstick = ACCURACY) -> str:
+    """Losses and accuracies of a step, or its perplexities, in one line."""
+    if yardstick.name == "perplexity":
+        shown = (f"{split} {perplexity(loss):.1f}" for split, loss in step.loss.items())
+        return "perplexity " + ", ".join(shown)
     parts = []
     for split, loss in step.loss.items():
         accuracy = step.accuracy.get(split)
@@ -87,8 +98,13 @@ def summary(step: Step) -> str:
     return "loss " + ", ".join(parts)
 
 
-def _view(progress: Progress, step: Step, space: SearchSpace | None, rule: str) -> RenderableType:
-    parts: list[RenderableType] = [progress, Text(f"epoch {step.epoch}, {summary(step)}")]
+def _view(
+    progress: Progress, step: Step, space: SearchSpace | None, rule: str, yardstick: Yardstick
+) -> RenderableType:
+    parts: list[RenderableType] = [
+        progress,
+        Text(f"epoch {step.epoch}, {summary(step, yardstick)}"),
+    ]
     if space is not None:
         tables = Table.grid(padding=(0, 3))
         tables.add_row(*(_mixture_table(space, step, cell.name, rule) for cell in space.cells))
@@ -100,7 +116,7 @@ def _mixture_table(space: SearchSpace, step: Step, cell: str, rule: str) -> Tabl
     """Each edge with its strongest primitive; edges that the genotype would keep are marked."""
     topology = space[cell]
     kept = {(e.source, state) for state, e in derive(space, step.alphas, rule)[cell].edges}
-    names = state_names(topology.inputs, topology.nodes)
+    names = state_names(topology.inputs, topology.nodes, cell)
     table = Table(title=f"{cell} cell (● kept if stopped now)", box=None, padding=(0, 1))
     for heading in ("edge", "", "strongest", "softmax(α)"):
         table.add_column(heading)
@@ -124,7 +140,7 @@ def genotype_table(genotype: Genotype) -> Table:
     for heading in ("cell", "node", "adds"):
         table.add_column(heading)
     for cell in genotype.cells:
-        names = state_names(cell.inputs, len(cell.nodes))
+        names = state_names(cell.inputs, len(cell.nodes), cell.name)
         for index, node in enumerate(cell.nodes):
             terms = Text(" + ").join(
                 Text(
@@ -133,5 +149,5 @@ def genotype_table(genotype: Genotype) -> Table:
                 )
                 for edge in node
             )
-            table.add_row(cell.name if index == 0 else "", str(index), terms)
+            table.add_row(cell.name if index == 0 else "", names[cell.inputs + index], terms)
     return table

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from math import log
 from typing import Any
 
 import torch
 
-from dartsedu.cnn.network import CNNNetwork
-from dartsedu.presets import TrainSettings
-from dartsedu.splits import Split
+from dartsedu.averaging import Averaging
+from dartsedu.network import Network
+from dartsedu.presets import CNNTrainSettings, RNNTrainSettings, TrainSettings
+from dartsedu.splits import Passes, Split
 from dartsedu.stream import Step, Stream, seed_of
 from dartsedu.tasks import Task
 
@@ -19,9 +21,11 @@ _ADVICE = (
 
 
 class Training(Stream):
-    """Training of a network on ``weights`` and ``architecture`` together, a batch a step.
+    """Training of a network on a task's ``training`` split, a batch a step.
 
-    ``test()`` is the only thing here that reads the test split; call it once, at the end.
+    A language model looks at the ``architecture`` split after each epoch, averages its weights by
+    the non-monotone rule, and is in the end the best of its epochs. ``test()`` is the only thing
+    here that reads the test split; call it once, at the end.
 
     Args:
         network: trained in place.
@@ -35,17 +39,25 @@ class Training(Stream):
 
     def __init__(
         self,
-        network: CNNNetwork,
+        network: Network,
         task: Task,
         settings: TrainSettings,
         *,
         seed: int = 0,
         device: str | torch.device = "cpu",
     ) -> None:
-        self.steps_per_epoch = task.training.batches(settings.batch_size)
-        identity = settings.model_dump_json(exclude={"seeds", "random_cells", "checkpoint_every"})
-        total = settings.epochs * self.steps_per_epoch
-        super().__init__(identity, total, seed, torch.device(device))
+        self._passes = Passes(
+            task.training.passes(
+                settings.batch_size,
+                seed_of(seed, "training"),
+                settings.epochs,
+                **settings.reading(),
+            )
+        )
+        identity = settings.model_dump_json(
+            exclude={"seeds", "random_cells", "lstms", "checkpoint_every"}
+        )
+        super().__init__(identity, self._passes.total, seed, torch.device(device))
         self.settings = settings
         self.network = network.to(self.device)
         self.task = task.to(self.device)
@@ -57,12 +69,16 @@ class Training(Stream):
             weight_decay=w.weight_decay,
         )
         self.scheduler: torch.optim.lr_scheduler.LRScheduler
-        if settings.schedule == "exponential":
+        if isinstance(settings, CNNTrainSettings) and settings.schedule == "exponential":
             self.scheduler = torch.optim.lr_scheduler.ExponentialLR(self.optimizer, settings.decay)
         else:
             self.scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(
                 self.optimizer, settings.epochs, w.learning_rate_end
             )
+        self.averaging: Averaging | None = None
+        if isinstance(settings, RNNTrainSettings):
+            self.averaging = Averaging(self.network, settings.non_monotone)
+        self._carried: torch.Tensor | None = None
         self._open_data()
 
     def _open_data(self) -> None:
@@ -70,41 +86,58 @@ class Training(Stream):
             self.settings.batch_size,
             seed_of(self.seed, "training"),
             self.done,
-            self.settings.cutout,
+            **self.settings.reading(),
         )
 
     def _advance(self) -> Step:
         settings = self.settings
-        epoch = self.done // self.steps_per_epoch
-        rate = self.optimizer.param_groups[0]["lr"]
+        epoch = self._passes.epoch(self.done)
+        batch = next(self._batches).after(self._carried)
+        group = self.optimizer.param_groups[0]
+        scheduled = group["lr"]
+        rate = group["lr"] = scheduled * batch.share
         self.network.train()
-        self.network.drop = settings.drop_path * epoch / settings.epochs
-        outcome = self.network.loss(
-            next(self._batches), settings.label_smoothing, settings.auxiliary_weight
-        )
+        outcome = self.network.train_loss(batch, settings, epoch)
         advice = _ADVICE.format(rate=settings.weights.learning_rate, clip=settings.weights.clip)
-        loss = self._check("training loss", float(outcome.loss.detach()), advice, epoch)
+        loss = {
+            "training": self._check("training loss", float(outcome.loss.detach()), advice, epoch)
+        }
         self.optimizer.zero_grad()
-        outcome.loss.backward()
+        outcome.objective.backward()
         clip = settings.weights.clip
         norm = torch.nn.utils.clip_grad_norm_(
             self.network.parameters(), float("inf") if clip is None else clip
         )
         self._check("gradient of w", float(norm), advice, epoch)
         self.optimizer.step()
-        if (self.done + 1) % self.steps_per_epoch == 0:
+        group["lr"] = scheduled
+        self._carried = outcome.carried
+        if self.averaging is not None:
+            self.averaging.after_step()
+        if self._passes.closed_by(self.done):
             self.scheduler.step()
-        assert outcome.accuracy is not None
+            if self.averaging is not None:
+                loss["validation"] = self._judge(self.averaging)
         return Step(
             index=self.done,
             epoch=epoch,
-            loss={"training": loss},
-            accuracy={"training": float(outcome.accuracy)},
+            loss=loss,
+            accuracy=({} if outcome.accuracy is None else {"training": float(outcome.accuracy)}),
             learning_rate={"weights": rate},
         )
 
+    def _judge(self, averaging: Averaging) -> float:
+        """The validation loss of the epoch; after the last one the network becomes the best."""
+        judged = averaging.judged
+        assert isinstance(judged, Network)
+        loss = log(judged.score(self.task.architecture))
+        averaging.after_epoch(loss)
+        if self.done + 1 == self.total:
+            self.network.load_state_dict(averaging.best)
+        return loss
+
     def test(self) -> float:
-        """Accuracy on the test split, 0…1, in evaluation mode."""
+        """Accuracy, 0…1, or perplexity on the test split, in evaluation mode."""
         return evaluate(self.network, self.task.test)
 
     def _state(self) -> dict[str, Any]:
@@ -112,24 +145,24 @@ class Training(Stream):
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
+            "carried": self._carried,
+            "averaging": None if self.averaging is None else self.averaging.state_dict(),
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
+        carried = state.get("carried")
+        self._carried = None if carried is None else carried.to(self.device)
+        if self.averaging is not None:
+            self.averaging.load_state_dict(state["averaging"])
         self._open_data()
 
 
-@torch.no_grad()
-def evaluate(network: CNNNetwork, split: Split, batch_size: int = 256) -> float:
-    """Accuracy of ``network`` on a whole split, 0…1, in evaluation mode."""
-    training = network.training
-    network.eval()
-    try:
-        correct = 0
-        for batch in split.once(batch_size):
-            correct += int((network(batch.inputs).argmax(dim=1) == batch.targets).sum())
-    finally:
-        network.train(training)
-    return correct / len(split)
+def evaluate(network: Network, split: Split, batch_size: int | None = None) -> float:
+    """Accuracy of ``network``, 0…1, or perplexity on a whole split, in evaluation mode.
+
+    ``batch_size`` defaults to the split's own.
+    """
+    return network.score(split, batch_size)

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from dartsedu.cnn import CNNSupernet, cnn_space
-from dartsedu.presets import SearchSettings, TrainSettings, load_preset
+from dartsedu.presets import CNNTrainSettings, SearchSettings, load_preset
 from dartsedu.splits import ArraySplit, Augmentation
-from dartsedu.tasks import Task
+from dartsedu.tasks import ImageTask
 
 
 @pytest.fixture(autouse=True)
@@ -15,7 +15,7 @@ def _one_thread():
 
 
 @pytest.fixture
-def task() -> Task:
+def task() -> ImageTask:
     """96 random 4×4 images of 3 classes, with augmentation."""
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (96, 1, 4, 4), generator=generator, dtype=torch.uint8)
@@ -25,8 +25,14 @@ def task() -> Task:
         augmentation = Augmentation(padding=1, flip=True, noise=0.1)
         return ArraySplit(images[start:end], targets[start:end], [0.5], [0.3], augmentation)
 
-    return Task(
-        "tiny", (1, 4, 4), 3, split(0, 36), split(36, 72), test=split(72, 96), training=split(0, 72)
+    return ImageTask(
+        name="tiny",
+        image_shape=(1, 4, 4),
+        classes=3,
+        weights=split(0, 36),
+        architecture=split(36, 72),
+        test=split(72, 96),
+        training=split(0, 72),
     )
 
 
@@ -56,9 +62,9 @@ def search_settings() -> SearchSettings:
 
 
 @pytest.fixture
-def train_settings() -> TrainSettings:
+def train_settings() -> CNNTrainSettings:
     """Two epochs of six steps with everything switched on."""
-    return TrainSettings(
+    return CNNTrainSettings(
         channels=2,
         cells=3,
         epochs=2,

@@ -63,3 +63,23 @@ def test_random_masks_are_the_steps_own_on_the_gpu(make_supernet, task, train_se
     )
     assert len(first) == len(second)
     assert not same_step(first[0], first[1])
+
+
+@pytest.mark.parametrize("architect", [FirstOrder(), FiniteDifference(), Exact()])
+def test_recurrent_hypergradient_is_the_cpus(architect):
+    from dartsedu.rnn import RNNSupernet, rnn_space
+    from dartsedu.text import TextBatch
+
+    text = torch.randint(20, (2, 9, 6), generator=torch.Generator().manual_seed(0))
+    found = []
+    for device in ("cpu", CUDA):
+        torch.manual_seed(0)
+        supernet = RNNSupernet(rnn_space(3), words=20, hidden=5, alpha_scale=1.0)
+        supernet.double().to(device)
+        train, val = (
+            TextBatch(part[:-1], part[1:], first=True, usual=8) for part in text.to(device)
+        )
+        optimizer = torch.optim.SGD(supernet.weights().values(), lr=0.5)
+        gradient = architect.gradient(supernet, train, val, optimizer).gradient
+        found.append(gradient["recurrent"].cpu())
+    torch.testing.assert_close(found[1], found[0], rtol=1e-6, atol=1e-10)

@@ -112,10 +112,9 @@ def test_doctests():
     import doctest
 
     import dartsedu
-    from dartsedu import presets, topology
-    from dartsedu.cnn import official
+    from dartsedu import cnn, presets, rnn, topology
 
-    for module in (dartsedu, presets, topology, official):
+    for module in (dartsedu, presets, topology, cnn.official, rnn.official):
         results = doctest.testmod(module)
         assert results.attempted, module
         assert not results.failed, module

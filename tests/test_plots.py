@@ -6,8 +6,8 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from dartsedu import plots
-from dartsedu.cnn import OPERATIONS, PRIMITIVES, cnn_space
+from dartsedu import cnn, plots, rnn
+from dartsedu.cnn import OPERATIONS, cnn_space
 from dartsedu.genotype import PUBLISHED, random_genotype
 from dartsedu.layout import arrange
 from dartsedu.palette import COLOURS, colour, short, state_label, state_names
@@ -39,7 +39,7 @@ def every_picture():
         "losses": plots.losses_figure(RECORDING),
         "search": plots.search_figure({"": RECORDING}),
         "two searches": plots.search_figure({"one": RECORDING, "other": RECORDING}),
-        "accuracies": plots.accuracies_figure({"this cell": [0.9, 0.92], "random cells": [0.8]}),
+        "accuracies": plots.scores_figure({"this cell": [0.9, 0.92], "random cells": [0.8]}),
     }
 
 
@@ -83,7 +83,7 @@ def test_names_and_colours():
         "7×1 1×7",
     ]
     assert [state_label(n) for n in state_names(2, 2)] == ["cₖ₋₂", "cₖ₋₁", "0", "1"]
-    assert set(COLOURS) == set(PRIMITIVES)
+    assert set(COLOURS) == {*cnn.PRIMITIVES, *rnn.PRIMITIVES}
     assert colour("anything else")
 
 

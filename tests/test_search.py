@@ -97,6 +97,19 @@ def test_one_step_by_hand(make_search, architect):
         torch.testing.assert_close(search.supernet.classifier.weight.detach(), moved)
 
 
+def test_a_checkpoint_of_before_hidden_states_were_carried_is_continued(make_search, tmp_path):
+    whole = list(make_search())
+    begun = make_search()
+    for _ in range(4):
+        next(begun)
+    begun.save(tmp_path / "c.pt")
+    saved = torch.load(tmp_path / "c.pt", weights_only=True)
+    del saved["state"]["carried"]
+    torch.save(saved, tmp_path / "c.pt")
+    resumed = list(make_search().load(tmp_path / "c.pt"))
+    assert all(same_step(a, b) for a, b in zip(whole[4:], resumed, strict=True))
+
+
 def test_settings_choose_the_architect(search_settings):
     chosen = search_settings.model_copy(
         update={"architect": "finite-difference", "xi": 0.3, "virtual_momentum": True}

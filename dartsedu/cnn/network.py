@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import ceil
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -15,8 +15,9 @@ from dartsedu.cnn.official import load_official
 from dartsedu.cnn.operations import OPERATIONS
 from dartsedu.cnn.stack import COMBINE, Place, places, reductions, width
 from dartsedu.cnn.supernet import STEM_MULTIPLIER, accuracy, cifar_stem
+from dartsedu.network import Network
 from dartsedu.relaxation import Outcome, add
-from dartsedu.splits import Batch
+from dartsedu.splits import Batch, Split
 
 Stem = Literal["cifar", "imagenet"]
 
@@ -87,7 +88,7 @@ class AuxiliaryHead(nn.Module):
         return self.classifier(self.features(x).flatten(1))
 
 
-class CNNNetwork(nn.Module):
+class CNNNetwork(Network):
     """The evaluation network of a genotype: stem, discrete cells, pooling, classifier.
 
     Args:
@@ -171,6 +172,33 @@ class CNNNetwork(nn.Module):
             )
             loss = loss + auxiliary_weight * auxiliary
         return Outcome(loss, accuracy(logits, batch.targets))
+
+    def train_loss(self, batch: Batch, settings: Any, epoch: int) -> Outcome:
+        """``loss`` with the settings' regularisation; drop-path grows linearly over the epochs."""
+        self.drop = settings.drop_path * epoch / settings.epochs
+        return self.loss(batch, settings.label_smoothing, settings.auxiliary_weight)
+
+    @torch.no_grad()
+    def score(self, split: Split, batch_size: int | None = None) -> float:
+        """Accuracy on a whole split, 0…1, in evaluation mode."""
+        training = self.training
+        self.eval()
+        try:
+            correct = 0
+            for batch in split.once(batch_size or split.evaluation_batch):
+                correct += int((self(batch.inputs).argmax(dim=1) == batch.targets).sum())
+        finally:
+            self.train(training)
+        return correct / len(split)
+
+    @property
+    def size(self) -> int:
+        """Number of parameters without the auxiliary head."""
+        return sum(
+            p.numel()
+            for name, p in self.named_parameters()
+            if not name.startswith("auxiliary_head.")
+        )
 
     def load_official(self, state: Mapping[str, Tensor]) -> None:
         """Load weights in the key layout of the authors' networks for CIFAR and ImageNet."""

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from dartsedu.official import load_translated
+
 _RENAMED = (
     (r"^module\.", ""),
     (r"^alphas_", "alphas."),
@@ -43,37 +45,13 @@ def load_official(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     Read a file with ``torch.load(path, map_location="cpu", weights_only=True)``; ImageNet's keeps
     its weights under the key ``"state_dict"``.
     """
-    own = model.state_dict()
     given = {translate(key): value for key, value in state.items()}
-    if not any(key.startswith("auxiliary_head.") for key in own):
+    if not any(key.startswith("auxiliary_head.") for key in model.state_dict()):
         given = {k: v for k, v in given.items() if not k.startswith("auxiliary_head.")}
-    missing = [
-        key
-        for key in own
-        if key not in given
-        and not key.endswith("num_batches_tracked")
-        and not key.startswith("alphas.")
-    ]
-    left_over = [key for key in given if key not in own]
-    reshaped = [
-        f"{key} {tuple(given[key].shape)} instead of {tuple(own[key].shape)}"
-        for key in given
-        if key in own and given[key].shape != own[key].shape
-    ]
-    problems = [
-        f"{len(keys)} {what}, such as {keys[0]}"
-        for what, keys in (
-            ("missing", missing),
-            ("left over", left_over),
-            ("of another shape", reshaped),
-        )
-        if keys
-    ]
-    if problems:
-        raise ValueError(
-            "this state_dict does not fit the network: "
-            + "; ".join(problems)
-            + ". Build the network with the genotype, channels, cells, classes and stem that the "
-            "weights were trained with."
-        )
-    model.load_state_dict(own | given)
+    load_translated(
+        model,
+        given,
+        lambda key: key.endswith("num_batches_tracked") or key.startswith("alphas."),
+        "Build the network with the genotype, channels, cells, classes and stem that the weights "
+        "were trained with.",
+    )

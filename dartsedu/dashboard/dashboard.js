@@ -343,7 +343,7 @@ class Graph {
     const labels = [...spec.states.map((s) => s.label), spec.output.label];
     labels.forEach((label, i) => {
       const [x, y] = points[i];
-      const [width, height] = [BOX.width, BOX.height];
+      const [width, height] = [Math.max(BOX.width, 10 * label.length + 8), BOX.height];
       this.node.append(
         svg("rect", { x: x - width / 2, y: y - height / 2, width, height, rx: 7, class: "dartsedu-state" }),
         svg("text", { x, y: y + 6, class: "dartsedu-state-name", text: label }),

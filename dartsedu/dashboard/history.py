@@ -18,6 +18,7 @@ from dartsedu.palette import (
     OTHER,
     SPLIT_COLOURS,
     colour,
+    output_label,
     short,
     state_label,
     state_names,
@@ -179,14 +180,14 @@ def _digits(space: SearchSpace, topology: Topology, found: Genotype) -> list[flo
 
 def _describe_cell(topology: Topology) -> dict[str, Any]:
     plan = arrange(topology.inputs, topology.nodes, topology.edges)
-    names = state_names(topology.inputs, topology.nodes)
+    names = state_names(topology.inputs, topology.nodes, topology.name)
     return {
         "name": topology.name,
         "states": [
             {"label": state_label(name), "at": list(place)}
             for name, place in zip(names, plan.states, strict=True)
         ],
-        "output": {"label": "cₖ", "at": list(plan.output)},
+        "output": {"label": output_label(topology.name), "at": list(plan.output)},
         "outputs": list(topology.outputs),
         "edges": [
             {
