@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dartsedu.architect import Exact, FiniteDifference, FirstOrder, VirtualStep
-from dartsedu.cnn import OPERATIONS, CNNSupernet, cnn_space, fast
+from dartsedu.cnn import OPERATIONS, CNNSupernet, cnn_space, fast, small_maps
 from dartsedu.splits import Batch
 from dartsedu.topology import SearchSpace, Topology
 
@@ -96,7 +96,7 @@ def test_the_published_space_on_digits():
 
 def test_a_first_pass_in_inference_mode_does_not_spoil_later_ones():
     plain, other = pair(cnn_space(nodes=1, primitives=("sep_conv_3x3",)))
-    fast._basis.cache_clear()
+    small_maps._basis.cache_clear()
     with torch.inference_mode():
         other.eval()(batch((5, 3)).inputs)
     assert_same(plain, other.train(), batch((5, 3)))
