@@ -258,9 +258,7 @@ def draw(found: dict) -> None:
             rows = [r for r in found["rows"] if (r["network"], r["steps"]) == (network, steps)]
             if not rows:
                 continue
-            lines = [
-                [s["whole"]["error"] for s in r["sweep"] if s["dtype"] == dtype] for r in rows
-            ]
+            lines = [[s["whole"]["error"] for s in r["sweep"] if s["dtype"] == dtype] for r in rows]
             middle = [statistics.median(column) for column in zip(*lines, strict=True)]
             axis.loglog(
                 SCALES,
@@ -292,6 +290,12 @@ def draw(found: dict) -> None:
     )
 
 
+def write(found: dict) -> None:
+    RESULTS.parent.mkdir(exist_ok=True)
+    short = json.loads(json.dumps(found), parse_float=lambda text: float(f"{float(text):.4g}"))
+    RESULTS.write_text(json.dumps(short, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a trial: one seed, two states")
@@ -304,13 +308,14 @@ def main() -> None:
         if options.quick:
             found = {"rows": along_searches(1, (0, 3), 2), "searches": whole_searches(1, 1)}
         else:
-            found = {"searches": whole_searches(5, 10), "rows": along_searches(3, STATES, 3)}
+            found = {"searches": whole_searches(5, 10), "rows": []}
+            write(found)
+            found["rows"] = along_searches(3, STATES, 3)
         found["summary"] = summary(found)
         if options.quick:
             print(json.dumps(found["summary"], indent=1))
             return
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(found, ensure_ascii=False) + "\n", encoding="utf-8")
+        write(found)
     print(json.dumps(found["summary"], indent=1, ensure_ascii=False))
     draw(found)
 

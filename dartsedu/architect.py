@@ -136,15 +136,15 @@ class FiniteDifference:
                 outcome.loss, [*passes.alphas, virtual], allow_unused=True
             )
             direct = passes.by_cell(slopes)
-            norm = v.norm()
-            if xi == 0 or norm == 0:
+            if xi == 0:
                 return Hypergradient(direct, _detached(outcome))
-            epsilon = self.epsilon_scale / norm
+            # Where v is zero both ends are the same, whatever ε: no need to look, and to wait.
+            epsilon = self.epsilon_scale / v.norm().clamp(min=torch.finfo(v.dtype).tiny)
             ends = []
             for sign in (+1, -1):
                 loss = passes.loss(weights_batch, w.detach() + sign * epsilon * v).loss
-                slopes = torch.autograd.grad(loss, passes.alphas, allow_unused=True)
-                ends.append(passes.by_cell(slopes))
+                end = torch.autograd.grad(loss, passes.alphas, allow_unused=True)
+                ends.append(passes.by_cell(end))
         gradient = {
             cell: direct[cell] - xi * (ends[0][cell] - ends[1][cell]) / (2 * epsilon)
             for cell in direct
@@ -207,15 +207,15 @@ class _ExtraPasses:
 
     def loss(self, batch: Any, weights: Tensor | None = None) -> Outcome:
         """The loss at the supernet's own weights or, without copying it, at a vector of others."""
-        with torch.random.fork_rng(self._devices):
+        # A CUDA graph that is being captured replays its random numbers itself.
+        apart = not torch.cuda.is_current_stream_capturing()
+        with torch.random.fork_rng(self._devices, enabled=apart):
             if weights is None:
                 return self._loss(batch)
             names = [f"supernet.{name}" for name in self._named]
             parts = weights.split([w.numel() for w in self.weights])
             shaped = [part.view(w.shape) for part, w in zip(parts, self.weights, strict=True)]
-            return functional_call(
-                self._loss, dict(zip(names, shaped, strict=True)), (batch,)
-            )
+            return functional_call(self._loss, dict(zip(names, shaped, strict=True)), (batch,))
 
     def by_cell(self, slopes: Sequence[Tensor | None]) -> Named:
         pairs = zip(self.cells, self.alphas, slopes, strict=True)

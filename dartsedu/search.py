@@ -54,6 +54,8 @@ class Search(Stream):
             depends on how it was built.)
         device: where to run.
 
+    Raises ``ValueError`` for mixed precision on anything but a GPU.
+
     ::
 
         for step in Search(supernet, load_task("digits"), load_preset("classroom").search):
@@ -75,6 +77,11 @@ class Search(Stream):
         identity = settings.model_dump_json(exclude={"rule", "checkpoint_every"})
         total = settings.epochs * self.steps_per_epoch
         super().__init__(identity, total, seed, torch.device(device))
+        if settings.precision != "float32" and self.device.type != "cuda":
+            raise ValueError(
+                f"search.precision={settings.precision} is for a GPU; on {self.device.type} use "
+                "search.precision=float32"
+            )
         self.settings = settings
         self.supernet = supernet.to(self.device).train()
         self.task = task.to(self.device)
@@ -139,9 +146,10 @@ class Search(Stream):
         )
 
     def _move_alphas(self, weights_batch: Any, architecture_batch: Any, epoch: int) -> Outcome:
-        gradient, outcome = self.architect.gradient(
-            self.supernet, weights_batch, architecture_batch, self.weights_optimizer
-        )
+        with self._mixed_precision():
+            gradient, outcome = self.architect.gradient(
+                self.supernet, weights_batch, architecture_batch, self.weights_optimizer
+            )
         norm = torch.nn.utils.get_total_norm(gradient.values())
         self._check("architecture loss", float(outcome.loss), self._advice(), epoch)
         self._check("gradient of α", float(norm), self._advice(), epoch)
@@ -151,7 +159,8 @@ class Search(Stream):
         return outcome
 
     def _move_weights(self, batch: Any, epoch: int) -> Outcome:
-        outcome = self.supernet.loss(batch)
+        with self._mixed_precision():
+            outcome = self.supernet.loss(batch)
         self._check("weights loss", float(outcome.loss.detach()), self._advice(), epoch)
         weights = self.weights_optimizer.param_groups[0]["params"]
         slopes = torch.autograd.grad(outcome.loss, weights, allow_unused=True)
@@ -159,6 +168,10 @@ class Search(Stream):
         self._check("gradient of w", float(norm), self._advice(), epoch)
         self.weights_optimizer.step()
         return Outcome(outcome.loss.detach(), outcome.accuracy)
+
+    def _mixed_precision(self) -> torch.autocast:
+        wanted = self.settings.precision == "bfloat16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=wanted, cache_enabled=False)
 
     def _advice(self) -> str:
         w, alpha = self.settings.weights, self.settings.architecture

@@ -98,7 +98,7 @@ def _kernel_slope(x: Tensor, slope: Tensor, size: int) -> Tensor:
 
 def _backward(x: Tensor, slope: Tensor, size: tuple[int, int], padding: int) -> Tensor:
     channels = x.shape[1]
-    return conv2d_weight(x, (channels, 1, *size), slope, padding=padding, groups=channels)  # type: ignore[arg-type]
+    return conv2d_weight(x, (channels, 1, *size), slope, padding=padding, groups=channels)
 
 
 def _phases(x: Tensor, step: int) -> Tensor:

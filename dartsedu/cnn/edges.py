@@ -183,4 +183,5 @@ def track(modules: Sequence[nn.BatchNorm2d], mean: Tensor, var: Tensor) -> None:
     ):
         batch = [row for row in new.unbind() for _ in range(each)]
         torch._foreach_lerp_(kept, batch, modules[0].momentum or 0.0)
-    torch._foreach_add_([cast(Tensor, module.num_batches_tracked) for module in modules], 1)
+    counters = [cast(Tensor, module.num_batches_tracked) for module in modules]
+    torch._foreach_add_(counters, [torch.ones_like(counters[0])] * len(counters))
