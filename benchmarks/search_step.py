@@ -166,7 +166,11 @@ def make_search(published: bool, steps: int = 22) -> Step:
             search.weights_optimizer.param_groups[0]["fused"] = False
         with tempfile.TemporaryDirectory() as folder:
             stream = recorded(
-                search, Path(folder) / "r.jsonl", Path(folder) / "c.pt", space=search.space
+                search,
+                Path(folder) / "r.jsonl",
+                Path(folder) / "c.pt",
+                space=search.space,
+                checkpoint_every=settings.search.checkpoint_every,
             )
             for _ in range(steps):
                 next(stream)
@@ -289,7 +293,8 @@ def save(row: dict) -> None:
     rows = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"] if RESULTS.exists() else []
     rows = [r for r in rows if any(r[k] != row[k] for k in key)] + [row]
     rows.sort(key=lambda r: [str(r[k]) for k in key])
-    found = {"machine": "two cores of a shared x86-64 server with AVX-512, no GPU", "rows": rows}
+    machine = "two x86-64 cores with AVX-512, no GPU, loaded by other jobs all the time"
+    found = {"machine": machine, "rows": rows}
     RESULTS.parent.mkdir(exist_ok=True)
     text = json.dumps(found, indent=1, ensure_ascii=False)
     RESULTS.write_text(text + "\n", encoding="utf-8")

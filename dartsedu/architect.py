@@ -208,7 +208,7 @@ class _ExtraPasses:
     def loss(self, batch: Any, weights: Tensor | None = None) -> Outcome:
         """The loss at the supernet's own weights or, without copying it, at a vector of others."""
         # A CUDA graph that is being captured replays its random numbers itself.
-        apart = not torch.cuda.is_current_stream_capturing()
+        apart = not (self._devices and torch.cuda.is_current_stream_capturing())
         with torch.random.fork_rng(self._devices, enabled=apart):
             if weights is None:
                 return self._loss(batch)

@@ -30,6 +30,8 @@ def normalised(
     module for each R / C rows of outputs, in their order, where C is its number of features.
     """
     first, count = modules[0], d.shape[2]
+    if kinds > 1:
+        d = d.contiguous()  # Products of all kinds, side by side, are one: see below.
     if first.training:
         gram, mean = cast(tuple[Tensor, Tensor], _Moments.apply(d))
         mean = mean / count
@@ -51,10 +53,10 @@ def normalised(
     if gamma is not None:
         scale = scale * gamma.view(-1, 1, 1)
     constant, w = -scale * mean, scale * w
-    if kinds > 1:  # Products of all kinds, side by side, are one.
+    if kinds > 1:
         constant = constant.unflatten(0, (-1, kinds)).sum(dim=1)
         w = w.unflatten(0, (-1, kinds)).transpose(1, 2).flatten(2)
-        d = d.reshape(len(w), -1, count)
+        d = d.view(len(w), -1, count)
     return torch.baddbmm(constant, w, d)
 
 
