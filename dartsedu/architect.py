@@ -16,9 +16,10 @@ masks (the weight step that follows sees them too).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -59,39 +60,32 @@ class VirtualStep:
         return optimizer.param_groups[0]["lr"] if self.xi is None else self.xi
 
     def take(
-        self, weights: Mapping[str, nn.Parameter], slopes: Named, optimizer: torch.optim.Optimizer
-    ) -> Named:
-        """w′ from w and ∇w L_train; differentiable in ``slopes``."""
+        self, weights: Sequence[Tensor], slope: Tensor, optimizer: torch.optim.Optimizer
+    ) -> Tensor:
+        """w′ from w and ∇w L_train, vectors both; differentiable in ``slope``."""
         group = optimizer.param_groups[0]
-        xi = self.length(optimizer)
-        slopes = self._clipped(slopes)
-        virtual = {}
-        for name, w in weights.items():
-            slope = slopes[name]
-            if self.weight_decay:
-                slope = slope + group["weight_decay"] * w.detach()
-            buffer = optimizer.state.get(w, {}).get("momentum_buffer")
-            if self.momentum and buffer is not None:
-                slope = slope + group["momentum"] * buffer
-            virtual[name] = w.detach() - xi * slope
-        return virtual
+        w, slope = as_vector(weights).detach(), self._clipped(slope)
+        if self.weight_decay:
+            slope = slope + group["weight_decay"] * w
+        if self.momentum:
+            states = [optimizer.state.get(p, {}).get("momentum_buffer") for p in weights]
+            pairs = zip(states, weights, strict=True)
+            buffers = [torch.zeros_like(p) if state is None else state for state, p in pairs]
+            slope = slope + group["momentum"] * as_vector(buffers)
+        return w - self.length(optimizer) * slope
 
-    def _clipped(self, slopes: Named) -> Named:
+    def _clipped(self, slope: Tensor) -> Tensor:
         if self.clip is None:
-            return slopes
-        factor = (self.clip / (_norm(slopes) + 1e-6)).clamp(max=1.0)
-        return {name: factor * slope for name, slope in slopes.items()}
+            return slope
+        return slope * (self.clip / (slope.norm() + 1e-6)).clamp(max=1.0)
 
-    def seen_through(self, slopes: Named, v: Named) -> Named:
-        """v as it reaches ``slopes`` through the clipping: Jᵀ v; without clipping v itself."""
+    def seen_through(self, slope: Tensor, v: Tensor) -> Tensor:
+        """v as it reaches ``slope`` through the clipping: Jᵀ v; without clipping v itself."""
         if self.clip is None:
             return v
-        leaves = {name: slope.detach().requires_grad_() for name, slope in slopes.items()}
-        clipped = self._clipped(leaves)
-        found = torch.autograd.grad(
-            list(clipped.values()), list(leaves.values()), [v[name] for name in clipped]
-        )
-        return dict(zip(leaves, found, strict=True))
+        leaf = slope.detach().requires_grad_()
+        (found,) = torch.autograd.grad(self._clipped(leaf), leaf, v)
+        return found
 
 
 class Architect(Protocol):
@@ -122,7 +116,7 @@ class FirstOrder:
         architecture_batch: Any,
         optimizer: torch.optim.Optimizer,
     ) -> Hypergradient:
-        with _extra_passes(supernet) as passes:
+        with _extra_passes(supernet) as passes, _held(optimizer):
             outcome = passes.loss(architecture_batch)
             slopes = torch.autograd.grad(outcome.loss, passes.alphas, allow_unused=True)
         return Hypergradient(passes.by_cell(slopes), _detached(outcome))
@@ -147,34 +141,27 @@ class FiniteDifference:
         architecture_batch: Any,
         optimizer: torch.optim.Optimizer,
     ) -> Hypergradient:
-        weights = supernet.weights()
         xi = self.virtual_step.length(optimizer)
         with _extra_passes(supernet) as passes:
-            loss = passes.loss(weights_batch).loss
-            slopes = _named(
-                weights, torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
-            )
-            virtual = self.virtual_step.take(weights, slopes, optimizer)
-            virtual = {name: w.detach().requires_grad_() for name, w in virtual.items()}
+            w = as_vector(passes.weights).detach().requires_grad_()
+            (slope,) = torch.autograd.grad(passes.loss(weights_batch, w).loss, w)
+            virtual = self.virtual_step.take(passes.weights, slope, optimizer).requires_grad_()
 
             outcome = passes.loss(architecture_batch, virtual)
-            both = torch.autograd.grad(
-                outcome.loss, [*passes.alphas, *virtual.values()], allow_unused=True
+            *slopes, v = torch.autograd.grad(
+                outcome.loss, [*passes.alphas, virtual], allow_unused=True
             )
-            direct = passes.by_cell(both[: len(passes.alphas)])
-            v = _named(weights, both[len(passes.alphas) :])
-            v = self.virtual_step.seen_through(slopes, v)
-
-            norm = _norm(v)
-            if xi == 0 or norm == 0:
+            direct = passes.by_cell(slopes)
+            v = self.virtual_step.seen_through(slope, v)
+            if xi == 0:
                 return Hypergradient(direct, _detached(outcome))
-            epsilon = self.epsilon_scale / norm
+            # Where v is zero both ends are the same, whatever ε: no need to look, and to wait.
+            epsilon = self.epsilon_scale / v.norm().clamp(min=torch.finfo(v.dtype).tiny)
             ends = []
             for sign in (+1, -1):
-                moved = {name: w.detach() + sign * epsilon * v[name] for name, w in weights.items()}
-                loss = passes.loss(weights_batch, moved).loss
-                slope = torch.autograd.grad(loss, passes.alphas, allow_unused=True)
-                ends.append(passes.by_cell(slope))
+                loss = passes.loss(weights_batch, w.detach() + sign * epsilon * v).loss
+                end = torch.autograd.grad(loss, passes.alphas, allow_unused=True)
+                ends.append(passes.by_cell(end))
         gradient = {
             cell: direct[cell] - xi * (ends[0][cell] - ends[1][cell]) / (2 * epsilon)
             for cell in direct
@@ -195,13 +182,11 @@ class Exact:
         architecture_batch: Any,
         optimizer: torch.optim.Optimizer,
     ) -> Hypergradient:
-        weights = supernet.weights()
         with _extra_passes(supernet) as passes:
-            loss = passes.loss(weights_batch).loss
-            slopes = torch.autograd.grad(
-                loss, list(weights.values()), create_graph=True, allow_unused=True
-            )
-            virtual = self.virtual_step.take(weights, _named(weights, slopes), optimizer)
+            w = as_vector(passes.weights).detach().requires_grad_()
+            loss = passes.loss(weights_batch, w).loss
+            (slope,) = torch.autograd.grad(loss, w, create_graph=True)
+            virtual = self.virtual_step.take(passes.weights, slope, optimizer)
             outcome = passes.loss(architecture_batch, virtual)
             gradient = torch.autograd.grad(outcome.loss, passes.alphas, allow_unused=True)
         return Hypergradient(passes.by_cell(gradient), _detached(outcome))
@@ -224,18 +209,32 @@ class _ExtraPasses:
     def __init__(self, supernet: Supernet) -> None:
         self.cells = list(supernet.alphas.keys())
         self.alphas = list(supernet.alphas.values())
+        self._supernet = supernet
         self._loss = _LossOf(supernet)
         self._devices = sorted({alpha.device.index for alpha in self.alphas if alpha.is_cuda})
 
-    def loss(self, batch: Any, weights: Named | None = None) -> Outcome:
-        """The loss at the supernet's own weights or, without copying it, at others."""
-        with torch.random.fork_rng(self._devices):
+    @cached_property
+    def _named(self) -> dict[str, nn.Parameter]:
+        return self._supernet.weights()
+
+    @property
+    def weights(self) -> list[nn.Parameter]:
+        """The operation weights w."""
+        return list(self._named.values())
+
+    def loss(self, batch: Any, weights: Tensor | None = None) -> Outcome:
+        """The loss at the supernet's own weights or, without copying it, at a vector of others."""
+        # A CUDA graph that is being captured replays its random numbers itself.
+        apart = not (self._devices and torch.cuda.is_current_stream_capturing())
+        with torch.random.fork_rng(self._devices, enabled=apart):
             if weights is None:
                 return self._loss(batch)
-            renamed = {f"supernet.{name}": w for name, w in weights.items()}
-            return functional_call(self._loss, renamed, (batch,))
+            names = [f"supernet.{name}" for name in self._named]
+            parts = weights.split([w.numel() for w in self.weights])
+            shaped = [part.view(w.shape) for part, w in zip(parts, self.weights, strict=True)]
+            return functional_call(self._loss, dict(zip(names, shaped, strict=True)), (batch,))
 
-    def by_cell(self, slopes: tuple[Tensor | None, ...]) -> Named:
+    def by_cell(self, slopes: Sequence[Tensor | None]) -> Named:
         pairs = zip(self.cells, self.alphas, slopes, strict=True)
         return {cell: torch.zeros_like(a) if s is None else s for cell, a, s in pairs}
 
@@ -246,13 +245,25 @@ def _extra_passes(supernet: Supernet) -> Iterator[_ExtraPasses]:
         yield _ExtraPasses(supernet)
 
 
-def _named(weights: Mapping[str, nn.Parameter], slopes: tuple[Tensor | None, ...]) -> Named:
-    pairs = zip(weights.items(), slopes, strict=True)
-    return {name: torch.zeros_like(w) if s is None else s for (name, w), s in pairs}
+@contextmanager
+def _held(optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """Inside, nothing is recorded for the gradients of what the optimiser moves."""
+    asking = [w for group in optimizer.param_groups for w in group["params"] if w.requires_grad]
+    for w in asking:
+        w.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for w in asking:
+            w.requires_grad_(True)
 
 
-def _norm(vectors: Named) -> Tensor:
-    return torch.sqrt(sum((v.square().sum() for v in vectors.values()), torch.zeros(())))
+def as_vector(tensors: Iterable[Tensor]) -> Tensor:
+    """All entries of some tensors, one after the other.
+
+    Weights are hundreds of small tensors; arithmetic on them is quicker on one.
+    """
+    return torch.cat([tensor.reshape(-1) for tensor in tensors])
 
 
 def _detached(outcome: Outcome) -> Outcome:

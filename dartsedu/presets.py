@@ -135,6 +135,9 @@ class SearchSettings(Value):
     virtual_weight_decay: bool = Field(False, description="weight decay in the virtual step")
     weights: WeightsOptimizer = WeightsOptimizer()
     architecture: ArchitectureOptimizer = ArchitectureOptimizer()
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of products on a GPU; bfloat16: mixed with float32"
+    )
     rule: str = Field("paper", description="derivation rule, of genotype.RULES")
     checkpoint_every: int = Field(1, ge=1, description="steps between checkpoints")
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from dartsedu.architect import Exact, FiniteDifference, FirstOrder, VirtualStep
+from dartsedu.architect import Exact, FiniteDifference, FirstOrder, VirtualStep, as_vector
 from dartsedu.relaxation import Outcome, Supernet
 from dartsedu.topology import SearchSpace, Topology
 
@@ -146,8 +146,10 @@ def test_gradcheck_of_the_unrolled_loss():
             return torch.func.functional_call(Loss(supernet), prefixed(state | more), (batch,))
 
         slopes = torch.autograd.grad(loss(train), list(weights.values()), create_graph=True)
-        named = dict(zip(weights, slopes, strict=True))
-        return loss(val, **VirtualStep().take(weights, named, optimizer))
+        moved = VirtualStep().take(list(weights.values()), as_vector(slopes), optimizer)
+        parts = moved.split([w.numel() for w in weights.values()])
+        pairs = zip(weights.items(), parts, strict=True)
+        return loss(val, **{name: part.view(w.shape) for (name, w), part in pairs})
 
     alpha = supernet.alphas["toy"].detach().clone().requires_grad_()
     assert torch.autograd.gradcheck(unrolled, alpha)

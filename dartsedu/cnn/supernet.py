@@ -1,7 +1,7 @@
 """The convolutional supernet: cells whose every edge is a mixed operation, stacked (DARTS §3.1.1).
 
-This is the plain form: one module for each edge and primitive, as the paper describes it. On small
-maps ``fast`` computes the same function from the same modules, unless it is switched off.
+This is the plain form: one module for each edge and primitive, as the paper describes it. ``fast``
+computes the same function from the same modules in fewer, larger steps, unless it is switched off.
 """
 
 from __future__ import annotations

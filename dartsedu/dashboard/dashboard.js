@@ -323,9 +323,11 @@ class Graph {
     const spec = run.spec.cells[cell];
     const curves = spec.edges.map((edge) => edge.curve.map(place));
     const points = [...spec.states.map((s) => place(s.at)), place(spec.output.at)];
+    const wide = (label) => Math.max(BOX.width, 10 * label.length + 8);
+    const edge = wide(spec.states[0].label) / 2 + 11;
     const all = [...points, ...curves.flatMap((c) => [onCurve(c, 0.3), onCurve(c, 0.5), onCurve(c, 0.7)])];
     const [xs, ys] = [all.map((p) => p[0]), all.map((p) => p[1])];
-    const [left, top] = [Math.min(...xs) - 34, Math.min(...ys) - 26];
+    const [left, top] = [Math.min(...xs) - edge, Math.min(...ys) - 26];
     const size = [Math.max(...xs) + 34 - left, Math.max(...ys) + 26 - top];
     this.node = svg("svg", {
       viewBox: `${left} ${top} ${size.join(" ")}`,
@@ -343,7 +345,7 @@ class Graph {
     const labels = [...spec.states.map((s) => s.label), spec.output.label];
     labels.forEach((label, i) => {
       const [x, y] = points[i];
-      const [width, height] = [Math.max(BOX.width, 10 * label.length + 8), BOX.height];
+      const [width, height] = [wide(label), BOX.height];
       this.node.append(
         svg("rect", { x: x - width / 2, y: y - height / 2, width, height, rx: 7, class: "dartsedu-state" }),
         svg("text", { x, y: y + 6, class: "dartsedu-state-name", text: label }),

@@ -1,0 +1,102 @@
+"""What leaves the states of a cell, for maps of any size: images (N, C, H, W), channels last.
+
+- Edges that leave one state share its ReLU, its pools and the pools' BatchNorm.
+- Convolutions of one kind on all edges that leave a state are one call with as many more channels.
+- The mixture weight is BatchNorm's γ, so weighting costs nothing.
+- Pools and skip connections are mixed by one 1×1 convolution whose kernel is the mixture.
+- With the channels last in memory no library has to turn the maps around.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dartsedu.cnn.depthwise import depthwise
+from dartsedu.cnn.edges import DEPTHWISE, Edges, batch_norm, halves, norms
+from dartsedu.cnn.operations import FactorizedReduce
+from dartsedu.relaxation import add
+
+
+def enter(module: nn.Module, images: Tensor) -> Tensor:
+    """An input of a cell, (N, C, H, W), brought to the cell's width."""
+    return module(images.contiguous(memory_format=torch.channels_last))
+
+
+def images(state: Tensor) -> Tensor:
+    """A state as images (N, C, H, W)."""
+    return state
+
+
+def leave(edges: Edges, states: Sequence[Tensor]) -> list[Tensor]:
+    """ō of every edge that leaves ``states``."""
+    rows, each = len(edges.rows), edges.each
+    together = torch.cat(list(states), dim=1) if len(states) > 1 else states[0]
+    found: list[Tensor] = []
+
+    if edges.shared:
+        found.append(_mix_shared(edges, together))
+
+    active = together.relu()
+    if edges.separable:
+        copies = [state for state in active.chunk(len(states), dim=1) for _ in range(each)]
+        copied = torch.cat(copies, dim=1) if rows > 1 else active
+        found += [_convolve(edges, primitive, copied) for primitive in edges.separable]
+
+    if edges.reduces:
+        modules = [m for m in edges.operations("skip_connect") if isinstance(m, FactorizedReduce)]
+        height, width = active.shape[2:]
+        padded = F.pad(active, (0, width % 2, 0, height % 2))
+        z = F.conv2d(padded, halves(modules).flatten(0, 1), stride=2, groups=len(states))
+        found.append(batch_norm(z, [m.norm for m in modules], edges.share("skip_connect")))
+
+    for primitive in edges.rest:
+        apart = [state for state in states for _ in range(each)]
+        triples = zip(edges.share(primitive), edges.operations(primitive), apart, strict=True)
+        found.append(torch.cat([weight * op(state) for weight, op, state in triples], dim=1))
+
+    if not found:
+        empty = together[:, :, :: edges.stride, :: edges.stride]
+        return [torch.zeros_like(x) for x in empty.chunk(len(states), dim=1) for _ in range(each)]
+    return list(add(found).chunk(rows, dim=1))
+
+
+def _mix_shared(edges: Edges, together: Tensor) -> Tensor:
+    """Σ of weight · op over the primitives that edges share: (N, rows · C, H, W)."""
+    same = []
+    for primitive in edges.shared:
+        if primitive == "skip_connect":
+            same.append(together)
+        else:
+            operations = edges.operations(primitive)
+            pooled = operations[0].get_submodule("0")(together)
+            same.append(batch_norm(pooled, norms(operations, 1), None))
+    shares = torch.stack([edges.share(primitive) for primitive in edges.shared], dim=1)
+    channels = together.shape[1] // edges.sources
+    pieces = [x.chunk(edges.sources, dim=1) for x in same]
+    ordered = torch.cat([x[s] for s in range(edges.sources) for x in pieces], dim=1)
+    identity = torch.eye(channels, dtype=shares.dtype, device=shares.device)
+    kernel = torch.einsum("rp,cd->rcpd", shares, identity).flatten(2).flatten(0, 1)
+    return F.conv2d(ordered, kernel[..., None, None], groups=edges.sources)
+
+
+def _convolve(edges: Edges, primitive: str, copied: Tensor) -> Tensor:
+    """weight · op for a primitive of depthwise convolutions, on all edges: (N, rows · C, H, W).
+
+    ``copied`` (N, rows · C, H, W) is the active state that each edge leaves.
+    """
+    kind, operations = DEPTHWISE[primitive], edges.operations(primitive)
+    rows = len(operations)
+
+    def pair(x: Tensor, part: int, stride: int, dilation: int) -> Tensor:
+        y = depthwise(x, edges.kernels([primitive], part).flatten(0, 2), stride, dilation)
+        return F.conv2d(y, edges.kernels([primitive], part + 1).flatten(0, 2), groups=rows)
+
+    z = pair(copied, 1, edges.stride, kind.dilation)
+    if kind.twice:
+        middle = batch_norm(z, norms(operations, 3), None).relu()
+        z = pair(middle, 5, 1, kind.dilation)
+    return batch_norm(z, norms(operations, 7 if kind.twice else 3), edges.share(primitive))
