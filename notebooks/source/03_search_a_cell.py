@@ -141,7 +141,7 @@ lesson.check_step(one_step)
 # 3. Press **What if I stopped now?** near the start and near the end.
 
 # %% tags=["nbval-ignore-output"]
-search = lesson.digits_search(seed=0, task=task)
+search = lesson.digits_search(0, "search.epochs=6", task=task)
 run = live(search)
 run
 
@@ -216,7 +216,7 @@ lesson.entropies_picture({"seed 0": run.recording})
 # start, with the same batches.
 
 # %% tags=["nbval-ignore-output"]
-exact = live(lesson.digits_search(0, "search.architect=exact", "search.epochs=4", task=task))
+exact = live(lesson.digits_search(0, "search.architect=exact", "search.epochs=3", task=task))
 await exact.finished()
 
 # %% tags=["nbval-ignore-output"]
@@ -235,7 +235,7 @@ compare({"first order": run.recording, "second order, exact": exact.recording})
 # %% tags=["nbval-ignore-output"]
 recordings = {"seed 0": run.recording}
 for seed in (1, 2, 3):
-    other = live(lesson.digits_search(seed, "search.epochs=5", task=task))
+    other = live(lesson.digits_search(seed, "search.epochs=3", task=task))
     await other.finished()
     recordings[f"seed {seed}"] = other.recording
 
@@ -243,7 +243,7 @@ for seed in (1, 2, 3):
 from dartsedu import derive, random_genotype
 
 space = search.space
-found = [derive(space, r.steps[109].alphas) for r in recordings.values()]
+found = [derive(space, r.steps[65].alphas) for r in recordings.values()]
 drawn = [random_genotype(space, seed) for seed in range(40)]
 shares = {"four searches": lesson.shared_edges(found), "random cells": lesson.shared_edges(drawn)}
 lesson.shares_picture(shares)
@@ -275,14 +275,14 @@ settings = {
 # %% tags=["nbval-ignore-output"]
 broken = {"as above": run.recording}
 for name, changes in settings.items():
-    trial = live(lesson.digits_search(0, "search.epochs=3", *changes, task=task))
+    trial = live(lesson.digits_search(0, "search.epochs=2", *changes, task=task))
     await trial.finished()
     broken[name] = trial.recording
 lesson.entropies_picture(broken)
 
 # %% tags=["nbval-ignore-output"]
 for name, recording in broken.items():
-    step = recording.steps[65]
+    step = recording.steps[43]
     skips = derive(space, step.alphas)["normal"].count("skip_connect")
     print(f"{name:>9}: accuracy {step.accuracy['architecture']:.2f}, skips kept {skips}")
 
@@ -317,7 +317,7 @@ for name, recording in broken.items():
 #
 # </details>
 #
-# 2. The supernet reaches 95 % on the architecture split at step 100, with 2.8 bits of entropy. May
+# 2. The supernet reaches 95 % on the architecture split after 100 steps, with 2.8 bits of entropy. May
 #    you expect 95 % from the discrete cell?
 #
 # <details>

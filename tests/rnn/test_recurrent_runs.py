@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from conftest import same_step
+from comparison import same_step
 from test_runs import Page, dartsedu
 
 from dartsedu.genotype import PUBLISHED, random_genotype
