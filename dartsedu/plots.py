@@ -10,7 +10,7 @@ import io
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import chain
+from itertools import chain, cycle
 from pathlib import Path
 from typing import Any
 
@@ -265,7 +265,7 @@ def _draw_mixture(
     weights = np.array(step.mixture[topology.name])
     if "none" in space.primitives:
         weights[:, space.primitives.index("none")] = -1
-    links = {(edge.source, state) for state, edge in kept.edges}
+    links = {(edge.source, state) for state, edge in kept.edges if edge.primitive != "none"}
     edges = []
     for index, link in enumerate(topology.edges):
         best = int(weights[index].argmax())
@@ -418,14 +418,19 @@ def _draw_splits(axis: Axes, steps: Sequence[Step], kind: str) -> None:
 # ---- A whole search in one picture --------------------------------------------------------------
 
 
-def search_figure(recordings: Mapping[str, Recording], rule: str = "paper") -> Picture:
+def search_figure(
+    recordings: Mapping[str, Recording], derived: Mapping[str, Sequence[Genotype]] | None = None
+) -> Picture:
     """What the live view shows at the end: cells, losses, entropy of the mixtures, skips.
 
-    Several recordings, by name, stand side by side. Marks on the axis of the entropy are steps at
-    which the genotype that ``rule`` would derive changed. Raises ``ValueError`` for a recording
-    without a step.
+    Several recordings, by name, stand side by side. ``derived`` are the genotypes after each of
+    their steps, by default those of the paper's rule; marks on the axis of the entropy are steps
+    at which they changed. Raises ``ValueError`` for a recording without a step.
     """
-    panels = {name: _panels(recording, rule) for name, recording in recordings.items()}
+    if not all(recording.steps for recording in recordings.values()):
+        raise ValueError("there is no step to draw yet: start the search first")
+    derived = derived or {n: genotypes(r.space, r.steps) for n, r in recordings.items()}
+    panels = {name: _panels(recordings[name], found) for name, found in derived.items()}
     single = len(panels) == 1
     columns = 2 if single else len(panels)
     most = max(map(len, panels.values()))
@@ -433,7 +438,7 @@ def search_figure(recordings: Mapping[str, Recording], rule: str = "paper") -> P
     words = [
         f"{name + ': ' if name else ''}{len(recording.steps)} steps; "
         f"running means: {_ends(recording.steps, _kinds(recording))}; "
-        + describe_genotype(derive(recording.space, recording.steps[-1].alphas, rule))
+        + describe_genotype(derived[name][-1])
         for name, recording in recordings.items()
     ]
     picture, axes = blank_picture(rows, columns, 5.4 * columns, 2.6 * rows, " ".join(words))
@@ -455,12 +460,9 @@ def _kinds(recording: Recording) -> list[str]:
     return ["loss", *(["accuracy"] if recording.steps[0].accuracy else [])]
 
 
-def _panels(recording: Recording, rule: str) -> list[Callable[[Axes], None]]:
+def _panels(recording: Recording, found: Sequence[Genotype]) -> list[Callable[[Axes], None]]:
     """One drawer a panel: every cell, loss, accuracy, entropy, skips."""
     space, steps = recording.space, recording.steps
-    if not steps:
-        raise ValueError("there is no step to draw yet: start the search first")
-    found = genotypes(space, steps, rule)
     at = [step.index for step in steps]
 
     def cell(topology: Topology, axis: Axes) -> None:
@@ -469,7 +471,7 @@ def _panels(recording: Recording, rule: str) -> list[Callable[[Axes], None]]:
 
     def by_cell(label: str, value: Callable[[int, str], float], axis: Axes) -> None:
         drawn = _thinned(len(steps))
-        for topology, ink, style in zip(space.cells, CELL_COLOURS, ("-", "--"), strict=False):
+        for topology, ink, style in zip(space.cells, cycle(CELL_COLOURS), cycle(("-", "--"))):
             values = [value(i, topology.name) for i in drawn]
             axis.plot(
                 [at[i] for i in drawn], values, style, color=ink, linewidth=2, label=topology.name

@@ -62,13 +62,28 @@ class Control:
         self._afterwards: list[Callable[[], None]] = []
 
     @property
+    def wanted(self) -> Literal["run", "pause", "stop"]:
+        """What was asked for last, which the thread will do after its present step."""
+        return self._wanted
+
+    @property
     def over(self) -> bool:
         """Whether the run has stopped, finished or failed: nothing will follow."""
         return self._over.is_set()
 
     def play(self) -> None:
-        """Run until told otherwise; pauses another control that runs. Fails once it is over."""
+        """Run until told otherwise; pauses another control that runs.
+
+        Raises ``ControlError`` once the run is over or told to stop.
+        """
         self._begin("run")
+
+    def play_if_new(self) -> None:
+        """Run if no command has ever been given."""
+        with self._turn:
+            new = self._thread is None
+            if new:
+                self._begin("run")
 
     def step(self) -> None:
         """Take one more step and pause; while playing, pause after the present step."""
@@ -79,13 +94,16 @@ class Control:
 
     def pause(self) -> None:
         """Take no step after the present one. Does nothing unless running."""
-        self._want("pause")
+        with self._turn:
+            if self._wanted != "stop":
+                self._want("pause")
 
     def stop(self) -> None:
         """End the run after the present step, for good."""
-        if self._thread is None:
-            self._begin("stop")
-        self._want("stop")
+        with self._turn:
+            self._want("stop")
+            if self._thread is None:
+                self._begin_thread()
 
     def set_limit(self, rate: float | None) -> None:
         """At most ``rate`` steps a second from now on; ``None``: as fast as they come."""
@@ -96,15 +114,19 @@ class Control:
     def between_steps(self, errand: Errand) -> None:
         """Have ``errand`` done in the thread, between two steps; single steps asked for go first.
 
-        At once, in the caller's thread, if there is no thread (any more).
+        At once, in the caller's thread, if there is no thread (any more), but never while another
+        control takes a step.
         """
         with self._turn:
+            if threading.current_thread() is self._thread:
+                raise ControlError("called from within a step of this run, which it would wait for")
             waiting = self._thread is not None and not self.over
             if waiting:
                 self._errands.append(errand)
                 self._turn.notify_all()
         if not waiting:
-            errand()
+            with _stepping:
+                errand()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the run is over, or ``timeout`` seconds; returns whether it is over."""
@@ -120,21 +142,25 @@ class Control:
 
     # ---- the thread -----------------------------------------------------------------------------
 
-    def _begin(self, wanted: Literal["run", "pause", "stop"]) -> None:
+    def _begin(self, wanted: Literal["run", "pause"]) -> None:
         global _running
         with self._turn:
-            if self.over:
-                raise ControlError(f"the run is over ({self.state}); begin another with live(...)")
+            if self.over or self._wanted == "stop":
+                state = self.state if self.over else "stopping"
+                raise ControlError(f"the run is over ({state}); begin another with live(...)")
             self._wanted = wanted
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="dartsedu", daemon=True)
-                # A thread inside PyTorch must not outlive the interpreter.
-                atexit.register(self._end_with_the_process)
-                self._thread.start()
+                self._begin_thread()
             self._turn.notify_all()
         other, _running = _running, self
         if other is not None and other is not self:
             other.pause()
+
+    def _begin_thread(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="dartsedu", daemon=True)
+        # A thread inside PyTorch must not outlive the interpreter.
+        atexit.register(self._end_with_the_process)
+        self._thread.start()
 
     def _want(self, wanted: Literal["pause", "stop"]) -> None:
         with self._turn:
@@ -157,13 +183,18 @@ class Control:
                 getattr(self._steps, "close", lambda: None)()
             except BaseException as error:
                 self.error, last = self.error or error, "failed"
-            with self._turn:
+            try:
                 self._enter(last)
-                self._over.set()
-                afterwards = [*self._errands, *self._afterwards]
-            atexit.unregister(self._end_with_the_process)
-            for call in afterwards:
-                call()
+            finally:
+                with self._turn:
+                    self._over.set()
+                    errands, calls = [*self._errands], [*self._afterwards]
+                atexit.unregister(self._end_with_the_process)
+                for call in calls:
+                    call()
+                for errand in errands:
+                    with _stepping:
+                        errand()
 
     def _follow_commands(self) -> State:
         began = float("-inf")
@@ -181,13 +212,14 @@ class Control:
                     continue
                 elif self._wanted == "run" and early > 0:
                     self._enter("running")
-                    self._turn.wait(early)
+                    self._turn.wait(min(early, 60))
                     continue
                 else:
                     self._credit = max(0, self._credit - 1)
                     self._enter("running")
             if errand is not None:
-                errand()
+                with _stepping:
+                    errand()
                 continue
             began = time.monotonic()
             with _stepping:

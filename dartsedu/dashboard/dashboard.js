@@ -180,14 +180,15 @@ export class Session {
     this.answered = false; // has the kernel ever answered?
     this.offline = this.spec.mode === "replay";
     this.asked = null; // a command without an answer yet: {name, time}
-    this.lastMessage = this.opened = performance.now();
+    this.lastMessage = this.lastHello = performance.now();
+    this.needed = this.runs.map(() => -Infinity); // when rows were asked for, until they come
     (model.get("snapshots") ?? []).forEach((rows, i) => {
       if (rows.byteLength) this.runs[i]?.restore(floats(rows));
     });
     this.listener = (message, buffers) => this.receive(message, buffers ?? []);
     model.on("msg:custom", this.listener);
     this.timer = setInterval(() => this.watch(), 500);
-    model.send({ type: "hello" });
+    this.hello();
     this.runs.forEach((_, i) => this.need(i));
   }
 
@@ -200,8 +201,16 @@ export class Session {
     return (this.runs[i].partial ? this.coming[i]?.count : this.runs[i].count) ?? 0;
   }
 
+  /** Ask for rows, once until they have come or two seconds have passed. */
   need(i) {
+    if (performance.now() - this.needed[i] < 2000) return;
+    this.needed[i] = performance.now();
     this.model.send({ type: "need", run: i, have: this.have(i) });
+  }
+
+  hello() {
+    this.lastHello = performance.now();
+    this.model.send({ type: "hello" });
   }
 
   command(name, more = {}) {
@@ -231,28 +240,37 @@ export class Session {
     const shown = this.runs[i];
     const run = shown.partial ? (this.coming[i] ??= new Run(shown.spec)) : shown;
     this.available[i] = of;
+    if (first <= run.count) this.needed[i] = -Infinity;
     const fits = run.append(first, data);
     if (run !== shown && run.count >= of) {
       Object.assign(shown, { rows: run.rows, count: run.count, changes: run.changes, partial: false });
       this.coming[i] = null;
     }
     if (!fits) this.need(i);
-    // Not at once: the server between kernel and browser drops what comes too fast.
-    else if (this.have(i) < of) setTimeout(() => this.have(i) < this.available[i] && this.need(i), 350);
+    else if (this.have(i) < of) this.need(i);
   }
 
   /** Twice a second: ask again for what should have come; notice that nobody answers. */
   watch() {
-    const silent = performance.now() - this.lastMessage;
+    const now = performance.now();
+    const silent = now - this.lastMessage;
     if (!this.answered && silent > 4000) {
       const before = this.offline;
       this.offline = true;
       if (!before) this.changed();
-    } else if (silent > 2000 && this.answered && this.status.state === "running") this.need(0);
-    else if (silent > 1500 && this.answered) {
-      this.runs.forEach((_, i) => this.available[i] < Infinity && this.have(i) < this.available[i] && this.need(i));
     }
-    if (this.asked && performance.now() - this.asked.time > 1500) this.changed();
+    if (!this.answered) return;
+    // A message may have been lost: the greeting is answered with the status.
+    const expecting = this.asked || this.status.state === "running";
+    if (this.spec.mode === "live" && expecting && silent > 2000 && now - this.lastHello > 2000) this.hello();
+    this.runs.forEach((_, i) => this.available[i] < Infinity && this.have(i) < this.available[i] && this.need(i));
+    if (this.silent() || (this.asked && now - this.asked.time > 1500)) this.changed();
+  }
+
+  /** Seconds without an answer from a kernel that should be running, 0 if it is too early to say. */
+  silent() {
+    const seconds = (performance.now() - this.lastMessage) / 1000;
+    return this.answered && !this.offline && this.status.state === "running" && seconds > 10 ? seconds : 0;
   }
 
   changed() {
@@ -410,7 +428,8 @@ class Graph {
       set(edge.label, "fill", primitive.colour);
       if (this.discrete) return;
       set(edge.group, "aria-checked", isChosen);
-      set(edge.group, "tabindex", isChosen || (chosen.cell !== this.cell && e === 0) ? 0 : -1);
+      const chosenHere = chosen.cell === this.cell && chosen.edge < this.edges.length;
+      set(edge.group, "tabindex", isChosen || (!chosenHere && e === 0) ? 0 : -1);
       const fate = kept.length ? "kept" : "would be cut";
       set(edge.group, "aria-label", `${this.name(e)}: ${primitive.label} ${weight.toFixed(2)}, ${fate}`);
     });
@@ -915,7 +934,10 @@ class View {
       if (run.partial) text += ` (${run.count} of ${run.index(run.count - 1) + 1} steps kept)`;
     } else if (asked && performance.now() - asked.time > 1500) {
       text = `Asked to ${asked.name}; the kernel is busy with a cell or gone`;
-    }
+    } else if (session.silent()) {
+      text = "No answer from the kernel: it is busy, restarted or gone";
+    } else if (going && status.wanted === "pause") text = "Pausing after this step";
+    else if (!over && status.wanted === "stop") text = "Stopping after this step";
     say(this.state, text);
     set(this.root, "data-state", offline ? "replay" : status.state);
     const done = run.count ? run.index(run.count - 1) + 1 : 0;

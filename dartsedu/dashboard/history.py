@@ -48,6 +48,7 @@ class History:
         self.space: SearchSpace = header.space
         self.rule = rule
         self.steps: list[Step] = []
+        self.genotypes: list[Genotype] = []
         self._rows: list[NDArray[np.float32]] = []
         for step in steps:
             self.append(step)
@@ -58,8 +59,10 @@ class History:
 
     def append(self, step: Step) -> None:
         """Add a step."""
+        found = derive(self.space, step.alphas, self.rule)
         self.steps.append(step)
-        self._rows.append(self._row(step))
+        self.genotypes.append(found)
+        self._rows.append(self._row(step, found))
 
     @property
     def recording(self) -> Recording:
@@ -114,8 +117,7 @@ class History:
             *(f"{passing(self.space) or 'passing'} {t.name}" for t in self.space.cells),
         ]
 
-    def _row(self, step: Step) -> NDArray[np.float32]:
-        found = derive(self.space, step.alphas, self.rule)
+    def _row(self, step: Step, found: Genotype) -> NDArray[np.float32]:
         kind = passing(self.space)
         cells = [topology.name for topology in self.space.cells]
         scalars = [
@@ -172,6 +174,8 @@ def _digits(space: SearchSpace, topology: Topology, found: Genotype) -> list[flo
     rows = {link: row for row, link in enumerate(topology.edges)}
     codes = [0] * len(rows)
     for state, edge in reversed(found[topology.name].edges):
+        if edge.primitive == "none":  # Some rules may choose it: then the edge is cut.
+            continue
         row = rows[Link(edge.source, state)]
         codes[row] = codes[row] * (len(space.primitives) + 1)
         codes[row] += space.primitives.index(edge.primitive) + 1

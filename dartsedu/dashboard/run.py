@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, ref
 
 import torch
 
@@ -26,6 +27,10 @@ from dartsedu.stream import Step
 if TYPE_CHECKING:
     from dartsedu.dashboard.widget import Command, Dashboard
     from dartsedu.plots import Picture
+
+
+_KEEP = 15.0
+"""Seconds between two updates of what a notebook saved in mid-run keeps."""
 
 
 def default_interval() -> float:
@@ -51,8 +56,9 @@ class _Shown:
         """
         from dartsedu.plots import search_figure
 
-        rule = next(iter(self._histories.values())).rule
-        return search_figure({n: h.recording for n, h in self._histories.items()}, rule)
+        recordings = {name: history.recording for name, history in self._histories.items()}
+        found = {n: h.genotypes[: len(recordings[n].steps)] for n, h in self._histories.items()}
+        return search_figure(recordings, found)
 
     def export_html(self, path: str | Path, most: int = 500) -> Path:
         """Write the replay as one HTML file that needs no network and no kernel; returns its path.
@@ -73,6 +79,10 @@ class _Shown:
     def _open(self) -> Dashboard:
         raise NotImplementedError
 
+    @property
+    def _at_rest(self) -> bool:
+        return True
+
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The view, and for readers without a kernel a picture if there is something to draw."""
         if self._widget is None:
@@ -80,7 +90,7 @@ class _Shown:
         shown: Any = self._widget._repr_mimebundle_()
         data = dict(shown[0] if isinstance(shown, tuple) else shown) | {"text/plain": self._text}
         metadata: dict[str, Any] = {}
-        if all(map(len, self._histories.values())):
+        if self._at_rest and all(map(len, self._histories.values())):
             picture, alternative = self.figure()._repr_mimebundle_()
             data["image/png"] = picture["image/png"]
             metadata = alternative
@@ -115,6 +125,8 @@ class LiveRun(_Shown):
         self._interval = interval
         self._sent = 0
         self._sent_at = 0.0
+        self._kept_at = time.monotonic()
+        self._view_is_lost = False
         self._control = Control(_with_threads(steps, threads), self._on_step, self._on_change)
 
     # ---- commands -------------------------------------------------------------------------------
@@ -135,7 +147,7 @@ class LiveRun(_Shown):
         self._control.step()
 
     def stop(self) -> None:
-        """End the run after the present step. ``live(search)`` can take the search up again."""
+        """End the run after the present step. ``live(search)`` takes the search up again."""
         self._control.stop()
 
     def limit(self, steps_per_second: float | None) -> None:
@@ -151,7 +163,7 @@ class LiveRun(_Shown):
         ``await run.finished()`` in a cell leaves the buttons alive (ipykernel 7; on ipykernel 6
         they wait for the cell). Interrupting the cell pauses the run. Raises what the run raised.
         """
-        self._start_if_new()
+        self._control.play_if_new()
         loop, over = asyncio.get_running_loop(), asyncio.Event()
 
         def wake() -> None:
@@ -166,12 +178,16 @@ class LiveRun(_Shown):
             raise
         self._raise_failure()
 
+    def wait_for_end(self) -> None:
+        """Block until the run is over, and raise nothing."""
+        self._control.wait()
+
     def wait(self, timeout: float | None = None) -> bool:
         """``finished`` for scripts: block until the run is over, at most ``timeout`` seconds.
 
         Returns whether it is over. In a notebook this keeps buttons from being heard.
         """
-        self._start_if_new()
+        self._control.play_if_new()
         try:
             over = self._control.wait(timeout)
         except KeyboardInterrupt:
@@ -233,7 +249,7 @@ class LiveRun(_Shown):
         self._gaps[step.index] = gap.model_dump() | {
             "type": "gap",
             "step": step.index,
-            "weights": known[-1].index,
+            "weights": search.done - 1,
         }
         self._say(self._gaps[step.index])
         return gap
@@ -241,10 +257,6 @@ class LiveRun(_Shown):
     def _raise_failure(self) -> None:
         if self._control.error is not None:
             raise self._control.error
-
-    def _start_if_new(self) -> None:
-        if self.state == "ready":
-            self.start()
 
     # ---- the view -------------------------------------------------------------------------------
 
@@ -268,7 +280,8 @@ class LiveRun(_Shown):
                 case other:
                     getattr(self, other)()
         except ControlError:
-            self._send_status()  # The view did not know yet that the run is over.
+            pass  # The view did not know yet that the run is over.
+        self._send_status()
 
     def _answer_gap(self, step: int | None) -> None:
         try:
@@ -285,12 +298,22 @@ class LiveRun(_Shown):
         self._history.append(step)
         if time.monotonic() - self._sent_at >= self._interval:
             self._send_rows()
+        if time.monotonic() - self._kept_at >= _KEEP:
+            self._keep()
 
     def _on_change(self) -> None:
         self._send_rows()
         self._send_status()
-        if self.state != "running":
-            self._tell(lambda view: view.keep(self._status()))
+        if self._at_rest:
+            self._keep()
+
+    @property
+    def _at_rest(self) -> bool:
+        return self.state != "running"
+
+    def _keep(self) -> None:
+        self._tell(lambda view: view.keep(self._status()))
+        self._kept_at = time.monotonic()
 
     def _send_rows(self) -> None:
         # Rows that a view missed (none was open, or too many at once) it asks for itself.
@@ -312,13 +335,15 @@ class LiveRun(_Shown):
         try:
             how(self._widget)
         except Exception as error:
-            self._widget = None
-            warnings.warn(f"the view is lost, the search goes on: {error!r}", stacklevel=2)
+            if not self._view_is_lost:
+                self._view_is_lost = True
+                warnings.warn(f"a view cannot hear, the search goes on: {error!r}", stacklevel=2)
 
     def _status(self) -> dict[str, Any]:
         error = self._control.error
         return {
             "state": self.state,
+            "wanted": self._control.wanted,
             "message": "" if error is None else f"{type(error).__name__}: {error}",
             "limit": self._control.limit,
             "have": len(self._history),
@@ -353,17 +378,33 @@ def live(
         threads: PyTorch's threads in the run. One by default: the browser needs a core, too, and a
             step on crowded cores takes several times as long.
         earlier: steps of this search from before, shown in front of the new ones; for instance
-            ``Recording.load("run.jsonl").steps`` after ``search.load("run.ckpt")``.
+            ``Recording.load("run.jsonl").steps`` after ``search.load("run.ckpt")``. Those that the
+            search will do again are left out.
 
-    Raises ``TypeError`` if ``search`` is not a ``Search``.
+    A run that already shows this search is stopped after its present step; the new one goes on from
+    there and shows its steps, too. Raises ``TypeError`` if ``search`` is not a ``Search``.
     """
     if not isinstance(search, Search):
         raise TypeError(
             f"live() shows a Search, not {type(search).__name__}; "
             "give the steps of another iterator as live(search, steps), a recording to replay()"
         )
+    if threads < 1:
+        raise ValueError(f"threads = {threads}; expected at least 1")
+    former = _shown[search]() if search in _shown else None
+    if former is not None:
+        former.stop()
+        former.wait_for_end()
+        earlier = earlier or former.recording.steps
+    before = [step for step in earlier if step.index < search.done]
     taken = search if steps is None else iter(steps)
-    return LiveRun(search, taken, interval or default_interval(), threads, earlier)
+    interval = default_interval() if interval is None else interval
+    run = LiveRun(search, taken, interval, threads, before)
+    _shown[search] = ref(run)
+    return run
+
+
+_shown: WeakKeyDictionary[Search, ref[LiveRun]] = WeakKeyDictionary()
 
 
 def _with_threads(steps: Iterator[Step], threads: int) -> Iterator[Step]:
@@ -415,6 +456,9 @@ def compare(recordings: Mapping[str, Recording | str | Path], rule: str = "paper
         where = given if isinstance(given, (str, Path)) else f"the recording {name!r}"
         if recording.header.space is None or not recording.steps:
             raise RecordingError(f"{where} holds no step of a search, so there is nothing to show")
-        histories[name] = History(recording.header, recording.steps, rule)
+        try:
+            histories[name] = History(recording.header, recording.steps, rule)
+        except ValueError as error:
+            raise RecordingError(f"{where} cannot be shown: {error}") from None
     title = " and ".join(name for name in recordings if name) or "Architecture search, replayed"
     return Replay(title, histories)

@@ -5,7 +5,7 @@ Kernel → view: ``{"type": "rows", "run", "first", "of"}`` with a buffer of row
 ``{"type": "gap", …}``. View → kernel: ``{"type": "hello"}`` from a view that has just opened,
 ``{"type": "need", "run", "have"}`` for rows, and ``{"type": "command", …}``.
 
-Traits are set only while no step is being computed.
+Traits are set while no step is being computed, or seldom.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SNAPSHOT = 200
 """Rows that a notebook saved with its widget state keeps of a run."""
 
 _CHUNK = 2**18
-"""Bytes in one answer to ``need``: Jupyter's server drops what comes faster than 1 MB a second."""
+"""Bytes in one answer to ``need``, so that no message keeps others waiting for long."""
 
 
 class Command(Value):
@@ -37,7 +37,7 @@ class Command(Value):
 
     type: Literal["command"]
     command: Literal["play", "pause", "step", "stop", "limit", "gap"]
-    rate: float | None = Field(default=None, gt=0, le=1000)
+    rate: float | None = Field(default=None, ge=0.01, le=1000)
     step: int | None = Field(default=None, ge=0)
 
 

@@ -317,8 +317,8 @@ for name, recording in broken.items():
 #
 # </details>
 #
-# 2. The supernet reaches 95 % on the architecture split after 100 steps, with 2.8 bits of entropy. May
-#    you expect 95 % from the discrete cell?
+# 2. The supernet reaches 95 % on the architecture split after 100 steps, with 2.8 bits of entropy.
+#    May you expect 95 % from the discrete cell?
 #
 # <details>
 # <summary>Answer</summary>

@@ -83,7 +83,10 @@ def jupyterlab(folder, home, variables=()):
         yield address
     finally:
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 class Notebook:
@@ -122,5 +125,5 @@ class Notebook:
         return self.page.locator(".jp-Notebook .jp-Cell").count()
 
     def close(self):
-        self.page.evaluate("() => jupyterapp.serviceManager.sessions.shutdownAll()")
+        self.page.evaluate("() => { jupyterapp.serviceManager.sessions.shutdownAll() }")
         self.page.close()

@@ -16,10 +16,14 @@ import torch
 from dartsedu import CNNSupernet, Search, cnn_space, live, load_preset, load_task
 torch.manual_seed(0)
 supernet = CNNSupernet(cnn_space(nodes=2), image_channels=1, channels=4, cells=3)
-search = Search(supernet, load_task("digits"), load_preset("classroom").search)
+settings = load_preset("classroom", ["search.epochs=200"]).search
+search = Search(supernet, load_task("digits"), settings)
 run = live(search)
 run
 """
+
+
+expect.set_options(timeout=30_000)
 
 
 def steps_done(page):

@@ -140,6 +140,86 @@ def test_stop_before_the_start_and_commands_after_the_end(begin):
     assert control.state == "stopped"
 
 
+def test_stop_is_for_good(begin):
+    first, _, one = begin(gated=True)
+    _, _, two = begin()
+    one.play()
+    first.permits.release()
+    until(lambda: first.done == 1)
+    one.stop()
+    two.play()  # Would pause a control that goes on.
+    with pytest.raises(ControlError, match=r"over \(stopping\)"):
+        one.play()
+    one.pause()
+    first.permits.release()
+    assert one.wait(10)
+    assert (one.state, first.done) == ("stopped", 2)
+
+
+def test_only_a_new_run_is_started_by_waiting(begin):
+    steps, _, control = begin()
+    control.stop()
+    control.play_if_new()
+    assert control.wait(10)
+    assert steps.done == 0
+    steps, _, control = begin(total=3)
+    control.play_if_new()
+    assert control.wait(10)
+    assert steps.done == 3
+
+
+def test_stopping_a_new_run_leaves_another_alone(begin):
+    _, _, one = begin()
+    _, _, two = begin()
+    one.play()
+    two.stop()
+    two.wait(10)
+    time.sleep(0.02)
+    assert one.state == "running"
+
+
+def test_a_tiny_limit_can_be_taken_back(begin):
+    _, _, control = begin(total=3)
+    control.set_limit(1e-12)
+    control.play()
+    time.sleep(0.05)
+    control.set_limit(None)
+    assert control.wait(10)
+    assert control.state == "finished"
+
+
+def test_whoever_waits_is_told_even_if_telling_the_view_fails():
+    def fail():
+        if control.over or control.state == "finished":
+            raise OSError("no view")
+
+    control = Control(Steps(total=1), lambda step: None, fail)
+    hook, threading.excepthook = threading.excepthook, lambda _: None
+    try:
+        control.play()
+        assert control.wait(10)
+    finally:
+        threading.excepthook = hook
+
+
+def test_an_errand_never_meets_a_step_of_another_run(begin):
+    steps, _, one = begin(gated=True)
+    _, _, two = begin()
+    two.stop()
+    two.wait(10)
+    one.play()
+    order = []
+    thread = threading.Thread(target=lambda: two.between_steps(lambda: order.append(steps.done)))
+    time.sleep(0.02)
+    thread.start()
+    time.sleep(0.05)
+    assert order == []  # The first step is being computed.
+    one.pause()
+    steps.permits.release()
+    thread.join(10)
+    assert order == [1]
+
+
 def test_failure_is_kept_and_said(begin):
     _, seen, control = begin(fails_at=2)
     control.play()

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 import warnings
 
 import numpy as np
@@ -42,6 +43,13 @@ def made_up(space, count, seed=0, accuracy=True):
         known = splits if accuracy else {}
         steps.append(Step(index, index // 10, splits, known, {}, alphas, mixture, 0.1 * index))
     return Recording(Header(kind="search", total=count, seed=seed, space=space), tuple(steps))
+
+
+def eventually(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.005)
 
 
 class Browser:
@@ -101,9 +109,7 @@ def test_a_cancelled_wait_pauses_and_nothing_is_lost(make_search):
 
     asyncio.run(interrupted())
     run.limit(None)
-    while run.state == "running":
-        pass
-    assert run.state == "paused"
+    eventually(lambda: run.state == "paused")
     assert 0 < len(run.recording.steps) < 9
     assert not run.wait(0.1)  # Nobody pressed Play.
     run.start()
@@ -144,14 +150,35 @@ def test_stop_and_take_up_again(make_search):
     search = make_search()
     run = live(search)
     run.step()
-    while run.state != "paused":
-        pass
+    eventually(lambda: run.state == "paused")
     run.stop()
     run.wait(60)
     assert run.state == "stopped"
-    rest = live(search, earlier=run.recording.steps)
+    rest = live(search)
     rest.wait(60)
     assert [step.index for step in rest.recording.steps] == list(range(9))
+
+
+def test_a_second_view_takes_the_search_over(make_search):
+    """As happens when a cell is run again: no step is lost, none is done twice."""
+    search = make_search()
+    first = live(search)
+    first.start()
+    eventually(lambda: len(first.recording.steps) > 1)
+    second = live(search)
+    assert first.state in ("stopped", "finished")
+    second.wait(60)
+    assert [step.index for step in second.recording.steps] == list(range(9))
+
+
+def test_earlier_steps_that_will_be_done_again_are_left_out(make_search, tmp_path):
+    search = make_search()
+    steps = [next(search) for _ in range(5)]
+    search.save(tmp_path / "ckpt")
+    steps += [next(search) for _ in range(2)]
+    again = live(make_search().load(tmp_path / "ckpt"), earlier=steps)
+    again.wait(60)
+    assert [step.index for step in again.recording.steps] == list(range(9))
 
 
 def test_gap_is_that_of_the_package_and_leaves_the_run_alone(make_search):
@@ -163,8 +190,7 @@ def test_gap_is_that_of_the_package_and_leaves_the_run_alone(make_search):
     for _ in range(3):
         run.step()
     gap = run.gap()
-    while run.state != "paused":
-        pass
+    eventually(lambda: run.state == "paused")
     step = run.recording.steps[-1]
     expected = discretisation_gap(
         search.supernet, search.task.architecture, derive(search.space, step.alphas)
@@ -183,8 +209,11 @@ def test_gap_is_that_of_the_package_and_leaves_the_run_alone(make_search):
 def test_wrong_arguments(make_search, tmp_path):
     with pytest.raises(TypeError, match=r"shows a Search, not list; .*replay\(\)"):
         live([])
-    with pytest.raises(ValueError, match="interval"):
-        live(make_search(), interval=-1)
+    for interval in (-1, 0):
+        with pytest.raises(ValueError, match="interval"):
+            live(make_search(), interval=interval)
+    with pytest.raises(ValueError, match="threads = 0"):
+        live(make_search(), threads=0)
     run = live(make_search())
     with pytest.raises(ValueError, match="above 0, or None"):
         run.limit(0)
@@ -217,6 +246,7 @@ def test_every_row_reaches_the_browser(make_search):
     rows = browser.rows(history.width)
     assert rows.tobytes() == history.rows(0, 99)
     assert [s["state"] for s in browser.of("status")] == ["running", "finished"]
+    assert browser.of("status")[0]["wanted"] == "run"
     assert browser.widget.status["state"] == "finished"
     assert browser.widget.snapshots == [history.rows(0, 99)]
 
@@ -252,8 +282,7 @@ def test_buttons_do_what_they_say(make_search):
     run = live(make_search())
     browser = Browser(run)
     browser.say(type="command", command="step")
-    while run.state != "paused" or not run.recording.steps:
-        pass
+    eventually(lambda: run.state == "paused" and run.recording.steps)
     browser.say(type="command", command="limit", rate=500.0)
     assert browser.of("status")[-1]["limit"] == 500
     browser.say(type="command", command="gap", step=0)
@@ -273,6 +302,7 @@ def test_buttons_do_what_they_say(make_search):
         {"type": "command", "command": "rm -rf"},
         {"type": "command", "command": "__class__"},
         {"type": "command", "command": "limit", "rate": -1},
+        {"type": "command", "command": "limit", "rate": 1e-12},
         {"type": "command", "command": "limit", "rate": float("nan")},
         {"type": "command", "command": "play", "more": 1},
         {"type": "need", "run": 7, "have": 0},
@@ -301,7 +331,7 @@ def test_a_broken_view_does_not_end_the_search(make_search):
         raise LookupError("no front end")
 
     browser.widget.send = broken
-    with pytest.warns(UserWarning, match="the view is lost, the search goes on: LookupError"):
+    with pytest.warns(UserWarning, match="a view cannot hear, the search goes on: LookupError"):
         run.wait(60)
     assert run.state == "finished"
 
@@ -395,6 +425,9 @@ def test_wrong_recordings(tmp_path):
     (tmp_path / "bad.jsonl").write_text("{}\n")
     with pytest.raises(RecordingError, match=r"bad\.jsonl, line 1"):
         replay(tmp_path / "bad.jsonl")
+    odd = made_up(cnn_space(nodes=1).model_copy(update={"primitives": ("none", "weird")}), 2)
+    with pytest.raises(RecordingError, match=r"'odd' cannot be shown: .*weird"):
+        compare({"odd": odd})
     empty = Recording(Header(kind="search", total=3, seed=0, space=cnn_space()), ())
     with pytest.raises(RecordingError, match="no step of a search"):
         replay(empty)
@@ -447,7 +480,7 @@ supernet = CNNSupernet(cnn_space(nodes=1), image_channels=1, channels=2, cells=3
 search = Search(supernet, load_task("digits"), load_preset("classroom").search)
 run = live(search)
 run.step()
-while run.state != "paused": pass
+run.gap()
 run.stop()
 print(run.wait(60), run.state, len(run.recording.steps))
 """
