@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
 import torch
+from pydantic import ValidationError
 
 from dartsedu.dashboard.control import Control, ControlError, State
 from dartsedu.dashboard.history import History
@@ -23,6 +24,7 @@ from dartsedu.recording import Header, Recording, RecordingError
 from dartsedu.relaxation import mixture_weights
 from dartsedu.search import Search
 from dartsedu.stream import Step
+from dartsedu.values import explain
 
 if TYPE_CHECKING:
     from dartsedu.dashboard.widget import Command, Dashboard
@@ -458,6 +460,8 @@ def compare(recordings: Mapping[str, Recording | str | Path], rule: str = "paper
             raise RecordingError(f"{where} holds no step of a search, so there is nothing to show")
         try:
             histories[name] = History(recording.header, recording.steps, rule)
+        except ValidationError as error:
+            raise RecordingError(f"{where}: {explain(error, 'its genotype')}") from None
         except ValueError as error:
             raise RecordingError(f"{where} cannot be shown: {error}") from None
     title = " and ".join(name for name in recordings if name) or "Architecture search, replayed"

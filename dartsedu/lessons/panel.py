@@ -13,7 +13,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
-from matplotlib.ticker import LogLocator, MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
 from dartsedu.plots import Picture, blank_picture
@@ -178,7 +178,8 @@ def draw(scene: Scene, columns: int = 3) -> Picture:
     """A scene as a picture, so many panels in a row."""
     columns = min(columns, len(scene.panels))
     rows = -(-len(scene.panels) // columns)
-    tall = 2.0 if all(isinstance(p.marks[0], Pixels) for p in scene.panels) else 3.4
+    images = all(isinstance(p.marks[0], Pixels) for p in scene.panels)
+    tall = 2.0 if images else 3.8
     picture, axes = blank_picture(
         rows, columns, 4.4 / 3.4 * tall * columns, tall * rows, scene.text
     )
@@ -202,11 +203,15 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
     if panel.log:
         axes.set_xscale("log")
         axes.set_yscale("log")
+        for axis, ends in ((axes.xaxis, panel.xlim), (axes.yaxis, panel.ylim)):
+            ticks = _ticks(ends, log=True)
+            axis.set_ticks([10**place for place, _ in ticks], [text for _, text in ticks])
+            axis.set_minor_locator(NullLocator())
     axes.set_xlim(panel.xlim)
     if not isinstance(panel.marks[0], Bars):
         axes.set_ylim(panel.ylim)
     if any(getattr(mark, "name", "") for mark in panel.marks):
-        axes.legend(fontsize=9)
+        axes.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.19), ncols=2)
 
 
 def _line(axes: Axes, mark: Line) -> None:

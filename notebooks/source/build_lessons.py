@@ -67,8 +67,7 @@ def lesson(source: Path, solved: bool = False) -> NotebookNode:
         raise ValueError(f"{source.name}: an exercise has no solution")
     for number, cell in enumerate(cells):
         cell.id = f"{source.stem[:2]}-{number:02d}"
-        tags = cell.metadata.get("tags")
-        cell.metadata = NotebookNode({"tags": tags} if tags else {})
+        cell.metadata = NotebookNode({k: v for k, v in cell.metadata.items() if k == "tags"})
     notebook = nbformat.v4.new_notebook(cells=cells)
     notebook.metadata = NotebookNode(
         kernelspec={"name": "python3", "display_name": "Python 3", "language": "python"},

@@ -1,0 +1,421 @@
+"""Lesson 01: one edge on digits, one edge of functions, their pictures and the checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dartsedu.cnn.operations import PRIMITIVES, candidate
+from dartsedu.cnn.supernet import accuracy
+from dartsedu.lessons.check import Wrong, ask, check, same
+from dartsedu.lessons.explorer import Control, Explorer
+from dartsedu.lessons.panel import (
+    Arrow,
+    Bars,
+    Dots,
+    Line,
+    Mark,
+    Panel,
+    Pixels,
+    Scene,
+    contours,
+    draw,
+)
+from dartsedu.palette import COLOURS, OTHER, colour, short
+from dartsedu.plots import Picture
+from dartsedu.relaxation import MixedOp, Mixture, Outcome, Supernet, add, mixture_weights
+from dartsedu.splits import Batch
+from dartsedu.topology import SearchSpace, Topology
+
+GATES: dict[str, Callable[[Tensor], Tensor]] = {
+    "softmax": mixture_weights,
+    "sigmoid": torch.sigmoid,
+}
+"""Ways from α to weights that the explorers compare."""
+ALPHA_STEPS = [round(-3 + 0.25 * i, 2) for i in range(25)]
+TEMPERATURES = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0]
+FUNCTION_COLOURS = dict(
+    zip(
+        ("linear", "exponential", "logistic"),
+        (COLOURS["max_pool_3x3"], COLOURS["avg_pool_3x3"], COLOURS["sep_conv_3x3"]),
+        strict=True,
+    )
+)
+
+
+def one_edge_space(primitives: Sequence[str]) -> SearchSpace:
+    """A cell with one input and one node, so one edge."""
+    cell = Topology.dense("edge", inputs=1, nodes=1, keep=1)
+    return SearchSpace(name="one edge", primitives=tuple(primitives), cells=(cell,))
+
+
+# ---- One edge on images -------------------------------------------------------------------------
+
+
+class OneEdge(Supernet):
+    """The smallest image supernet: stem, one mixed operation, mean over the map, classifier.
+
+    Args:
+        primitives: what the edge mixes; α has the shape (1, primitives).
+        channels: width of the stem.
+    """
+
+    def __init__(self, primitives: Sequence[str] = PRIMITIVES, channels: int = 8) -> None:
+        super().__init__(one_edge_space(primitives))
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
+        )
+        self.edge = MixedOp(candidate(name, channels, stride=1) for name in primitives)
+        self.classifier = nn.Linear(channels, 10)
+
+    def forward(self, images: Tensor, mixture: Mixture | None = None) -> Tensor:
+        """Images (N, 1, H, W) → logits (N, 10)."""
+        weights = (self.mixture() if mixture is None else mixture)["edge"][0]
+        return self.classifier(self.edge(self.stem(images), weights).mean(dim=(2, 3)))
+
+    def loss(self, batch: Batch, mixture: Mixture | None = None) -> Outcome:
+        logits = self(batch.inputs, mixture)
+        return Outcome(F.cross_entropy(logits, batch.targets), accuracy(logits, batch.targets))
+
+
+def train_weights(supernet: Supernet, batches: Sequence[Any], learning_rate: float = 0.1) -> None:
+    """One SGD step of w for each batch; α stay as they are."""
+    optimizer = torch.optim.SGD(supernet.weights().values(), lr=learning_rate, momentum=0.9)
+    for batch in batches:
+        optimizer.zero_grad()
+        supernet.loss(batch).loss.backward()
+        optimizer.step()
+    supernet.zero_grad()
+
+
+def operations_picture(image: Tensor, operations: Mapping[str, nn.Module]) -> Picture:
+    """What every operation makes of an image (1, 1, H, W)."""
+    outputs = {name: _map(op(image)) for name, op in operations.items()}
+    low, high = _range(outputs)
+    panels = [Panel(short(n), [Pixels(o, low, high)]) for n, o in outputs.items()]
+    names = ", ".join(short(name) for name in operations)
+    text = f"The same digit after each of {len(operations)} operations: {names}. All keep its size."
+    return draw(Scene(panels, text), columns=4)
+
+
+def _map(output: Tensor) -> Any:
+    return output.detach()[0, 0].numpy()
+
+
+def _range(outputs: Mapping[str, Any]) -> tuple[float, float]:
+    """Ends of the colours, beyond which lie 2 % of the pixels on either side."""
+    pixels = np.concatenate([output.ravel() for output in outputs.values()])
+    low, high = np.quantile(pixels, [0.02, 0.98])
+    return float(low), float(high)
+
+
+def mixing_explorer(image: Tensor, operations: Mapping[str, nn.Module]) -> Explorer:
+    """Sliders for every α and the temperature; the weights and the mixed map."""
+    outputs = {name: _map(op(image)) for name, op in operations.items()}
+    low, high = _range(outputs)
+    names = list(outputs)
+
+    def show(temperature: float, gate: str, **alphas: float) -> Scene:
+        alpha = torch.tensor([alphas[name] for name in names])
+        weights = GATES[gate](alpha / temperature).tolist()
+        mixed = sum(w * outputs[name] for w, name in zip(weights, names, strict=True))
+        words = ", ".join(f"{short(n)} {w:.2f}" for n, w in zip(names, weights, strict=True))
+        bars = Bars([short(n) for n in names], weights, [colour(n) for n in names])
+        return Scene(
+            [
+                Panel(f"weights: {gate}(α / T)", [bars], xlim=(0, 1)),
+                Panel("mixed output", [Pixels(mixed, low, high)]),
+            ],
+            f"Weights: {words}. Their sum is {sum(weights):.2f}.",
+        )
+
+    sliders = {name: Control(f"α of {short(name)}", ALPHA_STEPS, 0.0) for name in names}
+    return Explorer(
+        "One edge, three operations",
+        show,
+        **sliders,
+        temperature=Control("temperature T", TEMPERATURES, 1.0),
+        gate=Control("gate", list(GATES), "softmax"),
+    )
+
+
+def surface_explorer(
+    supernet: OneEdge, batch: Batch, batches: Sequence[Batch], at: Sequence[int] = (0, 5, 20, 60)
+) -> Explorer:
+    """The loss of an edge of two operations over their α, after some steps of training w.
+
+    The steps use ``batches`` one by one, with α as they are; the loss is that on ``batch``.
+    """
+    features = []
+    for start, end in zip([0, *at], at, strict=False):
+        train_weights(supernet, batches[start:end])
+        features.append(_logits_by_operation(supernet, batch.inputs))
+    names = [short(name) for name in supernet.space.primitives]
+    axis = torch.linspace(-3, 3, 25)
+    grid = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1).flatten(0, 1)
+
+    def losses(alphas: Tensor, steps: float, gate: str) -> Tensor:
+        """Loss at each row of ``alphas``, shape (rows, 2)."""
+        parts, bias = features[list(at).index(int(steps))]
+        logits = torch.einsum("rk,knc->rnc", GATES[gate](alphas), parts) + bias
+        rows = len(alphas)
+        flat = F.cross_entropy(logits.flatten(0, 1), batch.targets.repeat(rows), reduction="none")
+        return flat.view(rows, -1).mean(dim=1)
+
+    def show(first: float, second: float, steps: float, gate: str) -> Scene:
+        surface = losses(grid, steps, gate).view(25, 25).numpy()
+        here = torch.tensor([[first, second]], requires_grad=True)
+        loss = losses(here, steps, gate).sum()
+        (slope,) = torch.autograd.grad(loss, here)
+        step = -slope[0] * 0.9 / max(float(slope.norm()), 1e-9)
+        levels = np.linspace(surface.min(), surface.max(), 12)[1:-1].tolist()
+        tip = (first + float(step[0]), second + float(step[1]))
+        marks: list[Mark] = [
+            *contours(axis.numpy(), axis.numpy(), surface, levels, OTHER),
+            Arrow((first, second), tip, COLOURS["sep_conv_3x3"], "downhill"),
+            Dots([first], [second], COLOURS["avg_pool_3x3"], "you are here", size=6),
+        ]
+        weights = GATES[gate](here.detach())[0].tolist()
+        bars = Bars(names, weights, [colour(p) for p in supernet.space.primitives])
+        x, y = f"α of {names[0]}", f"α of {names[1]}"
+        return Scene(
+            [
+                Panel("lines of equal loss", marks, x, y, (-3, 3), (-3, 3)),
+                Panel("weights", [bars], xlim=(0, 1)),
+            ],
+            f"Loss here {loss.item():.3f}; on the whole map from {surface.min():.3f} to "
+            f"{surface.max():.3f}.",
+        )
+
+    return Explorer(
+        "The loss over two α",
+        show,
+        first=Control(f"α of {names[0]}", ALPHA_STEPS, 0.0),
+        second=Control(f"α of {names[1]}", ALPHA_STEPS, 0.0),
+        steps=Control("training steps of w", list(at), at[-1]),
+        gate=Control("gate", list(GATES), "softmax"),
+    )
+
+
+@torch.no_grad()
+def _logits_by_operation(supernet: OneEdge, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Each operation's share of the logits (operations, N, 10), and the bias.
+
+    After the mixture everything is linear, so the logits of a mixture are the mixture of these.
+    """
+    with supernet.frozen():
+        x = supernet.stem(images)
+        means = torch.stack([op(x).mean(dim=(2, 3)) for op in supernet.edge.operations])
+    return means @ supernet.classifier.weight.T, supernet.classifier.bias.clone()
+
+
+def gradient_picture(supernet: Supernet) -> Picture:
+    """−∂L/∂α of a supernet with one edge, after ``backward``: what each operation would gain."""
+    (alpha,) = supernet.alphas.values()
+    if alpha.grad is None:
+        raise ValueError("α have no gradient yet: call backward() on the loss first")
+    pulls = (-alpha.grad[0]).tolist()
+    primitives = supernet.space.primitives
+    names = [short(p) for p in primitives]
+    words = ", ".join(f"{n} {v:+.3f}" for n, v in zip(names, pulls, strict=True))
+    ends = 1.2 * max(map(abs, pulls))
+    # Bars show two decimals, so in hundredths.
+    bars = Bars(names, [100 * v for v in pulls], [colour(p) for p in primitives])
+    panel = Panel("−∂L/∂α, in hundredths", [bars], xlim=(-100 * ends, 100 * ends))
+    return draw(Scene([panel], f"Where gradient descent pushes each α: {words}."))
+
+
+def weights_picture(history: Sequence[Tensor], colours: Mapping[str, str]) -> Picture:
+    """Mixture weights (operations,) of one edge over the steps of a descent.
+
+    ``colours`` are by the operations' names, in their order.
+    """
+    weights, names = torch.stack(list(history)).numpy(), list(colours)
+    steps = list(range(len(weights)))
+    top = 1.05 * float(weights.max())
+    marks = [
+        Line(steps, column, colours[name], name, "-" if i % 2 == 0 else "--")
+        for i, (column, name) in enumerate(zip(weights.T, names, strict=True))
+    ]
+    best = int(weights[-1].argmax())
+    text = (
+        f"Mixture weights over {len(weights)} steps: from {weights[0].max():.2f} each at the start "
+        f"to {names[best]} {weights[-1, best]:.2f} at the end."
+    )
+    panel = Panel("mixture weights", marks, "step", "softmax(α)", (0, len(weights)), (0, top))
+    return draw(Scene([panel], text))
+
+
+# ---- One edge of functions ----------------------------------------------------------------------
+
+
+class FunctionEdge(Supernet):
+    """A mixture of three functions of one number, each with two weights of its own:
+
+    ``p₁·(a x + b) + p₂·exp(a x + b) + p₃·σ(a x + b)``. A batch is a pair (x, y); the loss is the
+    mean squared error.
+    """
+
+    FUNCTIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
+        "linear": lambda z: z,
+        "exponential": torch.exp,
+        "logistic": torch.sigmoid,
+    }
+
+    def __init__(self) -> None:
+        super().__init__(one_edge_space(tuple(self.FUNCTIONS)))
+        self.slopes = nn.Parameter(torch.tensor([0.1, 0.1, 0.1]))
+        self.shifts = nn.Parameter(torch.zeros(3))
+
+    def parts(self, x: Tensor) -> list[Tensor]:
+        """Every function's own value at x, each of x's shape."""
+        pairs = zip(self.FUNCTIONS.values(), self.slopes, self.shifts, strict=True)
+        return [function(a * x + b) for function, a, b in pairs]
+
+    def forward(self, x: Tensor, mixture: Mixture | None = None) -> Tensor:
+        """x of any shape → the mixture, of the same shape."""
+        weights = (self.mixture() if mixture is None else mixture)["edge"][0]
+        return add(w * part for w, part in zip(weights, self.parts(x), strict=True))
+
+    def loss(self, batch: tuple[Tensor, Tensor], mixture: Mixture | None = None) -> Outcome:
+        x, y = batch
+        return Outcome(F.mse_loss(self(x, mixture), y))
+
+
+def growth_data(noise: float = 0.03) -> tuple[Tensor, Tensor]:
+    """40 noisy points of a logistic curve, x from −3 to 3."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.linspace(-3, 3, 40)
+    return x, torch.sigmoid(2 * x) + noise * torch.randn(40, generator=generator)
+
+
+def function_explorer(edge: FunctionEdge, data: tuple[Tensor, Tensor]) -> Explorer:
+    """Sliders for the three α over the functions as they are; the curve and its loss."""
+    x, y = data
+    with torch.no_grad():
+        parts = [part.numpy() for part in edge.parts(x)]
+
+    def show(**alphas: float) -> Scene:
+        weights = mixture_weights(torch.tensor(list(alphas.values()))).tolist()
+        mixed = sum(w * part for w, part in zip(weights, parts, strict=True))
+        loss = float(np.mean((mixed - y.numpy()) ** 2))
+        marks: list[Mark] = [
+            Dots(x, y, OTHER, "data", size=3),
+            *(
+                Line(x, part, ink, name, "--")
+                for part, (name, ink) in zip(parts, FUNCTION_COLOURS.items(), strict=True)
+            ),
+            Line(x, mixed, "#d1306a", "mixture"),
+        ]
+        words = ", ".join(f"{n} {w:.2f}" for n, w in zip(alphas, weights, strict=True))
+        bars = Bars(list(alphas), weights, list(FUNCTION_COLOURS.values()))
+        return Scene(
+            [
+                Panel("the edge and its parts", marks, "x", "y", (-3, 3), (-0.6, 1.6)),
+                Panel("weights", [bars], xlim=(0, 1)),
+            ],
+            f"Mean squared error {loss:.4f} with the weights {words}.",
+        )
+
+    sliders = {name: Control(f"α of {name}", ALPHA_STEPS, 0.0) for name in FUNCTION_COLOURS}
+    return Explorer("One edge of functions", show, **sliders)
+
+
+# ---- Checks -------------------------------------------------------------------------------------
+
+
+@check
+def check_weights(answer: Callable[[Tensor, float], Tensor]) -> str:
+    """``answer(alpha, temperature)`` is softmax(alpha / temperature) over the last dimension."""
+    for alpha, temperature in (
+        (torch.tensor([0.0, 1.0, -1.0]), 1.0),
+        (torch.tensor([[0.0, 2.0], [1.0, -1.0], [0.5, 0.5]]), 0.5),
+        (torch.tensor([[0.0, 2.0], [1.0, -1.0]]), 4.0),
+    ):
+        found = ask(answer, alpha, temperature)
+        scaled = alpha / temperature
+        mistakes = {
+            "the weights are not divided by their sum": scaled.exp(),
+            "the temperature is left out": torch.softmax(alpha, -1),
+            "α is multiplied by the temperature instead of divided": torch.softmax(
+                alpha * temperature, -1
+            ),
+            "this is a sigmoid, in which every weight is on its own": torch.sigmoid(scaled),
+            "the weights of all edges together sum to 1; each row should": torch.softmax(
+                scaled.flatten(), 0
+            ).view_as(alpha),
+            "the softmax goes over the wrong axis: rows are edges, columns operations": (
+                torch.softmax(scaled, 0)
+            ),
+        }
+        same(found, mixture_weights(scaled), f"weights({_list(alpha)}, {temperature})", mistakes)
+    for large in (torch.tensor([1000.0, 0.0]), torch.tensor([-1000.0, -1000.0])):
+        if not bool(torch.isfinite(ask(answer, large, 1.0)).all()):
+            raise Wrong(
+                "for α around 1000 the result is nan or inf: exp overflows. torch.softmax avoids "
+                "it by subtracting the largest α first."
+            )
+    return (
+        "positive, each row sums to 1, safe for large α. At T = 1 it is dartsedu.mixture_weights."
+    )
+
+
+def _list(tensor: Tensor) -> str:
+    return str([[round(v, 2) for v in row] for row in torch.atleast_2d(tensor).tolist()])
+
+
+@check
+def check_mixed_op(answer: type[nn.Module]) -> str:
+    """``answer(operations)(x, weights)`` equals ``MixedOp(operations)(x, weights)``."""
+    torch.manual_seed(0)
+    operations = [nn.Conv2d(2, 2, 3, padding=1), nn.Identity(), nn.MaxPool2d(3, 1, 1)]
+    x, weights = torch.randn(2, 2, 5, 5), torch.tensor([0.6, 0.3, 0.1])
+    module = ask(answer, operations)
+    if not isinstance(module, nn.Module):
+        raise Wrong("MyMixedOp should be a subclass of nn.Module.")
+    outputs = [operation(x) for operation in operations]
+    found = ask(module, x, weights)
+    again = torch.softmax(weights, 0)
+    mistakes = {
+        "the outputs are added without their weights": add(outputs),
+        "the outputs are averaged, not weighted": add(outputs) / 3,
+        "softmax is applied again: the weights already sum to 1": add(
+            w * o for w, o in zip(again, outputs, strict=True)
+        ),
+        "only the operation with the largest weight is used": outputs[0],
+        "it stops after the first operation (return inside the loop?)": 0.6 * outputs[0],
+        "the outputs are stacked and not summed": torch.stack(
+            [w * o for w, o in zip(weights, outputs, strict=True)]
+        ),
+    }
+    same(found, MixedOp(operations)(x, weights), "MyMixedOp(operations)(x, weights)", mistakes)
+    if not list(module.parameters()):
+        raise Wrong(
+            "the output is right, but the module has no parameters: an optimiser would not see the "
+            "convolution. Keep the operations in an nn.ModuleList, not in a list."
+        )
+    return "the same output as dartsedu.MixedOp, and its parameters can be trained."
+
+
+@check
+def check_pull(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
+    """``answer(p, slope)`` is ∂L/∂α for p = softmax(α) and slope = ∂L/∂p."""
+    alpha = torch.tensor([0.3, -0.7, 1.1], dtype=torch.float64, requires_grad=True)
+    slope = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+    p = mixture_weights(alpha)
+    (expected,) = torch.autograd.grad(p @ slope, alpha)
+    p = p.detach()
+    mean = (p * slope).sum()
+    mistakes = {
+        "the average is missing: raising one weight lowers the others": p * slope,
+        "the average is taken without the weights p": p * (slope - slope.mean()),
+        "the factor p in front is missing": slope - mean,
+        "the sign is the wrong way round": p * (mean - slope),
+    }
+    same(ask(answer, p, slope), expected, "pull(p, slope)", mistakes)
+    return "it equals what autograd computes through softmax."

@@ -1,0 +1,157 @@
+"""Lesson 02: its checks tell typical mistakes, its toy agrees with the package's architects."""
+
+import pytest
+import torch
+
+from dartsedu.architect import Exact, FirstOrder, VirtualStep
+from dartsedu.lessons import bilevel as lesson
+from dartsedu.lessons.relaxation import OneEdge
+from dartsedu.splits import Batch
+
+
+def grad(value, at, **more):
+    return torch.autograd.grad(value, at, **more)[0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda a, w: grad(lesson.validation_loss(a, w), w), "slope in w"),
+        (lambda a, w: grad(lesson.train_loss(a, w), a), "training loss"),
+        (lambda a, w: lesson.validation_loss(a, w), "not its slope"),
+    ],
+)
+def test_a_wrong_first_order_is_told_why(answer, words):
+    verdict = lesson.check_first_order(answer)
+    assert verdict.status == "wrong"
+    assert words in verdict.message
+
+
+def exact(alpha, w, xi, graph=True, sign=-1, factor=None, at_w=False, toward="alpha"):
+    slope = grad(lesson.train_loss(alpha, w), w, create_graph=graph)
+    virtual = w if at_w else w + sign * (xi if factor is None else factor) * slope
+    return grad(lesson.validation_loss(alpha, virtual), alpha if toward == "alpha" else virtual)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "words"),
+    [
+        ({"graph": False}, "create_graph"),
+        ({"sign": +1}, "uphill"),
+        ({"factor": 1.0}, "left out"),
+        ({"at_w": True}, "instead of at w′"),
+        ({"toward": "w"}, "slope in w′"),
+    ],
+)
+def test_a_wrong_exact_is_told_why(mistake, words):
+    verdict = lesson.check_exact(lambda alpha, w, xi: exact(alpha, w, xi, **mistake))
+    assert verdict.status == "wrong"
+    assert words in verdict.message
+    assert lesson.check_exact(exact).status == "right"
+
+
+def finite(alpha, w, xi, epsilon, sign=-1, width=2.0, factor=None, direct=True, implicit=True):
+    virtual = w - xi * grad(lesson.train_loss(alpha, w), w)
+    v = grad(lesson.validation_loss(alpha, virtual), virtual)
+    first = grad(lesson.validation_loss(alpha, virtual.detach()), alpha)
+    up, down = (grad(lesson.train_loss(alpha, w + s * epsilon * v), alpha) for s in (1, -1))
+    second = sign * (xi if factor is None else factor) * (up - down) / (width * epsilon)
+    return direct * first + implicit * second
+
+
+@pytest.mark.parametrize(
+    ("mistake", "words"),
+    [
+        ({"sign": +1}, "subtracts"),
+        ({"width": 1.0}, "instead of 2ε"),
+        ({"factor": 1.0}, "factor ξ"),
+        ({"implicit": False}, "implicit term is missing"),
+        ({"direct": False}, "only the implicit"),
+    ],
+)
+def test_a_wrong_finite_difference_is_told_why(mistake, words):
+    verdict = lesson.check_finite_difference(lambda *a: finite(*a, **mistake))
+    assert verdict.status == "wrong"
+    assert words in verdict.message
+    assert lesson.check_finite_difference(finite).status == "right"
+
+
+def test_a_wrong_place_of_rest_is_told_why():
+    assert "counts twice" in lesson.check_settling_point(lambda xi: 2 / (1 + xi)).message
+    assert "sign" in lesson.check_settling_point(lambda xi: 2 / (1 - 2 * xi + 1e-12)).message
+    assert "a number" in lesson.check_settling_point(lambda xi: "half").message
+
+
+@pytest.mark.parametrize("xi", [0.0, 0.25, 1.0])
+def test_terms_by_hand_are_those_of_the_package(xi):
+    toy = lesson.Fig2(alpha=1.5, w=-0.5)
+    optimizer = torch.optim.SGD(toy.weights().values(), lr=0.1)
+    _, direct, implicit = lesson.terms(1.5, -0.5, xi)
+    for architect in (Exact(VirtualStep(xi)), *([FirstOrder()] if xi == 0 else [])):
+        found = architect.gradient(toy, "train", "val", optimizer).gradient["edge"]
+        assert found.item() == pytest.approx(direct + implicit)
+
+
+@pytest.mark.parametrize("xi", [0.0, 0.25, 0.5, 1.0])
+def test_the_game_ends_at_the_closed_form(xi):
+    explorer = lesson.game_explorer()
+    explorer.set(xi=xi)
+    alpha, w = lesson.descend(xi, 300)[-1]
+    assert [alpha, w] == pytest.approx([2 / (1 + 2 * xi)] * 2, abs=1e-3)
+    assert f"α = {alpha:.3f}" in explorer.shown.text
+
+
+def test_dots_gather_as_xi_moves():
+    explorer = lesson.game_explorer()
+    for xi in (0.5, 1.0):
+        explorer.set(xi=xi)
+    settled = explorer.scene["panels"][1]["marks"][0]
+    assert settled["x"] == [0.25, 0.5, 1.0]
+    assert settled["y"] == pytest.approx([4 / 3, 1.0, 2 / 3], abs=1e-3)
+    explorer.set(curve="show")
+    assert explorer.scene["panels"][1]["marks"][1]["name"] == "2 / (1 + 2ξ)"
+
+
+def test_arrows_cancel_at_the_optimum():
+    explorer = lesson.arrows_explorer()
+    explorer.set(alpha=1.0, w=1.0, xi=0.5)
+    assert "α stays" in explorer.shown.text
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    net = OneEdge(("skip_connect", "avg_pool_3x3", "sep_conv_3x3"), channels=2).double()
+    images = torch.randn(2, 16, 1, 8, 8, dtype=torch.float64)
+    return net, *(Batch(x, torch.arange(16) % 10) for x in images)
+
+
+def test_the_definition_agrees_with_the_exact_gradient(network):
+    net, train, val = network
+    found = lesson.by_definition(net, train, val, xi=0.3)
+    optimizer = torch.optim.SGD(net.weights().values(), lr=0.3)
+    torch.testing.assert_close(
+        found, Exact().gradient(net, train, val, optimizer).gradient["edge"], rtol=1e-5, atol=1e-9
+    )
+
+
+def test_the_epsilon_explorer_shows_where_it_breaks(network):
+    explorer = lesson.epsilon_explorer(*network, xi=0.3)
+    single, double = (mark["y"] for mark in explorer.scene["panels"][0]["marks"][:2])
+    assert min(double) < min(single) < 0.0  # logarithms
+    assert single[0] > min(single) + 1
+    assert double[-1] > min(double) + 3
+
+
+def test_joint_training_prefers_what_fits_the_noise():
+    torch.manual_seed(0)
+    data = lesson.noisy_line(0)
+    net = lesson.LineOrWiggle()
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.05)
+    for _ in range(200):
+        optimizer.zero_grad()
+        net.loss(data.train).loss.backward()
+        optimizer.step()
+    assert net.mixture()["edge"][0, 1] > 0.5
+    assert net.loss(data.test).loss > 2 * net.loss(data.train).loss
+    assert "Means over 1 data sets" in lesson.overfitting_picture([(0.9, 0.1, 3.0, 0.3)]).alt
