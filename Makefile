@@ -25,7 +25,6 @@ lab: .venv/installed
 	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
 notebooks: .venv/installed
-	$(BIN)/jupyter execute --inplace notebooks/00_first_look.ipynb
 	$(BIN)/python notebooks/source/build_lessons.py
 
 .venv/installed: pyproject.toml

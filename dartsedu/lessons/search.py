@@ -118,7 +118,9 @@ def _one_split(supernet: Any, weights: Any, architecture: Any, w: Any, alpha: An
 
 
 def _never_cleared(supernet: Any, weights: Any, architecture: Any, w: Any, alpha: Any) -> None:
-    _step_alpha(supernet, weights, architecture, w, alpha)
+    alpha.zero_grad()
+    supernet.loss(architecture).loss.backward()  # Leaves gradients on w, too.
+    alpha.step()
     _step_w(supernet, weights, w, forget=False)
 
 
@@ -140,7 +142,7 @@ def check_step(step: Stepper) -> str:
     mistakes = {
         "w moved before α": _w_first,
         "w descends the architecture batch: both levels then learn from the same data": _one_split,
-        "w keeps the gradients of the step before; call w.zero_grad() first": _never_cleared,
+        "w keeps gradients that are not its own; clear them with w.zero_grad()": _never_cleared,
     }
     results = {meaning: _moved(wrong) for meaning, wrong in mistakes.items()}
     found = _moved(step)
@@ -207,5 +209,5 @@ def entropies_picture(recordings: Mapping[str, Recording], cell: str = "normal")
         lines.append(Line(steps, bits, ink, name=name, style=style))  # type: ignore[arg-type]
         words.append(f"{name}: {bits[0]:.2f} to {bits[-1]:.2f} bits")
         last = max(last, steps[-1])
-    panel = Panel(f"{cell} cell", lines, "step", "entropy (bits)", (1, last), (0.0, 3.1))
+    panel = Panel(f"{cell} cell", lines, "step", "entropy (bits)", (1, last + 1), (0.0, 3.1))
     return draw(Scene([panel], "Entropy of the mixtures over time. " + "; ".join(words) + "."))
