@@ -350,7 +350,11 @@ def test_a_run_leaves_everything_it_promises(folder, capsys):
     assert [t.name for t in results.trained] == [
         "genotype-5", "genotype-6", "random-5000", "random-5001", "lstm-5",
     ]  # fmt: skip
-    assert all(1 < t.test_perplexity < 70 and t.test_accuracy is None for t in results.trained)
+    assert all(t.test_perplexity > 1 and t.test_accuracy is None for t in results.trained)
+    # After a dozen steps better than an even guess among 60 words, if not with every random cell.
+    for name in ("genotype-5", "genotype-6", "lstm-5"):
+        [trained] = [t for t in results.trained if t.name == name]
+        assert trained.test_perplexity < TINY["task.vocabulary"]
     sizes = [t.parameters for t in results.trained]
     assert sizes[-1] == pytest.approx(sizes[0], rel=0.1)
     assert 1 < results.references["bigram"] < results.references["unigram"] < 60
