@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 00 Start here
 #
-# *30 minutes. Nothing is trained; every cell answers at once.*
+# *30 minutes. Next to nothing is trained; every cell answers at once.*
 #
 # **You will be able to**
 #
@@ -31,7 +31,7 @@ from dartsedu.lessons import start
 #
 # DARTS (Liu, Simonyan and Yang, 2019) is a way to do the third by gradient descent. That is all this
 # course is about, and it is enough for a day.
-#
+# %% [markdown]
 # ## What is a cell?
 #
 # The search does not draw a whole network but one small building block, a cell, which is then stacked.
@@ -67,7 +67,8 @@ normal.count("sep_conv_3x3")
 
 # %% [markdown]
 # *A cell is a small graph with an operation on every edge.*
-#
+
+# %% [markdown]
 # ## How many cells are there?
 #
 # Node $i$ (counted from 0) may listen to the two inputs and the $i$ nodes before it. It keeps two
@@ -120,7 +121,8 @@ start.check_count(count)
 # evolution, for thousands of GPU days.
 #
 # *Trying them all is out of the question; even trying many is expensive.*
-#
+
+# %% [markdown]
 # ## The idea of DARTS, in one picture
 #
 # Do not choose. Put **all** operations on every edge at once, each with a weight, and let gradient
@@ -157,8 +159,9 @@ for step in (first, last):
 # look: far from all. Keep that in mind for lesson 04, where the rest is cut away.
 #
 # *DARTS turns a choice into weights, trains the weights, and turns them back into a choice.*
-#
-# ## Three questions that the course answers
+
+# %% [markdown]
+# ## What the course answers
 #
 # | question | lesson |
 # |---|---|
@@ -169,7 +172,8 @@ for step in (first, last):
 # Words that are underlined like [supernet](../docs/glossary.md#supernet) lead to the
 # [glossary](../docs/glossary.md). Every equation has a link to the line of code that computes it.
 # Exercises have hints, a solution, and a check that tells what is wrong, so be bold.
-#
+
+# %% [markdown]
 # ## Is this machine ready?
 
 # %% tags=["nbval-ignore-output"]
@@ -233,7 +237,8 @@ print(f"loss on the weights split: {step.loss['weights']:.2f} (ln 10 = {math.log
 # supernet's loss is that of all operations together.
 #
 # </details>
-#
+
+# %% [markdown]
 # ## Break it
 #
 # - Draw another published cell: `genotype_figure(PUBLISHED["nasnet"])`. Which operations does it use that
