@@ -224,8 +224,8 @@ compare({"first order": run.recording, "second order, exact": exact.recording})
 
 # %% [markdown]
 # Both views move through time together. Choose an edge: do the same operations lead? *The two
-# gradients agree at first and drift apart later. One pair of runs cannot say which cell is better;
-# that takes training both from scratch, several times (lesson 05).*
+# runs begin alike and drift apart. One pair of runs cannot say which cell is better; that takes
+# training both from scratch, several times (lesson 05).*
 #
 # ## Would another seed find the same cell?
 #
@@ -287,10 +287,9 @@ for name, recording in broken.items():
     print(f"{name:>9}: accuracy {step.accuracy['architecture']:.2f}, skips kept {skips}")
 
 # %% [markdown]
-# A fast α decides at once, before the operations have learned anything: the winner is an accident,
-# and nothing in the accuracy of the supernet betrays it. With w frozen α still moves, towards
-# whatever random operations happen to help. *Low entropy is not success. It only says that a choice
-# was made.*
+# A fast α decides at once, before the operations have learned anything: the winner is an accident, and
+# the supernet's accuracy hardly shows it. With w frozen α still moves, towards whatever random
+# operations happen to help. *Low entropy is not success. It only says that a choice was made.*
 #
 # Many [skip connections](../docs/glossary.md#primitive) are the best known way for a search to
 # fail: a skip needs no training, so early on it is ahead, and a long search may end with little
