@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -80,7 +79,7 @@ def game_explorer() -> Explorer:
     """A slider for ξ: the path of alternating steps and, setting by setting, where it ends."""
     axis = np.linspace(-2.2, 4.4, 67)
     surface = validation_loss(axis[None], axis[:, None])
-    lines = contours(axis, axis, surface, [-4, -2, -1, 0, 1, 2, 4, 6, 8], OTHER)
+    lines = contours(axis, axis, surface, [-4, -2, -1, 0, 2, 4, 6, 8], OTHER)
     visited: dict[float, float] = {}
 
     def show(xi: float, steps: float, curve: str) -> Scene:
@@ -124,14 +123,13 @@ def arrows_explorer() -> Explorer:
 
     def show(alpha: float, w: float, xi: float) -> Scene:
         virtual, direct, implicit = terms(alpha, w, xi)
-        # Half of their length, so that they stay in the picture.
-        one, both = alpha - direct / 2, alpha - (direct + implicit) / 2
+        one, both = alpha - direct, alpha - direct - implicit
         marks: list[Mark] = [
-            Line([-3.2, 3.4], [-3.2, 3.4], OTHER, "w = α", ":"),
+            Line([-4, 4], [-4, 4], OTHER, "w = α", ":"),
             Arrow((alpha, w), (alpha, virtual), OTHER, "virtual step w → w′"),
             Arrow((alpha, virtual), (one, virtual), DIRECT, "−direct"),
-            Arrow((one, virtual - 0.25), (both, virtual - 0.25), IMPLICIT, "−implicit"),
-            Arrow((alpha, virtual - 0.5), (both, virtual - 0.5), TOTAL, "both: where α goes"),
+            Arrow((one, virtual - 0.4), (both, virtual - 0.4), IMPLICIT, "−implicit"),
+            Arrow((alpha, virtual - 0.8), (both, virtual - 0.8), TOTAL, "both: where α goes"),
             Dots([alpha], [w], TOTAL, label="(α, w)", size=5),
         ]
         bars = Bars(
@@ -141,7 +139,7 @@ def arrows_explorer() -> Explorer:
         )
         return Scene(
             [
-                Panel("from (α, w), half as long", marks, "α", "w", (-3.5, 6), (-3.2, 3.4)),
+                Panel("the arrows at (α, w)", marks, "α", "w", (-3, 7), (-4, 4)),
                 Panel("downhill for α", [bars], xlim=(-8, 8)),
             ],
             f"w′ = {virtual:.2f}. Direct {direct:+.2f}, implicit {implicit:+.2f}, "
@@ -186,8 +184,7 @@ class LineOrWiggle(Supernet):
         return Outcome(F.mse_loss(self(x, mixture), y))
 
 
-@dataclass(frozen=True)
-class Noisy:
+class Noisy(NamedTuple):
     """Three samples of a noisy straight line: for w, for α, and for the final judgement."""
 
     train: tuple[Tensor, Tensor]
@@ -206,30 +203,26 @@ def noisy_line(seed: int, noise: float = 0.5) -> Noisy:
     return Noisy(sample(20), sample(20), sample(200))
 
 
-def overfitting_picture(
-    results: Sequence[tuple[float, float, float, float]],
-) -> Picture:
-    """Per data set: (wiggle's weight jointly, in turn; test loss jointly, in turn)."""
-    table = np.array(results)
-    rows = list(range(1, len(table) + 1))
-    ends = (0.5, len(table) + 0.5)
+def overfitting_picture(results: Mapping[str, Sequence[tuple[float, float]]]) -> Picture:
+    """For every way of searching and data set: the wiggle's weight, the loss on new data."""
     panels = []
-    for title, joint, turns, top in (
-        ("weight of the wiggle", table[:, 0], table[:, 1], 1.1),
-        ("loss on new data", table[:, 2], table[:, 3], 1.15 * table[:, 2:].max()),
-    ):
+    titles = ("weight of the wiggle", (-0.05, 1.05)), ("loss on new data", (0.1, 30.0))
+    for column, (title, ends) in enumerate(titles):
         marks = [
-            Dots(rows, joint, IMPLICIT, "α and w on the same data", size=6),
-            Dots(rows, turns, TOTAL, "α on held-out data", size=6),
+            Dots(range(1, len(pairs) + 1), [p[column] for p in pairs], ink, name, size=5)
+            for (name, pairs), ink in zip(results.items(), (DIRECT, IMPLICIT, TOTAL), strict=True)
         ]
-        panels.append(Panel(title, marks, "data set", "", ends, (-0.05 * top, top)))
-    means = table.mean(axis=0)
-    text = (
-        f"Means over {len(table)} data sets. Weight of the wiggle: {means[0]:.2f} with the same "
-        f"data, {means[1]:.2f} with held-out data. Loss on new data: {means[2]:.2f} and "
-        f"{means[3]:.2f}."
-    )
-    return draw(Scene(panels, text))
+        count = max(map(len, results.values()))
+        log: Literal["", "y"] = "y" if column else ""
+        panels.append(Panel(title, marks, "data set", "", (0.5, count + 0.5), ends, log=log))
+    words = []
+    for name, pairs in results.items():
+        wiggle, loss = zip(*pairs, strict=True)
+        words.append(
+            f"{name}: wiggle {min(wiggle):.2f} to {max(wiggle):.2f}, "
+            f"loss on new data {min(loss):.2f} to {max(loss):.2f}"
+        )
+    return draw(Scene(panels, "Range over the data sets. " + "; ".join(words) + "."))
 
 
 # ---- A small network ----------------------------------------------------------------------------
@@ -315,8 +308,8 @@ def epsilon_explorer(supernet: Supernet, train: Any, val: Any, xi: float) -> Exp
         ends = (1e-9, 1e2), (1e-11, 1e2)
         return Scene(
             [
-                Panel("error of the implicit term", marks, "ε · ‖v‖", "relative", *ends, log=True),
-                Panel("exact, and by finite difference (≈)", [bars], xlim=(-2, 2)),
+                Panel("error of the implicit term", marks, "ε · ‖v‖", "relative", *ends, log="xy"),
+                Panel("exact, and by finite difference (≈, cut at ±2)", [bars], xlim=(-2, 2)),
             ],
             f"w moved by {epsilons[place]:.0e} to either side: error of the implicit term "
             f"{_share(here['float32'])} in float32, {_share(here['float64'])} in float64.",

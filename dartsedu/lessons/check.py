@@ -65,10 +65,9 @@ def ask(answer: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
     except NotImplementedError:
         found = None
     except Exception as error:
-        line = traceback.extract_tb(error.__traceback__)[-1].line or "?"
-        raise Wrong(
-            f"{called} stopped with {type(error).__name__}: {error}\nat the line: {line}"
-        ) from None
+        line = traceback.extract_tb(error.__traceback__)[-1].line
+        at = f"\nat the line: {line}" if line else ""
+        raise Wrong(f"{called} stopped with {type(error).__name__}: {error}{at}") from None
     if found is None or found is Ellipsis:
         raise Open(f"{called} gives nothing yet. Replace the dots, run the cell, then this one.")
     return found
@@ -96,7 +95,7 @@ def same(
     found = found.detach().to(expected.dtype)
     for meaning, result in (mistakes or {}).items():
         if _close(found, result, tolerance) and not _close(found, expected, tolerance):
-            raise Wrong(f"{where}: it looks as if {meaning}.")
+            raise Wrong(f"{where}: it looks as if {meaning}{'' if meaning.endswith('?') else '.'}")
     if found.shape != expected.shape:
         raise Wrong(
             f"{where} has the shape {tuple(found.shape)}; expected {tuple(expected.shape)}."

@@ -59,7 +59,8 @@ const DRAW = {
     return made;
   },
   arrow(mark, x, y) {
-    const [x0, y0, x1, y1] = [x(mark.start[0]), y(mark.start[1]), x(mark.end[0]), y(mark.end[1])];
+    const [x0, x1] = mark.x.map(x);
+    const [y0, y1] = mark.y.map(y);
     const length = Math.hypot(x1 - x0, y1 - y0);
     if (length < 1) return [svg("circle", { cx: x0, cy: y0, r: 3, fill: mark.colour })];
     const [ux, uy] = [(x1 - x0) / length, (y1 - y0) / length];

@@ -90,7 +90,7 @@ class Panel:
         marks: drawn in this order.
         x, y: what the axes show.
         xlim, ylim: ends of the axes; needed but for ``Pixels``, and ``Bars`` need ``xlim`` only.
-        log: whether both axes are logarithmic.
+        log: which axes are logarithmic.
     """
 
     title: str
@@ -99,7 +99,7 @@ class Panel:
     y: str = ""
     xlim: tuple[float, float] = (0.0, 1.0)
     ylim: tuple[float, float] = (0.0, 1.0)
-    log: bool = False
+    log: Literal["", "y", "xy"] = ""
 
 
 @dataclass(frozen=True)
@@ -119,25 +119,23 @@ def as_json(scene: Scene) -> dict[str, Any]:
 
 
 def _panel_json(panel: Panel) -> dict[str, Any]:
-    scaled = np.log10 if panel.log else np.asarray
+    def coordinates(axis: str, values: ArrayLike) -> list[float]:
+        scaled = np.log10(values) if axis in panel.log else values
+        return [float(f"{v:.5g}") for v in np.ravel(scaled)]
 
-    def coordinates(values: ArrayLike) -> list[float]:
-        return [float(f"{v:.5g}") for v in np.ravel(scaled(np.asarray(values, dtype=float)))]
-
-    def axis(ends: tuple[float, float]) -> dict[str, Any]:
-        return {"ends": coordinates(ends), "ticks": _ticks(ends, panel.log)}
+    def axis(name: str, ends: tuple[float, float]) -> dict[str, Any]:
+        return {"ends": coordinates(name, ends), "ticks": _ticks(ends, name in panel.log)}
 
     marks: list[dict[str, Any]] = []
     for mark in panel.marks:
         kind = type(mark).__name__.lower()
+        drawn: dict[str, Any]
         match mark:
             case Line() | Dots():
-                drawn = vars(mark) | {"x": coordinates(mark.x), "y": coordinates(mark.y)}
+                drawn = {"x": coordinates("x", mark.x), "y": coordinates("y", mark.y)}
             case Arrow():
-                drawn = vars(mark) | {
-                    "start": coordinates(mark.start),
-                    "end": coordinates(mark.end),
-                }
+                ends = zip("xy", zip(mark.start, mark.end, strict=True), strict=True)
+                drawn = {name: coordinates(name, pair) for name, pair in ends}
             case Bars():
                 drawn = {
                     "names": list(mark.names),
@@ -146,13 +144,14 @@ def _panel_json(panel: Panel) -> dict[str, Any]:
                 }
             case Pixels():
                 drawn = {"colours": mark.colours()}
-        marks.append({"kind": kind, **drawn})
+        look = {k: v for k, v in vars(mark).items() if isinstance(v, (str, bool, int, float))}
+        marks.append({"kind": kind, **look, **drawn})
     return {
         "title": panel.title,
         "x": panel.x,
         "y": panel.y,
-        "xaxis": axis(panel.xlim),
-        "yaxis": axis(panel.ylim),
+        "xaxis": axis("x", panel.xlim),
+        "yaxis": axis("y", panel.ylim),
         "marks": marks,
     }
 
@@ -164,7 +163,7 @@ def _ticks(ends: tuple[float, float], log: bool) -> list[tuple[float, str]]:
         powers = np.log10(LogLocator(numticks=6).tick_values(low, high))
         inside = [p for p in powers if np.log10(low) - 1e-9 <= p <= np.log10(high) + 1e-9]
         return [(float(p), f"10{str(round(p)).translate(_RAISED)}") for p in inside]
-    places = MaxNLocator(5).tick_values(low, high)
+    places = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high)
     return [(float(p), f"{p:g}") for p in np.round(places, 10) if low <= p <= high]
 
 
@@ -200,10 +199,9 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
         return
     axes.set_xlabel(panel.x)
     axes.set_ylabel(panel.y)
-    if panel.log:
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        for axis, ends in ((axes.xaxis, panel.xlim), (axes.yaxis, panel.ylim)):
+    for name, axis, ends in (("x", axes.xaxis, panel.xlim), ("y", axes.yaxis, panel.ylim)):
+        if name in panel.log:
+            axes.set(**{f"{name}scale": "log"})
             ticks = _ticks(ends, log=True)
             axis.set_ticks([10**place for place, _ in ticks], [text for _, text in ticks])
             axis.set_minor_locator(NullLocator())

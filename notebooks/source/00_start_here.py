@@ -170,7 +170,7 @@ for step in (first, last):
 # | What happens when it all runs? | [03 Search a cell, live](03_search_a_cell.ipynb) |
 #
 # Words that are underlined like [supernet](../docs/glossary.md#supernet) lead to the
-# [glossary](../docs/glossary.md). Every equation has a link to the line of code that computes it.
+# [glossary](../docs/glossary.md#alpha). Every equation has a link to the line of code that computes it.
 # Exercises have hints, a solution, and a check that tells what is wrong, so be bold.
 
 # %% [markdown]

@@ -22,17 +22,17 @@ from dartsedu import MixedOp, load_task, mixture_weights
 from dartsedu.cnn.operations import PRIMITIVES, candidate
 from dartsedu.lessons import relaxation as lesson
 
-torch.set_num_threads(1)
-_ = torch.manual_seed(0)
+torch.set_num_threads(1)  # the same numbers on every machine, as far as that goes
 
 # %% [markdown]
 # ## 1 · A choice has no slope
 #
-# An [edge](../docs/glossary.md#edge) takes a map and hands on another of the same size. DARTS offers it
+# An [edge](../docs/glossary.md#edge) takes a feature map and hands on another of the same size. DARTS offers it
 # eight operations, called [primitives](../docs/glossary.md#primitive). Here is one handwritten digit
 # after each of them. The convolutions are untrained: their kernels are random.
 
 # %%
+torch.manual_seed(0)
 task = load_task("digits")
 digit = next(task.weights.once(1)).inputs
 operations = {name: candidate(name, channels=1, stride=1) for name in PRIMITIVES}
@@ -230,6 +230,7 @@ lesson.check_mixed_op(MyMixedOp)
 # [operation weights](../docs/glossary.md#operation-weights) w, for 60 steps. α stay at 0: equal parts.
 
 # %%
+torch.manual_seed(0)
 net = lesson.OneEdge(PRIMITIVES)
 assert isinstance(net.edge, MixedOp)
 batches = list(islice(task.weights.training(64, seed=0), 60))
@@ -307,6 +308,7 @@ lesson.check_pull(pull)
 # 3. how the gate *sigmoid* bends the lines.
 
 # %%
+torch.manual_seed(0)
 two = lesson.OneEdge(("max_pool_3x3", "sep_conv_3x3"))
 lesson.surface_explorer(two, held_out, batches)
 
@@ -316,8 +318,12 @@ lesson.surface_explorer(two, held_out, batches)
 #
 # 1. Along the diagonal: both α grow together, and only their difference counts.
 # 2. Before training the map is almost flat (see the range of the loss), since random operations are all
-#    about equally useless. After 60 steps the slope is steep. The surface that α descends is made by w.
+#    about equally useless. After 60 steps its range is several times as wide. The surface that α descends is
+#    made by w.
 # 3. With sigmoids both directions count: the total strength matters as well as the difference.
+#
+# Have you seen that the lowest loss is not at an end? A little pooling beside the convolution is better than
+# the convolution alone. Choosing one of them will cost something: lesson 04.
 #
 # </details>
 #

@@ -154,4 +154,9 @@ def test_joint_training_prefers_what_fits_the_noise():
         optimizer.step()
     assert net.mixture()["edge"][0, 1] > 0.5
     assert net.loss(data.test).loss > 2 * net.loss(data.train).loss
-    assert "Means over 1 data sets" in lesson.overfitting_picture([(0.9, 0.1, 3.0, 0.3)]).alt
+
+
+def test_the_overfitting_picture_tells_its_ranges():
+    results = {"a": [(0.9, 3.0), (0.7, 5.0)], "b": [(0.5, 1.0)] * 2, "c": [(0.1, 0.3)] * 2}
+    alt = lesson.overfitting_picture(results).alt
+    assert "a: wiggle 0.70 to 0.90, loss on new data 3.00 to 5.00" in alt

@@ -170,7 +170,7 @@ def scene(a=1.0, kind="line"):
         [
             Panel("curve", marks, "x", "y", (0, 1), (0, 2)),
             Panel(
-                "logs", [Line([1e-3, 1], [1, 10], "#4c7655")], "ε", "e", (1e-3, 1), (1, 10), True
+                "logs", [Line([1e-3, 1], [1, 10], "#4c7655")], "ε", "e", (1e-3, 1), (1, 10), "xy"
             ),
             Panel("bars", [Bars(["one", "two"], [a, -0.5], ["#a90fe8", "#089aaa"])], xlim=(-1, 1)),
             Panel("image", [Pixels(np.eye(3), 0, 1)]),
@@ -183,6 +183,7 @@ def test_a_scene_is_plain_json_and_a_picture():
     data = json.loads(json.dumps(as_json(scene()), allow_nan=False))
     curve, logs, bars, image = data["panels"]
     assert curve["marks"][0]["y"] == [0.0, 0.25, 0.5, 0.75, 1.0]
+    assert (curve["marks"][2]["x"], curve["marks"][2]["y"]) == ([0.0, 1.0], [0.0, 1.0])
     assert logs["xaxis"]["ends"] == [-3.0, 0.0]
     assert logs["xaxis"]["ticks"][0][1] == "10⁻³"
     assert bars["marks"][0]["values"] == [1.0, -0.5]
