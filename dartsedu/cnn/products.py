@@ -37,6 +37,7 @@ def normalised(
         mean = mean / count
         covariance = torch.baddbmm(gram, mean, mean.mT, beta=1 / count, alpha=-1)
         var = (torch.bmm(w, covariance) * w).sum(dim=2, keepdim=True)
+        var = var.clamp(min=0)  # Rounding may go below, where a large map hardly varies.
         mean = torch.bmm(w, mean)
         if first.track_running_stats:
             unbiased = var.detach() * (count / max(count - 1, 1))

@@ -245,3 +245,13 @@ def test_nothing_in_a_pass_waits_for_a_gpu():
             architect.gradient(supernet, images, images, optimizer)
         loss = supernet.loss(images).loss
         set_gradients(weights, torch.autograd.grad(loss, weights), clip=5.0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_map_that_hardly_varies_does_not_become_nan(seed):
+    """The variance is a difference of large numbers, which float32 may take below zero."""
+    generator = torch.Generator().manual_seed(seed)
+    level = 300 * torch.randn(1, 4, 1, generator=generator)
+    d = level + 1e-4 * torch.randn(1, 4, 512, generator=generator)
+    w = torch.randn(1, 4, 4, generator=generator)
+    assert normalised(d, w, [nn.BatchNorm2d(4, affine=False)]).isfinite().all()
