@@ -9,6 +9,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 const WINDOW = 10; // steps in the running mean of a loss
 const POINTS = 256; // of a drawn curve, at most twice as many
+const CURVES = 1000; // milliseconds between two drawings of the curves of a running search
 
 // ---- Data ---------------------------------------------------------------------------------------
 
@@ -463,11 +464,26 @@ class Chart {
   constructor(run, title, lines, view, width = 270, height = 165) {
     Object.assign(this, { run, title, lines, view, width, height, drawnFor: "" });
     this.frame = svg("g", { class: "dartsedu-axis" });
-    this.curves = svg("g");
+    const style = (line) => ({ stroke: line.colour, "stroke-dasharray": line.dashed ? "7 4" : "none" });
+    this.paths = lines.map((line) => ({
+      line,
+      raw: line.raw ? svg("path", { class: "dartsedu-raw", stroke: line.colour }) : null,
+      value: svg("path", { class: "dartsedu-line", ...style(line) }),
+    }));
+    this.curves = svg("g", {}, ...this.paths.flatMap(({ raw, value }) => (raw ? [raw, value] : [value])));
     this.marks = svg("path", { class: "dartsedu-change" });
     this.cursor = svg("line", { class: "dartsedu-cursor", y1: CHART.top, y2: this.height - CHART.bottom });
     this.heading = svg("text", { x: 4, y: 18, class: "dartsedu-chart-title", text: title });
-    this.legend = svg("g", { class: "dartsedu-chart-legend" });
+    let x = 4;
+    const named = lines.length < 4 ? lines : [];
+    this.legend = svg("g", { class: "dartsedu-chart-legend" }, ...named.flatMap((line) => {
+      const [from, to] = [x, x + 24];
+      x += 38 + 7.5 * line.label.length;
+      return [
+        svg("line", { x1: from, x2: to, y1: 32, y2: 32, class: "dartsedu-line", ...style(line) }),
+        svg("text", { x: to + 4, y: 37, text: line.label }),
+      ];
+    }));
     this.node = svg(
       "svg",
       { viewBox: `0 0 ${this.width} ${this.height}`, class: "dartsedu-chart", role: "img", "aria-label": title },
@@ -488,19 +504,23 @@ class Chart {
     return CHART.left + ((index - this.first) / this.span) * this.inner();
   }
 
-  draw(i, { key = "", marks = true } = {}) {
+  draw(i, key = "") {
     const { run } = this;
-    const drawnFor = `${run.count} ${run.partial} ${this.view.clock.count} ${key}`;
-    if (drawnFor !== this.drawnFor) this.redraw(marks);
-    this.drawnFor = drawnFor;
-    const x = this.x(run.index(i)).toFixed(1);
+    // Curves cost more than all the rest: while a search runs, once a second is enough.
+    const drawnFor = `${run.partial} ${key}`;
+    const length = `${run.count} ${this.view.clock.count}`;
+    if (drawnFor !== this.drawnFor || (length !== this.length && this.view.curvesAreDue)) {
+      this.redraw();
+      Object.assign(this, { drawnFor, length });
+    }
+    const x = Math.min(this.x(run.index(i)), this.width - CHART.right).toFixed(1);
     set(this.cursor, "x1", x);
     set(this.cursor, "x2", x);
     const now = this.lines.map((line) => `${line.label} ${number(line.value(i))}`).join(", ");
     set(this.node, "aria-label", `${this.title} at step ${run.index(i) + 1}: ${now}`);
   }
 
-  redraw(marks) {
+  redraw() {
     const { run } = this;
     const places = run.drawn();
     this.first = run.index(0);
@@ -526,13 +546,14 @@ class Chart {
       }
       return d;
     };
-    const style = (line) => ({ stroke: line.colour, "stroke-dasharray": line.dashed ? "7 4" : "none" });
-    this.curves.replaceChildren(
-      ...this.lines.flatMap((line) => [
-        ...(line.raw ? [svg("path", { d: path(line.raw), class: "dartsedu-raw", stroke: line.colour })] : []),
-        svg("path", { d: path(line.value), class: "dartsedu-line", ...style(line) }),
-      ]),
-    );
+    for (const { line, raw, value } of this.paths) {
+      if (raw) set(raw, "d", path(line.raw));
+      set(value, "d", path(line.value));
+    }
+    set(this.marks, "d", run.changes.map((i) => `M${this.x(run.index(i)).toFixed(1)},${low}v7`).join(""));
+    const framed = `${this.first} ${this.span} ${top}`;
+    if (framed === this.framed) return;
+    this.framed = framed;
     const right = this.width - CHART.right;
     this.frame.replaceChildren(
       ...ticks(top).flatMap((v) => [
@@ -541,20 +562,6 @@ class Chart {
       ]),
       svg("text", { x: CHART.left, y: this.height - 6, text: `step ${this.first + 1}` }),
       svg("text", { x: right, y: this.height - 6, "text-anchor": "end", text: String(this.first + this.span + 1) }),
-    );
-    const d = marks ? run.changes.map((i) => `M${this.x(run.index(i)).toFixed(1)},${low}v7`).join("") : "";
-    set(this.marks, "d", d);
-    let x = 4;
-    const named = this.lines.length < 4 ? this.lines : [];
-    this.legend.replaceChildren(
-      ...named.flatMap((line) => {
-        const [from, to] = [x, x + 24];
-        x += 38 + 7.5 * line.label.length;
-        return [
-          svg("line", { x1: from, x2: to, y1: 32, y2: 32, class: "dartsedu-line", ...style(line) }),
-          svg("text", { x: to + 4, y: 37, text: line.label }),
-        ];
-      }),
     );
   }
 }
@@ -604,7 +611,7 @@ class EdgePanel {
       say(raw, `${alpha[o] < 0 ? "−" : "+"}${Math.abs(alpha[o]).toFixed(3)}`);
       set(row, "data-kept", kept.includes(o));
     });
-    this.chart.draw(i, { key: `${chosen.cell} ${chosen.edge}` });
+    this.chart.draw(i, `${chosen.cell} ${chosen.edge}`);
   }
 }
 
@@ -697,7 +704,7 @@ class View {
     this.playing = null; // of a replay: {from, at}
     this.frame = null;
     this.calm = globalThis.matchMedia?.("(prefers-reduced-motion: reduce)").matches ? 1000 : 0;
-    this.lastDraw = -Infinity;
+    this.lastDraw = this.lastCurves = -Infinity;
     this.root = html("div", { class: "dartsedu", role: "group", "aria-label": session.spec.title });
     // Jupyter must not take keys typed here for its own.
     this.root.addEventListener("keydown", (event) => {
@@ -713,6 +720,7 @@ class View {
     this.session.views.delete(this);
     cancelAnimationFrame(this.frame);
     clearTimeout(this.later);
+    clearTimeout(this.curves);
     this.playing = null;
     this.root.remove();
   }
@@ -895,6 +903,10 @@ class View {
     this.verdict.draw();
     if (index === null) return;
     const chosen = this.previewed ?? this.chosen;
+    const wait = this.lastCurves + CURVES - performance.now();
+    this.curvesAreDue = wait <= 0 || this.session.status.state !== "running";
+    if (this.curvesAreDue) this.lastCurves = performance.now();
+    else this.curves ??= setTimeout(() => { this.curves = null; this.schedule(); }, wait);
     for (const { run, graphs, panel, charts } of this.columns) {
       if (!run.count) continue;
       const i = run.at(index);
