@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -40,7 +41,7 @@ def default_interval() -> float:
     return 0.1 if (os.cpu_count() or 1) > 2 else 0.25
 
 
-class _Shown:
+class _Shown(ABC):
     """What a live run and a replay have in common: histories that can be drawn."""
 
     _text: str
@@ -78,8 +79,9 @@ class _Shown:
         gaps = list(self._gaps.values())
         return {"mode": mode, "title": self._title, "runs": runs, "gaps": gaps}
 
+    @abstractmethod
     def _open(self) -> Dashboard:
-        raise NotImplementedError
+        """Make the view."""
 
     @property
     def _at_rest(self) -> bool:
