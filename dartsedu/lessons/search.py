@@ -12,7 +12,7 @@ from dartsedu.architect import FirstOrder
 from dartsedu.cnn import CNNSupernet, cnn_space
 from dartsedu.genotype import Genotype
 from dartsedu.lessons.check import Wrong, ask, check, same
-from dartsedu.lessons.panel import Bars, Line, Panel, Pixels, Scene, draw
+from dartsedu.lessons.panel import Bars, Line, Panel, Pixels, Scene, Style, draw
 from dartsedu.measures import entropy
 from dartsedu.palette import COLOURS
 from dartsedu.plots import Picture
@@ -201,12 +201,12 @@ def shares_picture(shares: Mapping[str, float]) -> Picture:
 def entropies_picture(recordings: Mapping[str, Recording], cell: str = "normal") -> Picture:
     """Entropy of one cell's mixture over time, a line for each recording."""
     colours = ("#a90fe8", "#7b6c06", "#089aaa", "#a3507a", "#4c7655")
-    styles = ("-", "--", ":", "-", "--")
+    styles: tuple[Style, ...] = ("-", "--", ":", "-", "--")
     lines, words, last = [], [], 1
     for (name, recording), ink, style in zip(recordings.items(), colours, styles, strict=False):
         bits = [entropy(step.mixture[cell]) for step in recording.steps]
         steps = [step.index + 1 for step in recording.steps]
-        lines.append(Line(steps, bits, ink, name=name, style=style))  # type: ignore[arg-type]
+        lines.append(Line(steps, bits, ink, name=name, style=style))
         words.append(f"{name}: {bits[0]:.2f} to {bits[-1]:.2f} bits")
         last = max(last, steps[-1])
     panel = Panel(f"{cell} cell", lines, "step", "entropy (bits)", (1, last + 1), (0.0, 3.1))

@@ -255,7 +255,10 @@ def test_pause_does_not_wait_for_the_limit(begin):
 def test_errands_are_done_between_steps_in_the_thread(begin):
     steps, _, control = begin()
     where = []
-    errand = lambda: where.append((threading.current_thread(), control.state))  # noqa: E731
+
+    def errand():
+        where.append((threading.current_thread(), control.state))
+
     control.between_steps(errand)
     control.play()
     until(lambda: steps.done > 2)
