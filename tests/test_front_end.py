@@ -1,4 +1,4 @@
-"""Runs the front end's own tests (dashboard.test.js) with the Node that pip has installed."""
+"""Runs the front end's own tests (``*/*.test.js``) with the Node that pip has installed."""
 
 import os
 import shutil
