@@ -287,14 +287,15 @@ def _exhaust(view: Iterator[Step], steps: Generator[Step], run: Run) -> None:
 
 
 def _draw(genotype: Genotype, path: Path) -> None:
-    from dartsedu import plots
+    from dartsedu import cell_graph
+    from dartsedu.picture import save_picture
 
     if path.suffix not in (".svg", ".png", ".pdf"):
         raise RunError(f"cannot draw a {path.suffix or 'nameless'} file; use .svg, .png or .pdf")
     if path.suffix == ".svg":
-        plots.save_picture(path, plots.genotype_svg(genotype))
+        save_picture(path, cell_graph.genotype_svg(genotype))
     else:
-        plots.genotype_figure(genotype).save(path)
+        cell_graph.genotype_figure(genotype).save(path)
 
 
 def _show_settings(settings: Settings) -> None:

@@ -1,235 +1,38 @@
-"""Pictures of genotypes and of α over time. They read values and recordings, never a supernet.
+"""Pictures of α over time and of results. They read values and recordings, never a supernet.
 
 Every function gives a ``Picture``: a matplotlib figure that knows its own alternative text.
 """
 
 from __future__ import annotations
 
-import base64
-import io
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import chain, cycle
-from pathlib import Path
-from typing import Any
 
-import graphviz
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch
-from matplotlib.path import Path as Path2D
 from numpy.typing import NDArray
 
-from dartsedu.genotype import Cell, Genotype, derive
-from dartsedu.layout import arrange
+from dartsedu.cell_graph import describe_genotype, draw_legend, draw_mixture
+from dartsedu.genotype import Genotype, derive
 from dartsedu.measures import changes, entropy, genotypes, passing
 from dartsedu.palette import (
     CELL_COLOURS,
-    DASHED,
     DASHED_SPLITS,
     OTHER,
     SPLIT_COLOURS,
     colour,
     dashes,
-    output_label,
     short,
     state_label,
     state_names,
 )
+from dartsedu.picture import Picture, blank_picture
 from dartsedu.recording import Recording
 from dartsedu.stream import Step
 from dartsedu.topology import SearchSpace, Topology
-from dartsedu.values import atomic_path
 from dartsedu.yardstick import ACCURACY, Yardstick, perplexity
-
-_STYLE: Any = {
-    "font.size": 12,
-    "axes.titlesize": 13,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "dartsedu",
-    "font.family": "sans-serif",
-}
-
-
-class Picture(Figure):
-    """A figure with ``alt``, the text that stands for it where it cannot be seen."""
-
-    alt: str = ""
-
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
-        """In a notebook: a PNG with its alternative text."""
-        png = base64.b64encode(self.render("png")).decode()
-        return {"image/png": png, "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
-
-    def render(self, form: str) -> bytes:
-        """The file's bytes as ``svg``, ``png`` or ``pdf``; the same picture gives the same."""
-        out = io.BytesIO()
-        undated: dict[str, Any] = {
-            "svg": {"Date": None},
-            "pdf": {"CreationDate": None},
-        }.get(form, {})
-        with mpl.rc_context(_STYLE):
-            # Arrange once: each further draw would move things a little.
-            self.draw_without_rendering()
-            self.set_layout_engine("none")
-            self.savefig(
-                out, format=form, metadata=undated, bbox_inches="tight", dpi=110, facecolor="white"
-            )
-        return out.getvalue()
-
-    def save(self, path: str | Path) -> None:
-        """Write to ``path``, atomically, in the form that its ending names."""
-        save_picture(path, self.render(Path(path).suffix.removeprefix(".")))
-
-
-def save_picture(path: str | Path, content: bytes) -> None:
-    """Write a picture file, atomically."""
-    with atomic_path(Path(path)) as temporary:
-        temporary.write_bytes(content)
-
-
-def blank_picture(
-    rows: int, columns: int, width: float, height: float, alt: str
-) -> tuple[Picture, Any]:
-    """A picture of so many inches with a grid of empty axes, (rows, columns)."""
-    with mpl.rc_context(_STYLE):
-        picture = Picture(figsize=(width, height), layout="constrained")
-        FigureCanvasAgg(picture)
-        picture.alt = alt
-        return picture, picture.subplots(rows, columns, squeeze=False)
-
-
-# ---- Genotypes ----------------------------------------------------------------------------------
-
-
-def describe_cell(cell: Cell) -> str:
-    """A cell in words: which node takes what from where."""
-    names = [state_label(name) for name in state_names(cell.inputs, len(cell.nodes), cell.name)]
-    nodes = [
-        f"node {names[cell.inputs + i]} adds "
-        + " and ".join(f"{short(e.primitive)} of {names[e.source]}" for e in node)
-        for i, node in enumerate(cell.nodes)
-    ]
-    return f"{cell.name} cell: " + "; ".join(nodes) + "."
-
-
-def describe_genotype(genotype: Genotype) -> str:
-    """A genotype in words."""
-    return " ".join(describe_cell(cell).capitalize() for cell in genotype.cells)
-
-
-def genotype_dot(genotype: Genotype) -> graphviz.Digraph:
-    """A genotype as a Graphviz graph: ``.source`` is its DOT text."""
-    graph = graphviz.Digraph("genotype", graph_attr={"rankdir": "LR", "fontname": "Helvetica"})
-    graph.attr("node", shape="box", style="rounded,filled", fillcolor="#eef2f7")
-    graph.attr("node", fontname="Helvetica")
-    graph.attr("edge", fontname="Helvetica", penwidth="2")
-    # dot stacks clusters from the bottom up.
-    for cell in reversed(genotype.cells):
-        with graph.subgraph(name=f"cluster_{cell.name}") as part:
-            part.attr(label=f"{cell.name} cell", color="#c8ced8", fontsize="18")
-            names = [state_label(n) for n in state_names(cell.inputs, len(cell.nodes), cell.name)]
-            ids = [f"{cell.name}_{i}" for i in range(len(names))]
-            for identifier, name in zip(ids, names, strict=True):
-                part.node(identifier, name)
-            part.node(f"{cell.name}_out", output_label(cell.name), fillcolor="#dfe7f2")
-            for state, edge in cell.edges:
-                part.edge(
-                    ids[edge.source],
-                    ids[state],
-                    label=f" {short(edge.primitive)} ",
-                    color=colour(edge.primitive),
-                    fontcolor=colour(edge.primitive),
-                    style="dashed" if edge.primitive in DASHED else "solid",
-                )
-            for state in cell.outputs:
-                part.edge(ids[state], f"{cell.name}_out", color="#9aa3af", penwidth="1")
-    return graph
-
-
-def genotype_svg(genotype: Genotype) -> bytes:
-    """A genotype drawn by Graphviz if its ``dot`` is installed, else as ``genotype_figure``."""
-    if shutil.which("dot"):
-        try:
-            drawn: bytes = genotype_dot(genotype).pipe(format="svg", encoding=None)
-            return drawn
-        except graphviz.CalledProcessError:
-            pass
-    return genotype_figure(genotype).render("svg")
-
-
-def _draw_cell(
-    axes: Axes,
-    inputs: int,
-    nodes: int,
-    outputs: Sequence[int],
-    edges: Sequence[tuple[int, int, str, float, bool]],
-    labels: bool,
-    gap: float,
-    cell: str,
-) -> None:
-    """Edges are (source, target, primitive, thickness in points, whether it is kept).
-
-    ``gap`` is the free space around a state, in units of x.
-    """
-    plan = arrange(inputs, nodes, [(source, target) for source, target, *_ in edges])
-    names = [state_label(name) for name in state_names(inputs, nodes, cell)]
-    for number, (curve, edge) in enumerate(zip(plan.curves, edges, strict=True)):
-        _, _, primitive, thickness, kept = edge
-        axes.add_patch(
-            FancyArrowPatch(
-                path=Path2D(curve.shortened(gap), [Path2D.MOVETO, Path2D.CURVE3, Path2D.CURVE3]),
-                arrowstyle="-|>",
-                mutation_scale=12,
-                color=colour(primitive),
-                linewidth=thickness,
-                linestyle=dashes(primitive),
-                alpha=1.0 if kept else 0.25,
-                zorder=1,
-            )
-        )
-        if labels:
-            axes.text(
-                *curve.at(0.40 + 0.18 * (number % 2)),
-                short(primitive),
-                color=colour(primitive),
-                ha="center",
-                va="center",
-                fontsize=10,
-                fontweight="bold",
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85},
-                zorder=2,
-            )
-    for state in outputs:
-        start, end = plan.states[state], plan.output
-        axes.plot([start.x, end.x], [start.y, end.y], color="#c8ced8", linewidth=1, zorder=0)
-    boxes = {"boxstyle": "round,pad=0.45", "facecolor": "#eef2f7", "edgecolor": "#5b6676"}
-    for place, name in zip([*plan.states, plan.output], [*names, output_label(cell)], strict=True):
-        axes.text(*place, name, ha="center", va="center", bbox=boxes, zorder=3)
-    low, high = plan.heights
-    axes.set_xlim(-0.35, plan.output.x + 0.35)
-    axes.set_ylim(low - 0.7, high + 0.7)
-    axes.axis("off")
-
-
-def genotype_figure(genotype: Genotype) -> Picture:
-    """A genotype drawn without Graphviz: one row a cell."""
-    count = len(genotype.cells)
-    picture, axes = blank_picture(count, 1, 9.5, 3.3 * count, describe_genotype(genotype))
-    for row, cell in enumerate(genotype.cells):
-        edges = [(e.source, state, e.primitive, 2.2, True) for state, e in cell.edges]
-        shape = cell.inputs, len(cell.nodes), cell.outputs
-        _draw_cell(axes[row, 0], *shape, edges, True, 0.09, cell.name)
-        axes[row, 0].set_title(f"{cell.name} cell")
-    return picture
-
 
 # ---- α over time --------------------------------------------------------------------------------
 
@@ -252,40 +55,11 @@ def mixture_figure(
     for column, (step, title) in enumerate(zip(steps, titles, strict=True)):
         kept = derive(space, step.alphas, rule)
         for row, topology in enumerate(space.cells):
-            _draw_mixture(axes[row, column], space, topology, step, kept[topology.name])
+            draw_mixture(axes[row, column], space, topology, step, kept[topology.name])
             axes[row, column].set_title(f"{topology.name}, {title}")
     used = [p for p in space.primitives if p != "none"]
-    _legend(picture, used)
+    draw_legend(picture, used)
     return picture
-
-
-def _draw_mixture(
-    axes: Axes, space: SearchSpace, topology: Topology, step: Step, kept: Cell
-) -> None:
-    weights = np.array(step.mixture[topology.name])
-    if "none" in space.primitives:
-        weights[:, space.primitives.index("none")] = -1
-    links = {(edge.source, state) for state, edge in kept.edges if edge.primitive != "none"}
-    edges = []
-    for index, link in enumerate(topology.edges):
-        best = int(weights[index].argmax())
-        thickness = 0.5 + 12.0 * max(0.0, float(weights[index, best]))
-        edges.append((*link, space.primitives[best], thickness, link in links))
-    shape = topology.inputs, topology.nodes, topology.outputs
-    _draw_cell(axes, *shape, edges, False, 0.16, topology.name)
-
-
-def _legend(picture: Picture, primitives: Sequence[str]) -> None:
-    with mpl.rc_context(_STYLE):
-        handles = [
-            mpl.lines.Line2D(
-                [], [], color=colour(p), linestyle=dashes(p), linewidth=3, label=short(p)
-            )
-            for p in primitives
-        ]
-        picture.legend(
-            handles=handles, loc="outside lower center", ncols=min(4, len(handles)), handlelength=3
-        )
 
 
 def heatmap_figure(space: SearchSpace, mixture: Mapping[str, NDArray[np.float32]]) -> Picture:
@@ -368,7 +142,7 @@ def trajectories_figure(recording: Recording, cell: str) -> Picture:
             axis.set_ylabel("softmax(α)")
         if edge >= len(names) - columns:
             axis.set_xlabel("step")
-    _legend(picture, space.primitives)
+    draw_legend(picture, space.primitives)
     return picture
 
 
@@ -452,7 +226,7 @@ def search_figure(
         if not single:
             axes[0, column].set_title(f"{name}\n{axes[0, column].get_title()}")
     every = [r.space.primitives for r in recordings.values()]
-    _legend(picture, [p for p in dict.fromkeys(chain(*every)) if p != "none"])
+    draw_legend(picture, [p for p in dict.fromkeys(chain(*every)) if p != "none"])
     return picture
 
 
@@ -466,7 +240,7 @@ def _panels(recording: Recording, found: Sequence[Genotype]) -> list[Callable[[A
     at = [step.index for step in steps]
 
     def cell(topology: Topology, axis: Axes) -> None:
-        _draw_mixture(axis, space, topology, steps[-1], found[-1][topology.name])
+        draw_mixture(axis, space, topology, steps[-1], found[-1][topology.name])
         axis.set_title(f"{topology.name} cell after step {at[-1] + 1}")
 
     def by_cell(label: str, value: Callable[[int, str], float], axis: Axes) -> None:

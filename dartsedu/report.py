@@ -13,7 +13,9 @@ import numpy as np
 from scipy.stats import ttest_ind
 
 from dartsedu import plots
+from dartsedu.cell_graph import describe_genotype, genotype_svg
 from dartsedu.genotype import Genotype
+from dartsedu.picture import Picture, save_picture
 from dartsedu.presets import changes, describe
 from dartsedu.recording import Recording
 from dartsedu.runs import Results, Run, Trained
@@ -55,7 +57,7 @@ def write_report(run: Run) -> Path:
     recording = run.recording() if run.order.searches else None
     pictures = _pictures(run, genotype, recording, results.trained)
     for picture in pictures.values():
-        plots.save_picture(run.folder / "pictures" / f"{picture.name}.svg", picture.svg)
+        save_picture(run.folder / "pictures" / f"{picture.name}.svg", picture.svg)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = files("dartsedu").joinpath("report.html.jinja").read_text(encoding="utf-8")
     page = environment.from_string(template).render(
@@ -63,7 +65,7 @@ def write_report(run: Run) -> Path:
         settings=describe(run.settings),
         changes=changes(run.settings),
         genotype=genotype,
-        words=plots.describe_genotype(genotype),
+        words=describe_genotype(genotype),
         recording=recording,
         results=results,
         pictures=pictures,
@@ -123,9 +125,9 @@ def compare(trained: Sequence[Trained], yardstick: Yardstick = ACCURACY) -> Comp
 def _pictures(
     run: Run, genotype: Genotype, recording: Recording | None, trained: Sequence[Trained]
 ) -> dict[str, Shown]:
-    shown = [Shown("genotype", plots.genotype_svg(genotype), plots.describe_genotype(genotype))]
+    shown = [Shown("genotype", genotype_svg(genotype), describe_genotype(genotype))]
 
-    def add(name: str, picture: plots.Picture) -> None:
+    def add(name: str, picture: Picture) -> None:
         shown.append(Shown(name, picture.render("svg"), picture.alt))
 
     if recording is not None:

@@ -29,7 +29,7 @@ from dartsedu.values import explain
 
 if TYPE_CHECKING:
     from dartsedu.dashboard.widget import Command, Dashboard
-    from dartsedu.plots import Picture
+    from dartsedu.picture import Picture
 
 
 _KEEP = 15.0

@@ -18,7 +18,7 @@ from dartsedu.lessons.explorer import Control, Explorer
 from dartsedu.lessons.panel import Arrow, Bars, Dots, Line, Mark, Panel, Scene, contours, draw
 from dartsedu.lessons.relaxation import one_edge_space
 from dartsedu.palette import COLOURS, OTHER, short
-from dartsedu.plots import Picture
+from dartsedu.picture import Picture
 from dartsedu.relaxation import Mixture, Outcome, Supernet
 
 DIRECT, IMPLICIT, TOTAL = COLOURS["avg_pool_3x3"], COLOURS["max_pool_3x3"], COLOURS["sep_conv_3x3"]

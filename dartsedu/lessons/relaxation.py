@@ -27,7 +27,7 @@ from dartsedu.lessons.panel import (
     draw,
 )
 from dartsedu.palette import COLOURS, OTHER, colour, short
-from dartsedu.plots import Picture
+from dartsedu.picture import Picture
 from dartsedu.relaxation import MixedOp, Mixture, Outcome, Supernet, add, mixture_weights
 from dartsedu.splits import Batch
 from dartsedu.topology import SearchSpace, Topology

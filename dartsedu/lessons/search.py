@@ -15,7 +15,7 @@ from dartsedu.lessons.check import Wrong, ask, check, same
 from dartsedu.lessons.panel import Bars, Line, Panel, Pixels, Scene, Style, draw
 from dartsedu.measures import entropy
 from dartsedu.palette import COLOURS
-from dartsedu.plots import Picture
+from dartsedu.picture import Picture
 from dartsedu.presets import load_preset
 from dartsedu.recording import Recording
 from dartsedu.search import Search

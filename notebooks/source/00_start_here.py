@@ -14,6 +14,7 @@
 
 # %%
 from dartsedu import PUBLISHED, Recording, replay
+from dartsedu.cell_graph import genotype_figure
 from dartsedu.lessons import start
 
 # %% [markdown]
@@ -37,8 +38,6 @@ from dartsedu.lessons import start
 # The search does not draw a whole network but one small building block, a cell, which is then stacked.
 # Here is the one that the paper found for images of 32×32 pixels:
 # %%
-from dartsedu.plots import genotype_figure
-
 genotype_figure(PUBLISHED["darts-v2"])
 
 # %% [markdown]
