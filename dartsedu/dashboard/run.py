@@ -1,4 +1,4 @@
-"""What a notebook holds: a live search, or recordings replayed."""
+"""A live search, as a notebook holds it."""
 
 from __future__ import annotations
 
@@ -6,30 +6,25 @@ import asyncio
 import os
 import time
 import warnings
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
 import torch
-from pydantic import ValidationError
 
 from dartsedu.dashboard.control import Control, ControlError, State
 from dartsedu.dashboard.history import History
-from dartsedu.dashboard.page import write_page
+from dartsedu.dashboard.shown import Shown
 from dartsedu.discretisation import Gap, discretisation_gap
 from dartsedu.genotype import derive
-from dartsedu.recording import Header, Recording, RecordingError
+from dartsedu.recording import Header, Recording
 from dartsedu.relaxation import mixture_weights
 from dartsedu.search import Search
 from dartsedu.stream import Step
-from dartsedu.values import explain
 
 if TYPE_CHECKING:
     from dartsedu.dashboard.widget import Command, Dashboard
-    from dartsedu.picture import Picture
 
 
 _KEEP = 15.0
@@ -41,70 +36,7 @@ def default_interval() -> float:
     return 0.1 if (os.cpu_count() or 1) > 2 else 0.25
 
 
-class _Shown(ABC):
-    """What a live run and a replay have in common: histories that can be drawn."""
-
-    _text: str
-
-    def __init__(self, title: str, histories: Mapping[str, History]) -> None:
-        self._title = title
-        self._histories = dict(histories)
-        self._gaps: dict[int, dict[str, Any]] = {}
-        self._widget: Dashboard | None = None
-
-    def figure(self) -> Picture:
-        """The picture for paper, GitHub and nbviewer: cells, losses and entropy at the last step.
-
-        Raises ``ValueError`` if there is no step yet.
-        """
-        from dartsedu.plots import search_figure
-
-        recordings = {name: history.recording for name, history in self._histories.items()}
-        found = {n: h.genotypes[: len(recordings[n].steps)] for n, h in self._histories.items()}
-        return search_figure(recordings, found)
-
-    def export_html(self, path: str | Path, most: int = 500) -> Path:
-        """Write the replay as one HTML file that needs no network and no kernel; returns its path.
-
-        It holds at most ``most`` steps of a run, evenly spread, the first and the last among them
-        (about 1.3 kB a step for two cells of 14 edges).
-        """
-        if most < 2:
-            raise ValueError(f"most = {most}; expected at least 2 steps")
-        snapshots = [history.thinned(most) for history in self._histories.values()]
-        return write_page(path, self._title, self._spec("replay"), snapshots)
-
-    def _spec(self, mode: str) -> dict[str, Any]:
-        runs = [history.describe(name) for name, history in self._histories.items()]
-        gaps = list(self._gaps.values())
-        return {"mode": mode, "title": self._title, "runs": runs, "gaps": gaps}
-
-    @abstractmethod
-    def _open(self) -> Dashboard:
-        """Make the view."""
-
-    @property
-    def _at_rest(self) -> bool:
-        return True
-
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The view, and for readers without a kernel a picture if there is something to draw."""
-        if self._widget is None:
-            self._widget = self._open()
-        shown: Any = self._widget._repr_mimebundle_()
-        data = dict(shown[0] if isinstance(shown, tuple) else shown) | {"text/plain": self._text}
-        metadata: dict[str, Any] = {}
-        if self._at_rest and all(map(len, self._histories.values())):
-            picture, alternative = self.figure()._repr_mimebundle_()
-            data["image/png"] = picture["image/png"]
-            metadata = alternative
-        return data, metadata
-
-    def __repr__(self) -> str:
-        return self._text
-
-
-class LiveRun(_Shown):
+class LiveRun(Shown):
     """A search that runs in a background thread and can be watched. Made by ``live``.
 
     The search itself knows nothing of it, and its numbers are the same with and without.
@@ -419,52 +351,3 @@ def _with_threads(steps: Iterator[Step], threads: int) -> Iterator[Step]:
         yield from steps
     finally:
         getattr(steps, "close", lambda: None)()
-
-
-# ---- Replay -------------------------------------------------------------------------------------
-
-
-class Replay(_Shown):
-    """Recordings shown with the view of a live search, without any training. Made by ``replay``."""
-
-    _text = "A replayed search. In Jupyter it shows itself; .figure() is its picture."
-
-    def _open(self) -> Dashboard:
-        from dartsedu.dashboard.widget import Dashboard
-
-        return Dashboard(self._spec("replay"), list(self._histories.values()))
-
-
-def replay(recording: Recording | str | Path, rule: str = "paper") -> Replay:
-    """Show a recording as if it were live, at any speed. Takes the file's path as well.
-
-    Raises ``RecordingError`` if the file is absent or malformed, or holds no step of a search.
-    """
-    return compare({"": recording}, rule)
-
-
-def compare(recordings: Mapping[str, Recording | str | Path], rule: str = "paper") -> Replay:
-    """Show recordings side by side, by name, moving through time together.
-
-    ::
-
-        compare({"first order": "runs/first/search.jsonl", "exact": "runs/exact/search.jsonl"})
-
-    Raises ``RecordingError`` as ``replay`` does.
-    """
-    if not recordings:
-        raise ValueError("compare() was given no recording; expected at least one, by name")
-    histories = {}
-    for name, given in recordings.items():
-        recording = given if isinstance(given, Recording) else Recording.load(given)
-        where = given if isinstance(given, (str, Path)) else f"the recording {name!r}"
-        if recording.header.space is None or not recording.steps:
-            raise RecordingError(f"{where} holds no step of a search, so there is nothing to show")
-        try:
-            histories[name] = History(recording.header, recording.steps, rule)
-        except ValidationError as error:
-            raise RecordingError(f"{where}: {explain(error, 'its genotype')}") from None
-        except ValueError as error:
-            raise RecordingError(f"{where} cannot be shown: {error}") from None
-    title = " and ".join(name for name in recordings if name) or "Architecture search, replayed"
-    return Replay(title, histories)

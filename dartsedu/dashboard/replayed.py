@@ -1,0 +1,63 @@
+"""Recordings watched as if they were live, one or several side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from dartsedu.dashboard.history import History
+from dartsedu.dashboard.shown import Shown
+from dartsedu.recording import Recording, RecordingError
+from dartsedu.values import explain
+
+if TYPE_CHECKING:
+    from dartsedu.dashboard.widget import Dashboard
+
+
+class Replay(Shown):
+    """Recordings shown with the view of a live search, without any training. Made by ``replay``."""
+
+    _text = "A replayed search. In Jupyter it shows itself; .figure() is its picture."
+
+    def _open(self) -> Dashboard:
+        from dartsedu.dashboard.widget import Dashboard
+
+        return Dashboard(self._spec("replay"), list(self._histories.values()))
+
+
+def replay(recording: Recording | str | Path, rule: str = "paper") -> Replay:
+    """Show a recording as if it were live, at any speed. Takes the file's path as well.
+
+    Raises ``RecordingError`` if the file is absent or malformed, or holds no step of a search.
+    """
+    return compare({"": recording}, rule)
+
+
+def compare(recordings: Mapping[str, Recording | str | Path], rule: str = "paper") -> Replay:
+    """Show recordings side by side, by name, moving through time together.
+
+    ::
+
+        compare({"first order": "runs/first/search.jsonl", "exact": "runs/exact/search.jsonl"})
+
+    Raises ``RecordingError`` as ``replay`` does.
+    """
+    if not recordings:
+        raise ValueError("compare() was given no recording; expected at least one, by name")
+    histories = {}
+    for name, given in recordings.items():
+        recording = given if isinstance(given, Recording) else Recording.load(given)
+        where = given if isinstance(given, (str, Path)) else f"the recording {name!r}"
+        if recording.header.space is None or not recording.steps:
+            raise RecordingError(f"{where} holds no step of a search, so there is nothing to show")
+        try:
+            histories[name] = History(recording.header, recording.steps, rule)
+        except ValidationError as error:
+            raise RecordingError(f"{where}: {explain(error, 'its genotype')}") from None
+        except ValueError as error:
+            raise RecordingError(f"{where} cannot be shown: {error}") from None
+    title = " and ".join(name for name in recordings if name) or "Architecture search, replayed"
+    return Replay(title, histories)

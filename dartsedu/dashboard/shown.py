@@ -1,0 +1,78 @@
+"""What a live run and a replay have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dartsedu.dashboard.history import History
+from dartsedu.dashboard.page import write_page
+
+if TYPE_CHECKING:
+    from dartsedu.dashboard.widget import Dashboard
+    from dartsedu.picture import Picture
+
+
+class Shown(ABC):
+    """Histories that show themselves in Jupyter and can be drawn and exported."""
+
+    _text: str
+
+    def __init__(self, title: str, histories: Mapping[str, History]) -> None:
+        self._title = title
+        self._histories = dict(histories)
+        self._gaps: dict[int, dict[str, Any]] = {}
+        self._widget: Dashboard | None = None
+
+    def figure(self) -> Picture:
+        """The picture for paper, GitHub and nbviewer: cells, losses and entropy at the last step.
+
+        Raises ``ValueError`` if there is no step yet.
+        """
+        from dartsedu.plots import search_figure
+
+        recordings = {name: history.recording for name, history in self._histories.items()}
+        found = {n: h.genotypes[: len(recordings[n].steps)] for n, h in self._histories.items()}
+        return search_figure(recordings, found)
+
+    def export_html(self, path: str | Path, most: int = 500) -> Path:
+        """Write the replay as one HTML file that needs no network and no kernel; returns its path.
+
+        It holds at most ``most`` steps of a run, evenly spread, the first and the last among them
+        (about 1.3 kB a step for two cells of 14 edges).
+        """
+        if most < 2:
+            raise ValueError(f"most = {most}; expected at least 2 steps")
+        snapshots = [history.thinned(most) for history in self._histories.values()]
+        return write_page(path, self._title, self._spec("replay"), snapshots)
+
+    def _spec(self, mode: str) -> dict[str, Any]:
+        runs = [history.describe(name) for name, history in self._histories.items()]
+        gaps = list(self._gaps.values())
+        return {"mode": mode, "title": self._title, "runs": runs, "gaps": gaps}
+
+    @abstractmethod
+    def _open(self) -> Dashboard:
+        """Make the view."""
+
+    @property
+    def _at_rest(self) -> bool:
+        return True
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The view, and for readers without a kernel a picture if there is something to draw."""
+        if self._widget is None:
+            self._widget = self._open()
+        shown: Any = self._widget._repr_mimebundle_()
+        data = dict(shown[0] if isinstance(shown, tuple) else shown) | {"text/plain": self._text}
+        metadata: dict[str, Any] = {}
+        if self._at_rest and all(map(len, self._histories.values())):
+            picture, alternative = self.figure()._repr_mimebundle_()
+            data["image/png"] = picture["image/png"]
+            metadata = alternative
+        return data, metadata
+
+    def __repr__(self) -> str:
+        return self._text
