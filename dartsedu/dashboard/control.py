@@ -16,6 +16,9 @@ State = Literal["ready", "running", "paused", "stopped", "finished", "failed"]
 
 Errand = Callable[[], None]
 
+REST = 1.0
+"""Seconds; single steps that follow each other faster are not interrupted by a rest."""
+
 _running: Control | None = None
 _stepping = threading.Lock()
 
@@ -39,6 +42,7 @@ class Control:
             thread at the end, however the end comes.
         on_step: called in the thread after every step.
         on_change: called in the thread after every change of ``state``.
+        on_rest: called in the thread once it has been paused for ``REST`` seconds.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class Control:
         steps: Iterator[Step],
         on_step: Callable[[Step], None],
         on_change: Callable[[], None],
+        on_rest: Callable[[], None] = lambda: None,
     ) -> None:
         self.state: State = "ready"
         self.error: BaseException | None = None
@@ -53,6 +58,7 @@ class Control:
         self._steps = steps
         self._on_step = on_step
         self._on_change = on_change
+        self._on_rest = on_rest
         self._turn = threading.Condition()
         self._wanted: Literal["run", "pause", "stop"] = "pause"
         self._credit = 0
@@ -183,18 +189,30 @@ class Control:
                 getattr(self._steps, "close", lambda: None)()
             except BaseException as error:
                 self.error, last = self.error or error, "failed"
+            self._finish(last)
+
+    def _finish(self, last: State) -> None:
+        """Tell everybody; who fails keeps nobody else from being told."""
+        problems: list[BaseException] = []
+
+        def attempt(call: Callable[[], None]) -> None:
             try:
-                self._enter(last)
-            finally:
-                with self._turn:
-                    self._over.set()
-                    errands, calls = [*self._errands], [*self._afterwards]
-                atexit.unregister(self._end_with_the_process)
-                for call in calls:
-                    call()
-                for errand in errands:
-                    with _stepping:
-                        errand()
+                call()
+            except BaseException as error:
+                problems.append(error)
+
+        attempt(lambda: self._enter(last))
+        with self._turn:
+            self._over.set()
+            errands, calls = [*self._errands], [*self._afterwards]
+        atexit.unregister(self._end_with_the_process)
+        for call in calls:
+            attempt(call)
+        for errand in errands:
+            with _stepping:
+                attempt(errand)
+        if problems:  # Goes to threading.excepthook.
+            raise BaseExceptionGroup("not everybody could be told that a run is over", problems)
 
     def _follow_commands(self) -> State:
         began = float("-inf")
@@ -208,7 +226,9 @@ class Control:
                     return "stopped"
                 elif self._wanted == "pause" and not self._credit:
                     self._enter("paused")
-                    self._turn.wait()
+                    if not self._turn.wait(REST):
+                        self._on_rest()
+                        self._turn.wait()
                     continue
                 elif self._wanted == "run" and early > 0:
                     self._enter("running")

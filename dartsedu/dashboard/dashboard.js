@@ -689,7 +689,7 @@ function title(run, cell) {
 // ---- The view -----------------------------------------------------------------------------------
 
 const LIVE_RATES = [["", "as fast as it can"], ...[1, 2, 5, 10].map((r) => [r, `${r} step${r > 1 ? "s" : ""} a second`])];
-const REPLAY_RATES = [1, 2, 5, 10, 25, 50, 100, 500].map((r) => [r, `${r} step${r > 1 ? "s" : ""} a second`]);
+const REPLAY_RATES = [1, 2, 5, 10, 25, 50, 100, 500, 1000].map((r) => [r, `${r} step${r > 1 ? "s" : ""} a second`]);
 const IN_WORDS = {
   ready: "Ready. Press Play.", running: "Running", paused: "Paused", stopped: "Stopped",
   finished: "Finished", failed: "Failed",
@@ -701,7 +701,7 @@ class View {
     this.chosen = { cell: 0, edge: 0 };
     this.previewed = null;
     this.shown = null; // the step that is shown; null follows the newest
-    this.playing = null; // of a replay: {from, at}
+    this.playing = null; // of a replay: {from, since}, the step and the time at which it set off
     this.frame = null;
     this.calm = globalThis.matchMedia?.("(prefers-reduced-motion: reduce)").matches ? 1000 : 0;
     this.lastDraw = this.lastCurves = -Infinity;
@@ -795,7 +795,8 @@ class View {
     const rates = this.session.offline ? REPLAY_RATES : LIVE_RATES;
     this.rate.replaceChildren(...rates.map(([value, text]) => html("option", { value, text })));
     if (!this.session.offline) return;
-    const whole = this.clock.count / 20; // the whole in about twenty seconds
+    const run = this.clock;
+    const whole = run.count ? (run.index(run.count - 1) - run.index(0)) / 20 : 0; // in about twenty seconds
     this.rate.value = String((rates.find(([r]) => r >= whole) ?? rates.at(-1))[0]);
   }
 
@@ -839,8 +840,9 @@ class View {
     else if (this.playing) this.playing = null;
     else {
       const run = this.clock;
-      const now = run.count ? run.at(this.shownIndex()) : 0;
-      this.playing = { from: now >= run.count - 1 ? 0 : now, since: performance.now() };
+      const now = this.shownIndex();
+      const atEnd = now >= run.index(run.count - 1);
+      this.playing = { from: atEnd ? run.index(0) : now, since: performance.now() };
       this.advance();
     }
     this.schedule(true);
@@ -859,18 +861,18 @@ class View {
   onRate() {
     const rate = this.rate.value === "" ? null : Number(this.rate.value);
     if (!this.session.offline) this.session.command("limit", { rate });
-    else if (this.playing) this.playing = { from: this.clock.at(this.shownIndex()), since: performance.now() };
+    else if (this.playing) this.playing = { from: this.shown, since: performance.now() };
   }
 
-  /** A replay moves on. */
+  /** A replay moves on, by steps: where only some were kept, each is shown until the next. */
   advance() {
     const { playing } = this;
     if (!playing) return;
     const run = this.clock;
     const steps = ((performance.now() - playing.since) / 1000) * Number(this.rate.value);
-    const now = Math.min(run.count - 1, playing.from + Math.floor(steps));
-    if (now >= run.count - 1) this.playing = null;
-    this.shown = run.index(now);
+    const last = run.index(run.count - 1);
+    this.shown = Math.min(last, playing.from + Math.floor(steps));
+    if (this.shown >= last) this.playing = null;
     this.draw();
     if (this.playing) setTimeout(() => this.frameOnce(() => this.advance()), this.calm);
   }

@@ -63,7 +63,9 @@ class LiveRun(Shown):
         self._sent_at = 0.0
         self._kept_at = time.monotonic()
         self._view_is_lost = False
-        self._control = Control(_with_threads(steps, threads), self._on_step, self._on_change)
+        self._control = Control(
+            _with_threads(steps, threads), self._on_step, self._on_change, self._keep
+        )
 
     # ---- commands -------------------------------------------------------------------------------
 
@@ -240,7 +242,7 @@ class LiveRun(Shown):
     def _on_change(self) -> None:
         self._send_rows()
         self._send_status()
-        if self._at_rest:
+        if self.state in ("stopped", "finished", "failed"):  # A pause is kept if it lasts.
             self._keep()
 
     @property

@@ -416,6 +416,30 @@ describe("a replay", () => {
     expect(kernel.of("command")).toEqual([]);
   });
 
+  it("of a few kept steps takes as long as one of all", () => {
+    const saved = Float32Array.from([...row(0), ...row(40), ...row(80)]);
+    const { el, button, draw, slider, text } = open({ mode: "replay", snapshots: [view(saved)] });
+    draw();
+    slider.value = "0";
+    slider.dispatchEvent(new Event("input"));
+    const rate = el.querySelector("select");
+    expect(rate.value).toBe("5"); // 80 steps in about 20 s
+    rate.value = "10";
+    button("Play").click();
+    vi.advanceTimersByTime(3900);
+    expect(text(".dartsedu-where")).toBe("step 1, epoch 1");
+    rate.value = "50";
+    rate.dispatchEvent(new Event("change")); // goes on from step 40, which was not kept
+    vi.advanceTimersByTime(100);
+    expect(text(".dartsedu-where")).toBe("step 41, epoch 5");
+    expect(slider.getAttribute("aria-valuetext")).toBe("step 41 of 81");
+    vi.advanceTimersByTime(600);
+    expect(button("Pause")).toBeTruthy();
+    vi.advanceTimersByTime(200);
+    expect(text(".dartsedu-where")).toBe("step 81, epoch 9");
+    expect(button("Play")).toBeTruthy();
+  });
+
   it("moves two recordings through time together", () => {
     const two = {
       mode: "replay",

@@ -202,6 +202,49 @@ def test_whoever_waits_is_told_even_if_telling_the_view_fails():
         threading.excepthook = hook
 
 
+def test_who_fails_at_the_end_keeps_nobody_else_from_being_told(monkeypatch):
+    calls, told = [], []
+
+    def note(name, fails=False):
+        calls.append(name)
+        if fails:
+            raise LookupError(name)
+
+    steps = Steps(total=0, gated=True)
+    view = {"running": lambda: None, "finished": lambda: note("view", fails=True)}
+    control = Control(steps, lambda step: None, lambda: view[control.state]())
+    monkeypatch.setattr(threading, "excepthook", told.append)
+    control.afterwards(lambda: note("call", fails=True))
+    control.afterwards(lambda: note("later call"))
+    control.step()
+    control.between_steps(lambda: note("errand", fails=True))  # Waits for a step that never comes.
+    control.between_steps(lambda: note("later errand"))
+    steps.permits.release()
+    assert control.wait(10)
+    until(lambda: told)
+    assert calls == ["view", "call", "later call", "errand", "later errand"]
+    [report] = told
+    assert [str(error) for error in report.exc_value.exceptions] == ["view", "call", "errand"]
+    assert control.state == "finished"
+
+
+def test_a_rest_is_told_once_and_single_steps_are_none(monkeypatch):
+    rests, steps = [], Steps()
+    control = Control(steps, lambda step: None, lambda: None, lambda: rests.append(steps.done))
+    monkeypatch.setattr("dartsedu.dashboard.control.REST", 60)
+    for expected in range(1, 6):
+        control.step()
+        until(lambda n=expected: steps.done == n and control.state == "paused")
+    assert rests == []
+    monkeypatch.setattr("dartsedu.dashboard.control.REST", 0.05)
+    control.step()
+    until(lambda: rests)
+    time.sleep(0.3)
+    assert rests == [6]
+    control.stop()
+    assert control.wait(10)
+
+
 def test_an_errand_never_meets_a_step_of_another_run(begin):
     steps, _, one = begin(gated=True)
     _, _, two = begin()

@@ -251,6 +251,24 @@ def test_every_row_reaches_the_browser(make_search):
     assert browser.widget.snapshots == [history.rows(0, 99)]
 
 
+def test_a_pause_is_kept_if_it_lasts(make_search, monkeypatch):
+    """Traits are large: a click on Step must not send them all again."""
+    monkeypatch.setattr("dartsedu.dashboard.control.REST", 60)
+    run = live(make_search())
+    kept = Browser(run).widget
+    for count in (1, 2, 3):
+        run.step()
+        eventually(lambda n=count: run.state == "paused" and len(run.recording.steps) == n)
+    assert kept.snapshots == [b""]
+    monkeypatch.setattr("dartsedu.dashboard.control.REST", 0.05)
+    run.step()
+    eventually(lambda: kept.snapshots == [run._history.rows(0, 4)])
+    assert kept.status["state"] == "paused"
+    run.stop()
+    run.wait(60)
+    assert kept.status["state"] == "stopped"
+
+
 def test_a_view_that_opens_late_gets_everything(make_search):
     run = live(make_search())
     run.wait(60)
