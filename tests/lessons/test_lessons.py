@@ -8,11 +8,6 @@ import nbformat
 import pytest
 from build_lessons import ROOT, built, sources
 
-GLOSSARY = {
-    re.sub(r"[^\w -]", "", line[4:]).strip().lower().replace(" ", "-")
-    for line in (ROOT / "docs/glossary.md").read_text().splitlines()
-    if line.startswith("### ")
-}
 every_lesson = pytest.mark.parametrize("source", sources(), ids=lambda s: s.stem)
 
 
@@ -101,14 +96,8 @@ def test_equations_link_to_their_code(source):
 
 
 @every_lesson
-def test_links_lead_somewhere_and_pictures_are_described(source):
+def test_pictures_are_described(source):
     text = text_of(build_lessons.lesson(source))
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        path, _, anchor = target.partition("#")
-        if not target.startswith("http"):
-            assert (ROOT / "notebooks" / path).exists(), target
-        if path.endswith("glossary.md"):
-            assert anchor in GLOSSARY, target
     for alt in re.findall(r"!\[([^\]]*)\]", text):
         assert len(alt.split()) >= 4
 
