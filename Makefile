@@ -14,12 +14,14 @@ demo: .venv/installed
 	$(BIN)/dartsedu search --preset classroom --out $(DEMO)
 	$(BIN)/dartsedu train $(DEMO)
 
+# Two to four processes share the tests, in groups that tests/conftest.py makes.
+test: export OMP_NUM_THREADS = 1
 test: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
-	$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout 120 notebooks
+	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder \
+	  --nbval --nbval-current-env --nbval-cell-timeout 120 notebooks tests
 
 lab: .venv/installed
 	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
