@@ -6,7 +6,8 @@
 //
 // Names come from files that nobody has checked: they are only ever set as text, never as markup.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { FOCUSABLE, html, ownKeys, put, svg } from "../elements.js";
+
 const WINDOW = 10; // steps in the running mean of a loss
 const POINTS = 256; // of a drawn curve, at most twice as many
 const CURVES = 1000; // milliseconds between two drawings of the curves of a running search
@@ -280,22 +281,6 @@ export class Session {
 }
 
 // ---- Building -----------------------------------------------------------------------------------
-
-function put(node, attributes, children) {
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name === "text") node.textContent = value;
-    else if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value);
-  }
-  node.append(...children);
-  return node;
-}
-
-const html = (tag, attributes = {}, ...children) => put(document.createElement(tag), attributes, children);
-const svg = (tag, attributes = {}, ...children) => put(document.createElementNS(SVG, tag), attributes, children);
-
-// JupyterLab and Notebook take letters typed on a button for commands ("d d" deletes the cell)
-// unless the focused element itself says otherwise.
-const FOCUSABLE = { "data-lm-suppress-shortcuts": "true" };
 
 function set(node, name, value) {
   if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
@@ -706,10 +691,7 @@ class View {
     this.calm = globalThis.matchMedia?.("(prefers-reduced-motion: reduce)").matches ? 1000 : 0;
     this.lastDraw = this.lastCurves = -Infinity;
     this.root = html("div", { class: "dartsedu", role: "group", "aria-label": session.spec.title });
-    // Jupyter must not take keys typed here for its own.
-    this.root.addEventListener("keydown", (event) => {
-      if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
-    });
+    ownKeys(this.root);
     this.build();
     el.append(this.root);
     session.views.add(this);

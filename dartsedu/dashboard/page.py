@@ -10,6 +10,7 @@ from typing import Any
 
 import jinja2
 
+from dartsedu.script import script
 from dartsedu.values import write_text
 
 _FOLDER = Path(__file__).parent
@@ -28,7 +29,7 @@ def write_page(
     page = environment.get_template("page.html.jinja").render(
         title=title,
         data=data,
-        script=(_FOLDER / "dashboard.js").read_text(encoding="utf-8"),
+        script=script(_FOLDER / "dashboard.js"),
         style=(_FOLDER / "dashboard.css").read_text(encoding="utf-8"),
     )
     write_text(path, page)

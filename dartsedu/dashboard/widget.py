@@ -20,10 +20,10 @@ import traitlets
 from pydantic import Field, ValidationError
 
 from dartsedu.dashboard.history import History
+from dartsedu.script import script
 from dartsedu.values import Value, explain
 
-FOLDER = Path(__file__).parent
-SCRIPT, STYLE = FOLDER / "dashboard.js", FOLDER / "dashboard.css"
+_FOLDER = Path(__file__).parent
 
 SNAPSHOT = 200
 """Rows that a notebook saved with its widget state keeps of a run."""
@@ -59,8 +59,8 @@ class Dashboard(anywidget.AnyWidget):
         greet: called when a view opens, in the thread that receives its greeting.
     """
 
-    _esm = SCRIPT
-    _css = STYLE
+    _esm = script(_FOLDER / "dashboard.js")
+    _css = _FOLDER / "dashboard.css"
     spec = traitlets.Dict().tag(sync=True)
     status = traitlets.Dict().tag(sync=True)
     snapshots = traitlets.List(traitlets.Bytes()).tag(sync=True)

@@ -1,24 +1,10 @@
 // The explorer of the lessons: controls above panels of marks. Python computes every scene; this
-// file draws it. Words are only ever set as text.
+// file draws it.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { FOCUSABLE, html, ownKeys, svg } from "../elements.js";
+
 const SIZE = { width: 360, height: 300, left: 56, right: 14, top: 10, bottom: 46 };
 const DASHES = { "-": null, "--": "7 4", ":": "2 4" };
-
-function put(node, attributes, children) {
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name === "text") node.textContent = value;
-    else if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value);
-  }
-  node.append(...children);
-  return node;
-}
-const html = (tag, attributes = {}, ...children) => put(document.createElement(tag), attributes, children);
-const svg = (tag, attributes = {}, ...children) => put(document.createElementNS(SVG, tag), attributes, children);
-
-// JupyterLab takes letters typed on a slider for commands ("d d" deletes the cell) unless the
-// focused element itself says otherwise.
-const FOCUSABLE = { "data-lm-suppress-shortcuts": "true" };
 
 const numbers = (value) => (Math.abs(value) < 0.005 ? 0 : value).toFixed(2);
 
@@ -211,10 +197,7 @@ export default {
       panels.replaceChildren(...scene.panels.map(drawPanel));
     };
     const follow = () => controls.forEach((c) => c.follow());
-    // Keys typed here are for the controls, not for the notebook around them.
-    root.addEventListener("keydown", (event) => {
-      if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
-    });
+    ownKeys(root);
     model.on("change:scene", draw);
     model.on("change:places", follow);
     draw();

@@ -16,6 +16,7 @@ import anywidget
 import traitlets
 
 from dartsedu.lessons.panel import Scene, as_json, draw
+from dartsedu.script import script
 
 _FOLDER = Path(__file__).parent
 
@@ -59,7 +60,7 @@ class Explorer(anywidget.AnyWidget):
     In a notebook that nobody runs it is a PNG of the start. ``set`` moves a control from code.
     """
 
-    _esm = _FOLDER / "explorer.js"
+    _esm = script(_FOLDER / "explorer.js")
     _css = _FOLDER / "explorer.css"
     title = traitlets.Unicode().tag(sync=True)
     controls: Any = traitlets.List().tag(sync=True)
