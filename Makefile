@@ -14,13 +14,13 @@ demo: .venv/installed
 	$(BIN)/dartsedu search --preset classroom --out $(DEMO)
 	$(BIN)/dartsedu train $(DEMO)
 
-# Two to four processes share the tests, in groups that tests/conftest.py makes.
+# Two to four processes share the files: fixtures, the cells of a notebook and the browser stay together.
 test: export OMP_NUM_THREADS = 1
 test: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder \
+	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
 	  --nbval --nbval-current-env --nbval-cell-timeout 120 notebooks tests
 
 lab: .venv/installed

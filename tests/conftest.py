@@ -9,21 +9,6 @@ from dartsedu.splits import ArraySplit, Augmentation
 from dartsedu.tasks import ImageTask
 
 
-def pytest_collection_modifyitems(items):
-    """What one process runs in turn where several share the tests (``pytest -n``).
-
-    A file, since its fixtures are made once, and a notebook, since its cells share a kernel; each
-    lesson by itself; and all that opens a browser.
-    """
-    for item in items:
-        if next(item.iter_markers("xdist_group"), None) is None:
-            folder = item.path.parent
-            together = folder if folder.name == "browser" else item.path
-            item.add_marker(
-                pytest.mark.xdist_group(str(together.relative_to(item.config.rootpath)))
-            )
-
-
 @pytest.fixture(autouse=True)
 def _one_thread():
     torch.set_num_threads(1)

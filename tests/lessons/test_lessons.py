@@ -8,10 +8,7 @@ import nbformat
 import pytest
 from build_lessons import ROOT, built, sources
 
-every_lesson = pytest.mark.parametrize(
-    "source",
-    [pytest.param(s, id=s.stem, marks=pytest.mark.xdist_group(s.stem)) for s in sources()],
-)
+every_lesson = pytest.mark.parametrize("source", sources(), ids=lambda s: s.stem)
 
 
 def text_of(notebook):

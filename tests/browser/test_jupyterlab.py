@@ -1,4 +1,4 @@
-"""The live view in JupyterLab, as a student meets it."""
+"""The live view and the lessons' explorer in JupyterLab, as a student meets them."""
 
 import re
 
@@ -21,6 +21,8 @@ search = Search(supernet, load_task("digits"), settings)
 run = live(search)
 run
 """
+
+GAME = "from dartsedu.lessons import bilevel\nbilevel.game_explorer()"
 
 
 expect.set_options(timeout=30_000)
@@ -153,3 +155,28 @@ def test_exported_page_needs_no_network_and_no_kernel(browser, screenshot, tmp_p
     assert asked == [path.as_uri()]
     assert problems == []
     page.close()
+
+
+def test_sliders_ask_the_kernel_and_keep_their_keys(notebook, screenshot):
+    book = notebook(GAME, "1 + 1")
+    page = book.page
+    book.run_all()
+    explorer = page.get_by_role("group", name="The game of α and w")
+    expect(explorer).to_be_visible(timeout=60_000)
+    cells = book.cells()
+
+    xi = explorer.get_by_role("slider", name="ξ", exact=True)
+    xi.focus()
+    for _ in range(5):
+        xi.press("ArrowRight")
+    expect(xi).to_have_attribute("aria-valuetext", "0.5")
+    expect(explorer.locator("output")).to_contain_text("ξ = 0.5: α = 1.000, w = 1.000")
+    for key in "ddb":  # would delete and insert cells
+        xi.press(key)
+    assert book.cells() == cells
+
+    explorer.get_by_role("combobox", name="closed form").select_option(label="show")
+    expect(explorer.get_by_text("2 / (1 + 2ξ)")).to_be_visible()
+    book.command("apputils:change-theme", theme="JupyterLab Dark")
+    page.wait_for_timeout(1500)
+    screenshot(page, "dark")
