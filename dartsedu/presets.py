@@ -131,6 +131,7 @@ class SearchSettings(Value):
     architect: Literal["first-order", "finite-difference", "exact"] = "first-order"
     xi: float | None = Field(None, ge=0, description="ξ; none: the weights' learning rate")
     epsilon_scale: float = Field(0.01, gt=0, description="ε·‖v‖ of the finite difference")
+    weights_steps: int = Field(1, ge=1, description="steps of w for each step of α")
     virtual_momentum: bool = Field(False, description="momentum in the virtual step")
     virtual_weight_decay: bool = Field(False, description="weight decay in the virtual step")
     weights: WeightsOptimizer = WeightsOptimizer()
@@ -161,6 +162,50 @@ class RNNSearchSettings(SearchSettings):
 
     def reading(self) -> dict[str, Any]:
         return {"bptt": self.bptt}
+
+
+class TableSettings(Value):
+    """Which table to explain (see ``tasks.load_task``)."""
+
+    name: str = Field("weber-fechner", description="a law of equation.laws, or csv")
+    path: str | None = Field(None, description="a CSV file with a line of names, for csv")
+    target: str | None = Field(None, description="the column to be explained, for csv")
+    variables: tuple[str, ...] | None = Field(
+        None, min_length=1, description="the columns that explain; none: all others"
+    )
+    rows: int = Field(300, ge=20, description="rows drawn from a law")
+    noise: float = Field(0.02, ge=0, description="of a law's target, in its own deviations")
+    split_seed: int = Field(0, ge=0, lt=2**32, description="division into three; a law's noise")
+
+
+class EquationSupernetSettings(Value):
+    """The relaxed graph of functions, many times."""
+
+    nodes: int = Field(2, ge=1, description="latent nodes of the graph")
+    primitives: tuple[str, ...] | None = Field(
+        None, min_length=1, description="none: equation.PRIMITIVES"
+    )
+    restarts: int = Field(64, ge=1, description="searches side by side")
+    relaxation: Literal["softmax", "sigmoid"] = "softmax"
+    complexity: float = Field(1e-3, ge=0, description="penalty of a coefficient in the mixture")
+    alpha_scale: float = Field(1e-3, ge=0, description="α start at this times normal numbers")
+    scale_inputs: bool = Field(True, description="variables are divided by their size")
+
+
+class EquationSearchSettings(SearchSettings):
+    """The bilevel loop over a table."""
+
+    rule: str = Field("argmax", description="derivation rule: argmax, where none may win")
+    derivation: Literal["max", "sample"] = Field(
+        "max", description="the largest α of an edge, or a draw by its weight"
+    )
+
+    @field_validator("rule")
+    @classmethod
+    def _keeps_what_is_not_none(cls, rule: str) -> str:
+        if rule != "argmax":
+            raise ValueError("an equation leaves edges out by choosing none; expected argmax")
+        return rule
 
 
 class CNNTrainSettings(Value):
