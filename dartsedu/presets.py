@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter, ValidationError, field_validator, model
 from dartsedu.genotype import RULES
 from dartsedu.tasks import IMAGE_TASKS, TEXT_TASKS
 from dartsedu.values import Value, explain
-from dartsedu.yardstick import ACCURACY, PERPLEXITY, Yardstick
+from dartsedu.yardstick import ACCURACY, ERROR, PERPLEXITY, Yardstick
 
 
 class SettingsError(ValueError):
@@ -261,7 +261,16 @@ class RNNTrainSettings(Value):
 
 
 TrainSettings = CNNTrainSettings | RNNTrainSettings
-"""Settings of a training, of any space."""
+"""Settings of a training, of a space whose networks are trained from scratch."""
+
+
+class EquationTrainSettings(Value):
+    """What follows a search for equations: its restarts are refitted and compared."""
+
+    random_restarts: int = Field(
+        64, ge=0, description="random graphs refitted beside those that were found"
+    )
+    formulas: int = Field(6, ge=1, description="equations written as formulas, at most")
 
 
 class Settings(Value):
@@ -272,10 +281,10 @@ class Settings(Value):
     follows: str = Field("", description="whose settings these are")
     space: str
     threads: int | None = Field(None, ge=1, description="CPU threads; none: PyTorch's choice")
-    task: ImageSettings | TextSettings
-    supernet: CNNSupernetSettings | RNNSupernetSettings
+    task: ImageSettings | TextSettings | TableSettings
+    supernet: CNNSupernetSettings | RNNSupernetSettings | EquationSupernetSettings
     search: SearchSettings
-    train: TrainSettings
+    train: TrainSettings | EquationTrainSettings
 
 
 class CNNSettings(Settings):
@@ -300,9 +309,26 @@ class RNNSettings(Settings):
     train: RNNTrainSettings = RNNTrainSettings()
 
 
-SETTINGS: dict[str, type[Settings]] = {"cnn": CNNSettings, "rnn": RNNSettings}
+class EquationSettings(Settings):
+    """A graph of functions that explains a table."""
+
+    yardstick = ERROR
+    space: Literal["equation"] = "equation"
+    task: TableSettings = TableSettings()
+    supernet: EquationSupernetSettings = EquationSupernetSettings()
+    search: EquationSearchSettings = EquationSearchSettings()
+    train: EquationTrainSettings = EquationTrainSettings()
+
+
+SETTINGS: dict[str, type[Settings]] = {
+    "cnn": CNNSettings,
+    "rnn": RNNSettings,
+    "equation": EquationSettings,
+}
 """The kind of settings of each space."""
-AnySettings = Annotated[CNNSettings | RNNSettings, Field(discriminator="space")]
+AnySettings = Annotated[
+    CNNSettings | RNNSettings | EquationSettings, Field(discriminator="space")
+]
 """Settings of any space, told apart by ``space``."""
 
 

@@ -14,12 +14,13 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dartsedu.grammar import ENGLISH
 from dartsedu.splits import ArraySplit, Augmentation, FolderSplit, Split
 from dartsedu.splits import TaskError as TaskError
 from dartsedu.stream import seed_of
+from dartsedu.table import Scaling, Table, TableSplit, units
 from dartsedu.text import (
     END,
     TextSplit,
@@ -78,6 +79,33 @@ class TextTask(Task):
 
     words: tuple[str, ...]
     floor: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EquationTask(Task):
+    """A table to be explained by an equation, its splits in units of ``scaling``.
+
+    ``training`` is ``weights`` and ``architecture`` together.
+
+    Attributes:
+        variables: names of the columns that explain.
+        targets: names of the columns to be explained.
+        scaling: the units of the splits; see ``units``.
+    """
+
+    weights: TableSplit
+    architecture: TableSplit
+    test: TableSplit
+    training: TableSplit
+    variables: tuple[str, ...]
+    targets: tuple[str, ...]
+    scaling: Scaling
+
+    def table(self, split: TableSplit, target: int = 0) -> Table:
+        """The rows of a split in the units of the data, with one of the targets."""
+        inputs = split.inputs.cpu().numpy() * np.array(self.scaling.inputs)
+        centre, scale = self.scaling.centre[target], self.scaling.scale[target]
+        return Table(inputs, split.targets[:, target].cpu().numpy() * scale + centre)
 
 
 class Source(NamedTuple):
@@ -392,4 +420,66 @@ def _text_task(name: str, texts: Sequence[Sequence[str]], vocabulary: int | None
         architecture=architecture,
         test=test,
         training=weights,
+    )
+
+
+# ---- Tables -------------------------------------------------------------------------------------
+
+TABLE_SHARES = (0.4, 0.3, 0.3)
+"""Parts of a table that are weights, architecture and test."""
+FEWEST_ROWS = 20
+
+
+def table_task(
+    inputs: ArrayLike,
+    targets: ArrayLike,
+    *,
+    name: str = "table",
+    variables: Sequence[str] | None = None,
+    target_names: Sequence[str] | None = None,
+    shares: tuple[float, float, float] = TABLE_SHARES,
+    split_seed: int = 0,
+    scale_inputs: bool = True,
+    scale_targets: bool = True,
+) -> EquationTask:
+    """A task of the rows of ``inputs`` (N, variables) and ``targets`` (N,) or (N, outputs).
+
+    Args:
+        name: what the task is called.
+        variables, target_names: names of the columns; default x1, x2 … and y1, y2 … (y if one).
+        shares: parts that are weights, architecture and test.
+        split_seed: seed of the division.
+        scale_inputs, scale_targets: see ``units``; measured on the training rows.
+
+    Raises ``TaskError`` for rows that are too few, or numbers that are not finite.
+    """
+    x = np.asarray(inputs, dtype=np.float64)
+    y = np.asarray(targets, dtype=np.float64).reshape(len(x), -1)
+    if len(x) < FEWEST_ROWS:
+        raise TaskError(f"the table has {len(x)} rows; expected at least {FEWEST_ROWS}")
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise TaskError("the table holds numbers that are not finite; leave those rows out")
+    names = variables or [f"x{i + 1}" for i in range(x.shape[1])]
+    outputs = target_names or (
+        ["y"] if y.shape[1] == 1 else [f"y{i + 1}" for i in range(y.shape[1])]
+    )
+    order = np.random.default_rng(split_seed).permutation(len(x))
+    ends = np.round(np.cumsum(shares) * len(x)).astype(int)[:-1]
+    places = np.split(order, ends)
+
+    def split(rows: NDArray[np.int64]) -> TableSplit:
+        return TableSplit(torch.from_numpy(x[rows]), torch.from_numpy(y[rows]))
+
+    training = split(np.concatenate(places[:2]))
+    scaling = units(training, scale_inputs, scale_targets)
+    weights, architecture, test = (split(rows).scaled(scaling) for rows in places)
+    return EquationTask(
+        name=name,
+        weights=weights,
+        architecture=architecture,
+        test=test,
+        training=training.scaled(scaling),
+        variables=tuple(names),
+        targets=tuple(outputs),
+        scaling=scaling,
     )

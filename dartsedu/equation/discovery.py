@@ -18,15 +18,15 @@ from dartsedu.discretisation import discretised_mixture
 from dartsedu.equation.expression import (
     Equation,
     Formula,
-    Table,
     formula,
     read_equation,
     squared_error,
 )
 from dartsedu.equation.refit import refit
 from dartsedu.equation.supernet import CELL, EquationSupernet
-from dartsedu.equation.table import EquationTask, TableSplit
 from dartsedu.genotype import Genotype, derive
+from dartsedu.table import Table, TableSplit
+from dartsedu.tasks import EquationTask
 
 
 @dataclass(frozen=True)
