@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 """The equation space: a law found from data as a graph of functions (Musslick 2021)."""
 
 from dartsedu.equation.discovery import Candidate, Discovery, Restart, conclude, random_alphas
@@ -26,3 +27,6 @@ __all__ = [
     "random_alphas",
     "table_task",
 ]
+=======
+"""The third space: equations."""
+>>>>>>> peer
