@@ -28,8 +28,8 @@ from pathlib import Path
 import numpy as np
 import sympy
 
-from dartsedu.laws import LAWS, Law, find_law
 from dartsedu.equation.recovery import recovered
+from dartsedu.laws import LAWS, Law, find_law
 
 # Names that both packages have, with the same formula but for the linear forms of ln and
 # reciprocal, which have no offset in the peer.

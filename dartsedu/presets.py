@@ -326,9 +326,7 @@ SETTINGS: dict[str, type[Settings]] = {
     "equation": EquationSettings,
 }
 """The kind of settings of each space."""
-AnySettings = Annotated[
-    CNNSettings | RNNSettings | EquationSettings, Field(discriminator="space")
-]
+AnySettings = Annotated[CNNSettings | RNNSettings | EquationSettings, Field(discriminator="space")]
 """Settings of any space, told apart by ``space``."""
 
 

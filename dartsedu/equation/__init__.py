@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 """The equation space: a law found from data as a graph of functions (Musslick 2021)."""
 
 from dartsedu.equation.discovery import Candidate, Discovery, Restart, conclude, random_alphas
@@ -27,6 +26,3 @@ __all__ = [
     "random_alphas",
     "table_task",
 ]
-=======
-"""The third space: equations."""
->>>>>>> peer
