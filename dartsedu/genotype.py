@@ -16,12 +16,26 @@ from dartsedu.values import Value, explain, write_text
 
 
 class Vocabulary(NamedTuple):
-    """The words a genotype file of one space may use."""
+    """The words a genotype file of one space may use; ``inputs`` is ``None`` where it varies."""
 
     cells: tuple[str, ...]
-    inputs: int
+    inputs: int | None
     primitives: tuple[str, ...]
 
+
+EQUATION_CURVES = (
+    "relu",
+    "exp",
+    "logistic",
+    "sin",
+    "cos",
+    "tanh",
+    "reciprocal",
+    "ln",
+    "softplus",
+    "softminus",
+)
+"""Functions of an equation's edge; each has a form ``linear_…`` as well."""
 
 VOCABULARY: dict[str, Vocabulary] = {
     "cnn": Vocabulary(
@@ -45,9 +59,23 @@ VOCABULARY: dict[str, Vocabulary] = {
         inputs=1,
         primitives=("none", "tanh", "relu", "sigmoid", "identity"),
     ),
+    "equation": Vocabulary(
+        cells=("equation",),
+        inputs=None,
+        primitives=(
+            "none",
+            "add",
+            "subtract",
+            "mult",
+            "linear",
+            *EQUATION_CURVES,
+            *(f"linear_{curve}" for curve in EQUATION_CURVES),
+            "power",
+        ),
+    ),
 }
 """Spaces by name. The paper's primitives come first; NASNet and AmoebaNet need the last two of
-``cnn``."""
+``cnn``. An equation has an input for each variable."""
 
 
 class GenotypeError(ValueError):
@@ -131,7 +159,7 @@ class Genotype(Value):
                 f"{', '.join(vocabulary.cells)}, once each; this one has: {', '.join(names)}"
             )
         for cell in self.cells:
-            if cell.inputs != vocabulary.inputs:
+            if vocabulary.inputs is not None and cell.inputs != vocabulary.inputs:
                 raise ValueError(
                     f"cell {cell.name!r} has {cell.inputs} inputs; "
                     f"a cell of space {self.space!r} has {vocabulary.inputs}"

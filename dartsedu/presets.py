@@ -10,9 +10,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from dartsedu.genotype import RULES
-from dartsedu.tasks import IMAGE_TASKS, TEXT_TASKS
+from dartsedu.tasks import EQUATION_TASKS, IMAGE_TASKS, TEXT_TASKS
 from dartsedu.values import Value, explain
-from dartsedu.yardstick import ACCURACY, PERPLEXITY, Yardstick
+from dartsedu.yardstick import ACCURACY, ERROR, PERPLEXITY, Yardstick
 
 
 class SettingsError(ValueError):
@@ -53,6 +53,8 @@ class ImageSettings(Value):
     def _is_known(cls, name: str) -> str:
         if name in TEXT_TASKS:
             raise ValueError("this task is a text; use a preset for texts, such as rnn-classroom")
+        if name in EQUATION_TASKS:
+            raise ValueError("this task is a table; use the preset equation")
         if name not in IMAGE_TASKS:
             raise ValueError(f"unknown task; expected one of: {', '.join(IMAGE_TASKS)}")
         return name
@@ -79,6 +81,8 @@ class TextSettings(Value):
     def _is_known(cls, name: str) -> str:
         if name in IMAGE_TASKS:
             raise ValueError("this task is images; use a preset for images, such as classroom")
+        if name in EQUATION_TASKS:
+            raise ValueError("this task is a table; use the preset equation")
         if name not in TEXT_TASKS:
             raise ValueError(f"unknown task; expected one of: {', '.join(TEXT_TASKS)}")
         return name
@@ -131,6 +135,7 @@ class SearchSettings(Value):
     architect: Literal["first-order", "finite-difference", "exact"] = "first-order"
     xi: float | None = Field(None, ge=0, description="ξ; none: the weights' learning rate")
     epsilon_scale: float = Field(0.01, gt=0, description="ε·‖v‖ of the finite difference")
+    weights_steps: int = Field(1, ge=1, description="steps of w for each step of α")
     virtual_momentum: bool = Field(False, description="momentum in the virtual step")
     virtual_weight_decay: bool = Field(False, description="weight decay in the virtual step")
     weights: WeightsOptimizer = WeightsOptimizer()
@@ -161,6 +166,59 @@ class RNNSearchSettings(SearchSettings):
 
     def reading(self) -> dict[str, Any]:
         return {"bptt": self.bptt}
+
+
+class TableSettings(Value):
+    """Which table to explain (see ``tasks.load_task``)."""
+
+    name: str = Field("weber-fechner", description="a law of equation.laws, or csv")
+    path: str | None = Field(None, description="a CSV file with a line of names, for csv")
+    target: str | None = Field(None, description="the column to be explained, for csv")
+    variables: tuple[str, ...] | None = Field(
+        None, min_length=1, description="the columns that explain; none: all others"
+    )
+    rows: int = Field(300, ge=20, description="rows drawn from a law")
+    noise: float = Field(0.02, ge=0, description="of a law's target, in its own deviations")
+    split_seed: int = Field(0, ge=0, lt=2**32, description="rows of a law; division into three")
+    scale_inputs: bool = Field(True, description="variables are divided by their size")
+
+    @model_validator(mode="after")
+    def _is_known(self) -> Self:
+        if self.name not in EQUATION_TASKS:
+            known = ", ".join(EQUATION_TASKS)
+            raise ValueError(f"task {self.name!r} is no table; expected one of: {known}")
+        if self.name != "csv" and (self.path or self.target or self.variables):
+            raise ValueError("path, target and variables are of the task csv; use --task csv")
+        return self
+
+
+class EquationSupernetSettings(Value):
+    """The relaxed graph of functions, many times."""
+
+    nodes: int = Field(2, ge=1, description="latent nodes of the graph")
+    primitives: tuple[str, ...] | None = Field(
+        None, min_length=1, description="none: equation.PRIMITIVES"
+    )
+    restarts: int = Field(64, ge=1, description="searches side by side")
+    relaxation: Literal["softmax", "sigmoid"] = "softmax"
+    complexity: float = Field(1e-3, ge=0, description="penalty of a coefficient in the mixture")
+    alpha_scale: float = Field(1e-3, ge=0, description="α start at this times normal numbers")
+
+
+class EquationSearchSettings(SearchSettings):
+    """The bilevel loop over a table."""
+
+    rule: str = Field("argmax", description="derivation rule: argmax, where none may win")
+    derivation: Literal["max", "sample"] = Field(
+        "max", description="the largest α of an edge, or a draw by its weight"
+    )
+
+    @field_validator("rule")
+    @classmethod
+    def _keeps_what_is_not_none(cls, rule: str) -> str:
+        if rule != "argmax":
+            raise ValueError("an equation leaves edges out by choosing none; expected argmax")
+        return rule
 
 
 class CNNTrainSettings(Value):
@@ -216,7 +274,16 @@ class RNNTrainSettings(Value):
 
 
 TrainSettings = CNNTrainSettings | RNNTrainSettings
-"""Settings of a training, of any space."""
+"""Settings of a training, of a space whose networks are trained from scratch."""
+
+
+class EquationTrainSettings(Value):
+    """What follows a search for equations: its restarts are refitted and compared."""
+
+    random_restarts: int = Field(
+        64, ge=0, description="random graphs refitted beside those that were found"
+    )
+    formulas: int = Field(6, ge=1, description="equations written as formulas, at most")
 
 
 class Settings(Value):
@@ -227,10 +294,10 @@ class Settings(Value):
     follows: str = Field("", description="whose settings these are")
     space: str
     threads: int | None = Field(None, ge=1, description="CPU threads; none: PyTorch's choice")
-    task: ImageSettings | TextSettings
-    supernet: CNNSupernetSettings | RNNSupernetSettings
+    task: ImageSettings | TextSettings | TableSettings
+    supernet: CNNSupernetSettings | RNNSupernetSettings | EquationSupernetSettings
     search: SearchSettings
-    train: TrainSettings
+    train: TrainSettings | EquationTrainSettings
 
 
 class CNNSettings(Settings):
@@ -255,9 +322,24 @@ class RNNSettings(Settings):
     train: RNNTrainSettings = RNNTrainSettings()
 
 
-SETTINGS: dict[str, type[Settings]] = {"cnn": CNNSettings, "rnn": RNNSettings}
+class EquationSettings(Settings):
+    """A graph of functions that explains a table."""
+
+    yardstick = ERROR
+    space: Literal["equation"] = "equation"
+    task: TableSettings = TableSettings()
+    supernet: EquationSupernetSettings = EquationSupernetSettings()
+    search: EquationSearchSettings = EquationSearchSettings()
+    train: EquationTrainSettings = EquationTrainSettings()
+
+
+SETTINGS: dict[str, type[Settings]] = {
+    "cnn": CNNSettings,
+    "rnn": RNNSettings,
+    "equation": EquationSettings,
+}
 """The kind of settings of each space."""
-AnySettings = Annotated[CNNSettings | RNNSettings, Field(discriminator="space")]
+AnySettings = Annotated[CNNSettings | RNNSettings | EquationSettings, Field(discriminator="space")]
 """Settings of any space, told apart by ``space``."""
 
 
@@ -297,7 +379,7 @@ def override(settings: Settings, overrides: Iterable[str]) -> Settings:
         if field == "space" and value != settings.space:
             raise SettingsError(
                 f"preset {settings.preset!r} is of the space {settings.space!r}, which cannot be "
-                "changed; choose a preset of the other space"
+                "changed; choose a preset of another space"
             )
         *path, last = field.split(".")
         target = values

@@ -16,15 +16,19 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from dartsedu.genotype import Genotype, derive
-from dartsedu.topology import SearchSpace
+from dartsedu.topology import Relaxation, SearchSpace
 
 Mixture = Mapping[str, Tensor]
 """Mixture weights by cell, each of shape (edges, primitives)."""
 
 
-def mixture_weights(alpha: Tensor) -> Tensor:
-    """Raw α of shape (edges, primitives) → mixture weights: softmax over the primitives (eq. 2)."""
-    return torch.softmax(alpha, dim=-1)
+def mixture_weights(alpha: Tensor, relaxation: Relaxation = "softmax") -> Tensor:
+    """Raw α of shape (…, edges, primitives) → mixture weights.
+
+    ``softmax`` over the primitives (eq. 2): they compete for a sum of 1. ``sigmoid`` of each alone:
+    they do not compete (Fair DARTS, Chu et al. 2020, eq. 2).
+    """
+    return torch.sigmoid(alpha) if relaxation == "sigmoid" else torch.softmax(alpha, dim=-1)
 
 
 def add(terms: Iterable[Tensor]) -> Tensor:
@@ -55,12 +59,15 @@ class Outcome(NamedTuple):
         carried: what the next batch of the same split goes on from (a hidden state), without
             graph; ``None`` where batches are independent.
         penalty: what regularises w beside the loss, a scalar with its graph, or ``None``.
+        losses: of a supernet that holds several restarts, the loss of each, (restarts,), without
+            graph.
     """
 
     loss: Tensor
     accuracy: Tensor | None = None
     carried: Tensor | None = None
     penalty: Tensor | None = None
+    losses: Tensor | None = None
 
     @property
     def objective(self) -> Tensor:
@@ -75,7 +82,13 @@ class Supernet(nn.Module, ABC):
     Architecture parameters live in ``alphas``, one (edges, primitives) matrix for each cell, and
     start at ``alpha_scale`` times standard normal numbers (default 0: all zero, as in the paper).
     Everything else that is a parameter is an operation weight.
+
+    A supernet may hold several ``restarts``: independent α and w side by side, every parameter with
+    a leading axis for them. ``leading`` picks the one that is shown.
     """
+
+    restarts: int | None = None
+    """How many; ``None``: one, and no axis."""
 
     def __init__(self, space: SearchSpace, alpha_scale: float = 0.0) -> None:
         super().__init__()
@@ -97,12 +110,23 @@ class Supernet(nn.Module, ABC):
         }
 
     def mixture(self) -> dict[str, Tensor]:
-        """The mixture weights by cell, each (edges, primitives), rows summing to 1."""
-        return {name: mixture_weights(alpha) for name, alpha in self.alphas.items()}
+        """The mixture weights by cell, of α's shape; of softmax, rows sum to 1."""
+        return {
+            name: mixture_weights(alpha, self.space.relaxation)
+            for name, alpha in self.alphas.items()
+        }
+
+    def leading(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The shown part of what is kept by cell, of α or its mixture: (edges, primitives) each."""
+        return dict(tensors)
+
+    def judged(self, outcome: Outcome) -> None:
+        """Told the outcome on every architecture batch of a search; several restarts keep count."""
 
     def genotype(self, rule: str = "paper") -> Genotype:
         """The genotype that ``rule`` (see ``genotype.RULES``) derives from the present α."""
-        alphas = {name: alpha.detach().cpu().numpy() for name, alpha in self.alphas.items()}
+        shown = self.leading(dict(self.alphas.items()))
+        alphas = {name: alpha.detach().cpu().numpy() for name, alpha in shown.items()}
         return derive(self.space, alphas, rule)
 
     @contextmanager

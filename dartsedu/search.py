@@ -15,7 +15,6 @@ from dartsedu.architect import (
     FiniteDifference,
     FirstOrder,
     VirtualStep,
-    as_vector,
 )
 from dartsedu.genotype import derive
 from dartsedu.presets import RNNSearchSettings, SearchSettings
@@ -129,7 +128,7 @@ class Search(Stream):
         size, seed, task = self.settings.batch_size, self.seed, self.task
         reading = self.settings.reading()
         self._weights_batches = task.weights.training(
-            size, seed_of(seed, "weights"), self.done, **reading
+            size, seed_of(seed, "weights"), self.done * self.settings.weights_steps, **reading
         )
         self._architecture_batches = task.architecture.training(
             size, seed_of(seed, "architecture"), self.done, **reading
@@ -150,6 +149,10 @@ class Search(Stream):
         }
         on_architecture = self._move_alphas(weights_batch, architecture_batch, epoch)
         on_weights = self._move_weights(weights_batch, epoch)
+        for _ in range(self.settings.weights_steps - 1):
+            on_weights = self._move_weights(
+                next(self._weights_batches).after(on_weights.carried), epoch
+            )
         of_weights["lr"] = scheduled
         if self._passes.closed_by(self.done):
             self.scheduler.step()
@@ -166,8 +169,8 @@ class Search(Stream):
                 if outcome.accuracy is not None
             },
             learning_rate=rates,
-            alphas=_arrays(dict(self.supernet.alphas.items())),
-            mixture=_arrays(self.supernet.mixture()),
+            alphas=_arrays(self.supernet.leading(dict(self.supernet.alphas.items()))),
+            mixture=_arrays(self.supernet.leading(self.supernet.mixture())),
         )
 
     def _move_alphas(self, weights_batch: Any, architecture_batch: Any, epoch: int) -> Outcome:
@@ -181,6 +184,7 @@ class Search(Stream):
         for cell, alpha in self.supernet.alphas.items():
             alpha.grad = gradient[cell]
         self.architecture_optimizer.step()
+        self.supernet.judged(outcome)
         return outcome
 
     def _move_weights(self, batch: Any, epoch: int) -> Outcome:
@@ -189,7 +193,7 @@ class Search(Stream):
         self._check("weights loss", float(outcome.loss.detach()), self._advice(), epoch)
         weights = self.weights_optimizer.param_groups[0]["params"]
         slopes = torch.autograd.grad(outcome.objective, weights, allow_unused=True)
-        norm = set_gradients(weights, slopes, self.settings.weights.clip)
+        norm = set_gradients(weights, slopes, self.settings.weights.clip, self.supernet.restarts)
         self._check("gradient of w", float(norm), self._advice(), epoch)
         self.weights_optimizer.step()
         return outcome._replace(loss=outcome.loss.detach(), penalty=None)
@@ -227,24 +231,29 @@ class Search(Stream):
 
 
 def set_gradients(
-    weights: Sequence[Parameter], slopes: Sequence[Tensor | None], clip: float | None
+    weights: Sequence[Parameter],
+    slopes: Sequence[Tensor | None],
+    clip: float | None,
+    restarts: int | None = None,
 ) -> Tensor:
-    """Give weights their gradients, cut to the norm ``clip``; the norm before is returned.
+    """Give weights their gradients, cut to the norm ``clip``; the largest norm before is returned.
 
-    All are handled as one vector, which is quicker than hundreds of small tensors.
+    All are handled as one vector, which is quicker than hundreds of small tensors; those of several
+    ``restarts`` as one vector each.
     """
     used = [(w, slope) for w, slope in zip(weights, slopes, strict=True) if slope is not None]
-    vector = as_vector(slope for _, slope in used)
-    norm = vector.norm()
+    rows = restarts or 1
+    vectors = torch.cat([slope.reshape(rows, -1) for _, slope in used], dim=1)
+    norms = vectors.norm(dim=1, keepdim=True)
     if clip is not None:
-        vector = vector * (clip / (norm + 1e-6)).clamp(max=1)
+        vectors = vectors * (clip / (norms + 1e-6)).clamp(max=1)
     for w, slope in zip(weights, slopes, strict=True):
         if slope is None:
             w.grad = None
-    parts = vector.split([w.numel() for w, _ in used])
+    parts = vectors.split([w.numel() // rows for w, _ in used], dim=1)
     for (w, _), part in zip(used, parts, strict=True):
-        w.grad = part.view(w.shape)
-    return norm
+        w.grad = part.reshape(w.shape).contiguous()  # The fused optimiser reads it as one block.
+    return norms.max()
 
 
 def _arrays(tensors: dict[str, Tensor]) -> dict[str, Any]:

@@ -21,7 +21,8 @@ class TaskError(ValueError):
 
 
 class Batch(NamedTuple):
-    """``inputs`` (N, C, H, W) float, normalised; ``targets`` (N,) class numbers."""
+    """``inputs`` (N, C, H, W) float, normalised; ``targets`` (N,) class numbers. Of a table:
+    (N, variables) and (N, outputs), float64."""
 
     inputs: Tensor
     targets: Tensor
@@ -95,11 +96,11 @@ class Passes:
         return step + 1 == self.ends[self.epoch(step)]
 
 
-class ImageSplit(Split):
-    """Images. Each training pass is a new permutation; what does not fill a batch at its end is
-    left out of that pass. ``cutout_length`` is the side of the square cut out, pixels."""
+class ShuffledSplit(Split):
+    """Examples in no order. Each training pass is a new permutation; what does not fill a batch at
+    its end is left out of that pass."""
 
-    def passes(self, batch_size: int, seed: int, count: int, cutout_length: int = 0) -> list[int]:
+    def passes(self, batch_size: int, seed: int, count: int, *_: Any, **reading: Any) -> list[int]:
         return [self.batches(batch_size)] * count
 
     def batches(self, batch_size: int) -> int:
@@ -116,6 +117,10 @@ class ImageSplit(Split):
             for inside in range(first, self.batches(batch_size)):
                 yield number, permutation[inside * batch_size : (inside + 1) * batch_size]
                 number += 1
+
+
+class ImageSplit(ShuffledSplit):
+    """Images. ``cutout_length`` is the side of the square cut out of training images, pixels."""
 
 
 class Augmentation(NamedTuple):

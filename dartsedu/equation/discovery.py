@@ -1,0 +1,202 @@
+"""From a supernet of many restarts to the equation that explains the data, and its rivals.
+
+Every restart gives an equation: its genotype, its coefficients refitted on the rows that trained w.
+The rows that trained α, which no coefficient has seen, say how good it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dartsedu.discretisation import discretised_mixture
+from dartsedu.equation.expression import (
+    Equation,
+    Formula,
+    formula,
+    read_equation,
+    squared_error,
+)
+from dartsedu.equation.refit import refit
+from dartsedu.equation.supernet import CELL, EquationSupernet
+from dartsedu.genotype import Genotype, derive
+from dartsedu.table import Table, TableSplit
+from dartsedu.tasks import EquationTask
+
+
+@dataclass(frozen=True)
+class Restart:
+    """What one restart found.
+
+    Attributes:
+        number: its place among the restarts.
+        equation: with coefficients fitted to the weights split.
+        error: mean squared error on the architecture split, in units of the targets' variance.
+    """
+
+    number: int
+    equation: Equation
+    error: float
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An equation written short.
+
+    Attributes:
+        formula: one output's formula, constants fitted to both splits of the search.
+        error: mean squared error of the formula on the architecture split, fitted to the weights
+            split, in the target's units.
+        spread: the standard error of ``error``.
+        restarts: numbers of the restarts whose equations come to this formula.
+    """
+
+    formula: Formula
+    error: float
+    spread: float
+    restarts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """What a search for equations came to.
+
+    Attributes:
+        restarts: every restart's equation, the best on the architecture split first.
+        candidates: formulas, the preferred first; none if the output is not one real number.
+    """
+
+    restarts: tuple[Restart, ...]
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def equation(self) -> Equation:
+        """The equation behind the preferred formula, or the best one."""
+        if not self.candidates:
+            return self.restarts[0].equation
+        number = self.candidates[0].restarts[0]
+        return next(r.equation for r in self.restarts if r.number == number)
+
+    @property
+    def formula(self) -> Formula:
+        """The preferred formula. Raises ``ValueError`` if there is none."""
+        if not self.candidates:
+            raise ValueError("only an equation of one real output has a formula")
+        return self.candidates[0].formula
+
+
+def conclude(
+    supernet: EquationSupernet,
+    task: EquationTask,
+    derivation: Literal["max", "sample"] = "max",
+    seed: int = 0,
+    most: int = 6,
+) -> Discovery:
+    """Discretise every restart, refit it, and choose.
+
+    ``max`` takes the largest α of every edge (the rule ``argmax``); ``sample`` draws one by its
+    mixture weight, with ``seed``. At most ``most`` equations are written as formulas. The
+    supernet's coefficients are moved to the fitted ones.
+    """
+    genotypes = supernet.genotypes() if derivation == "max" else sampled(supernet, seed)
+    restarts = equations(supernet, genotypes, task)
+    found: list[Candidate] = []
+    if supernet.output.kind == "real" and supernet.output.size == 1:
+        found = candidates(restarts, task.table(task.weights), task.table(task.architecture), most)
+    return Discovery(tuple(restarts), tuple(found))
+
+
+def sampled(supernet: EquationSupernet, seed: int) -> list[Genotype]:
+    """A genotype for every restart, each edge's primitive drawn by its mixture weight."""
+    weights = supernet.mixture()[CELL].detach().cpu().flatten(0, 1)
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.multinomial(weights, 1, generator=generator)
+    hot = torch.zeros_like(weights).scatter_(1, drawn, 1.0).view(supernet.alphas[CELL].shape)
+    return [derive(supernet.space, {CELL: alpha}, "argmax") for alpha in hot.numpy()]
+
+
+def equations(
+    supernet: EquationSupernet, genotypes: Sequence[Genotype], task: EquationTask
+) -> list[Restart]:
+    """The equation of every restart, best first.
+
+    ``genotypes`` has one for each restart; their coefficients start at the supernet's w and are
+    fitted in place to the weights split.
+    """
+    mixture = torch.stack([discretised_mixture(supernet.space, g)[CELL] for g in genotypes])
+    mixture = mixture.to(supernet.scale)
+    refit(supernet, mixture, task.weights.whole)
+    errors = _errors(supernet, mixture, task.architecture)
+    found = [
+        Restart(
+            number=number,
+            equation=read_equation(supernet, genotype, number, task.variables, task.scaling),
+            error=float(errors[number]),
+        )
+        for number, genotype in enumerate(genotypes)
+    ]
+    return sorted(found, key=lambda restart: restart.error)
+
+
+@torch.no_grad()
+def _errors(supernet: EquationSupernet, mixture: Tensor, split: TableSplit) -> Tensor:
+    """Mean squared error of every restart, infinite where it is not a number."""
+    batch = split.whole
+    found = supernet.respond(batch.inputs, mixture) - batch.targets
+    return found.square().mean((1, 2)).nan_to_num(torch.inf)
+
+
+def candidates(
+    restarts: Sequence[Restart], weights: Table, architecture: Table, most: int = 6
+) -> list[Candidate]:
+    """The formulas of the best restarts, the preferred first.
+
+    Of the equations with so many coefficients the best is written as a formula (``most`` of them at
+    most, the best first). Preferred is the simplest whose error is within one standard error of
+    the least; then come the others by their error. Only equations of one real output have formulas.
+    """
+    front: list[Restart] = []
+    for restart in restarts:  # Best first: later ones have to be simpler.
+        freedom = restart.equation.degrees_of_freedom
+        if all(freedom < kept.equation.degrees_of_freedom for kept in front):
+            front.append(restart)
+    found: dict[str, Candidate] = {}
+    for restart in front[:most]:
+        written = restart.equation.expressions()[0]
+        short = formula(written, restart.equation.variables, weights, architecture)
+        error, spread = squared_error(short, architecture)
+        known = found.get(str(short.template))
+        numbers = (restart.number,) if known is None else (*known.restarts, restart.number)
+        found[str(short.template)] = Candidate(short, error, spread, numbers)
+    ranked = sorted(found.values(), key=lambda candidate: candidate.error)
+    limit = ranked[0].error + ranked[0].spread
+    preferred = min(
+        (c for c in ranked if c.error <= limit), key=lambda c: (c.formula.complexity, c.error)
+    )
+    both = Table(
+        np.concatenate([weights.inputs, architecture.inputs]),
+        np.concatenate([weights.targets, architecture.targets]),
+    )
+    ordered = [preferred, *(c for c in ranked if c is not preferred)]
+    return [
+        Candidate(
+            formula(c.formula.expression, c.formula.variables, both), c.error, c.spread, c.restarts
+        )
+        for c in ordered
+    ]
+
+
+def random_alphas(supernet: EquationSupernet, seed: int) -> None:
+    """Give every restart random α: the random search that a search is measured by.
+
+    On every edge each primitive is then equally likely, *none* included.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    alpha = supernet.alphas[CELL]
+    with torch.no_grad():
+        alpha.copy_(torch.randn(alpha.shape, generator=generator, dtype=alpha.dtype))
