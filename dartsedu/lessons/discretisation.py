@@ -221,7 +221,7 @@ def cut_accuracy(supernet: Supernet, split: Split, genotype: Genotype) -> float:
     return accuracy
 
 
-def scratch_accuracy(genotype: Genotype, task: Task, seed: int = 0, epochs: int = 4) -> float:
+def scratch_accuracy(genotype: Genotype, task: Task, seed: int = 0, epochs: int = 3) -> float:
     """Accuracy on the architecture split of a small network trained on the weights split only."""
     torch.manual_seed(seed)
     network = CNNNetwork(genotype, image_shape=(1, 8, 8), channels=4, cells=3)
