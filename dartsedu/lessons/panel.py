@@ -100,7 +100,7 @@ class Panel:
     y: str = ""
     xlim: tuple[float, float] = (0.0, 1.0)
     ylim: tuple[float, float] = (0.0, 1.0)
-    log: Literal["", "x", "y", "xy"] = ""
+    log: Literal["", "y", "xy"] = ""
     bare: bool = False
 
 

@@ -78,37 +78,6 @@ def test_the_derived_node_is_judged(answer, status, words):
     assert (verdict.status, words in verdict.message) == (status, True), verdict
 
 
-def cut(kept, shape, value=1.0, rest=0.0):
-    mixture = torch.full(shape, rest)
-    for edge, operation in kept:
-        mixture[edge, operation] = value
-    return mixture
-
-
-def turned(kept, shape):
-    mixture = torch.zeros(shape)
-    for edge, operation in kept:
-        mixture[operation, min(edge, shape[1] - 1)] = 1.0
-    return mixture
-
-
-@pytest.mark.parametrize(
-    ("answer", "status", "words"),
-    [
-        (cut, "right", "discretised_mixture"),
-        (lambda k, s: cut(k, s, 0.5), "wrong", "the mean of its edges"),
-        (lambda k, s: cut(k, s, 1 / len(k)), "wrong", "whole cell"),
-        (lambda k, s: cut(k, s, 0.0, 1.0), "wrong", "wrong way round"),
-        (turned, "wrong", "a row is an edge"),
-        (lambda k, s: torch.zeros(s), "wrong", "nothing is set"),
-        (lambda k, s: ..., "open", "gives nothing yet"),
-    ],
-)
-def test_the_mixture_of_a_choice_is_judged(answer, status, words):
-    verdict = lesson.check_cut(answer)
-    assert (verdict.status, words in verdict.message) == (status, True), verdict
-
-
 def test_six_rules_read_six_nodes():
     """By hand, from the α of ``node_alpha``."""
     alpha = lesson.node_alpha()
@@ -180,14 +149,14 @@ def test_a_small_network_learns_from_the_weights_split(search):
 
 def test_pictures_say_what_they_show(search):
     net = search.supernet
-    assert "From cₖ₋₂: none 0.62" in lesson.node_picture(lesson.node_alpha()).alt
+    assert "From cₖ₋₂: none 0.62" in lesson.node_picture(mixture_weights(lesson.node_alpha())).alt
     p = net.mixture()["normal"].detach()[5:, 1:].amax(1).sort(descending=True).values
     told = f"node 2 keeps {p[1]:.3f} and drops {p[2]:.3f}"
     assert told in lesson.competition_picture(net).alt
     assert "best of 10 0.30" in lesson.accuracies_picture({"cut": 0.5, "best of 10": 0.3}).alt
-    values = {"one": [0.25, 0.75], "two": [0.8]}
+    values = {3: [0.25, 0.75], 6: [0.8]}
     alt = lesson.keep_picture("cut out", values, values).alt
-    assert "derived: one 0.50, two 0.80; random: one 0.50" in alt
+    assert "derived 0.50 with 3 edges, 0.80 with 6 edges; random 0.50" in alt
 
 
 def test_the_table_counts_the_published_cells():
