@@ -309,8 +309,8 @@ quick = discretisation_gap(hasty.supernet, split, hasty.supernet.genotype())
 print(f"mixture {quick.mixture.accuracy:.2f}, cut {quick.discretised.accuracy:.2f}")
 
 # %% [markdown]
-# Next to no gap, and a worse mixture. α decided within a few steps, before any operation had learned much, and
-# from then on w trained for little else than that cell.
+# Next to no gap, and a worse mixture. A fast α decides at once (lesson 03), before any operation has learned much;
+# from then on w trains for little else than that cell.
 #
 # > **Takeaway.** The gap says that the supernet's accuracy is not the cell's. It does not say
 # > that the cell is bad, nor does a small gap say that it is good.
