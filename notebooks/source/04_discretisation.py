@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 04 Discretisation: from a mixture back to a choice
 #
-# *45 minutes. The searches and trainings take about a minute in all.* The search is over, and every edge
+# *45 minutes. The searches and trainings take a minute or two in all.* The search is over, and every edge
 # holds a bit of everything. Somebody must choose. How much does that cost?
 #
 # **You will be able to**
@@ -292,7 +292,8 @@ lesson.temperature_explorer(supernet, split)
 # <details>
 # <summary>What you should have found</summary>
 #
-# 1. About one. Then it falls fast, long before the rows look like a choice.
+# 1. Half a bit costs nothing, the first whole bit a few points of a hundred. From then on it falls faster and
+#    faster, long before the rows look like a choice.
 # 2. As T goes to 0, softmax(α/T) gives each edge wholly to its largest α, *none* included, and drops no edge:
 #    that is `argmax`. The paper's rule also drops whole edges, and no temperature does that.
 #
