@@ -365,7 +365,7 @@ lesson.keep_picture("trained from scratch", found, drawn)
 # %% [markdown]
 # ## 5 · The published cells
 #
-# The normal and the reduction cell that DARTS published, found by first order (v1) and second order (v2):
+# The cells that DARTS published: first v1, found by first order, then v2, by second order.
 
 # %%
 from IPython.display import display
@@ -419,7 +419,7 @@ print(
 # <details>
 # <summary>Answer</summary>
 #
-# `argmax` surely: *none* takes every edge. `raw-alpha`, `none-excluded` and `threshold` do not look at it.
+# `argmax`: *none* takes every edge on which nothing leads by more than 5. `raw-alpha`, `none-excluded` and `threshold` do not look at it.
 # `paper` and `shared-predecessor` may: each strength shrinks, but not all by the same factor.
 #
 # </details>
@@ -451,3 +451,5 @@ print(
 # - The recurrent space keeps one edge at a node. Draw `PUBLISHED["darts-rnn-v2"]`: what does that do to its shape?
 # - Cut by another rule: `supernet.genotype("argmax")` in `discretisation_gap`. Wider or narrower? Then count its edges.
 # - Train the hasty search's cell with `lesson.scratch_accuracy`. Is it worse than the patient one's?
+#
+# **Next:** lesson 05 trains cells from scratch, and says what may be concluded.
