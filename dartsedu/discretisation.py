@@ -42,7 +42,6 @@ def discretised_mixture(space: SearchSpace, genotype: Genotype) -> dict[str, Ten
     return mixture
 
 
-@torch.no_grad()
 def discretisation_gap(
     supernet: Supernet,
     split: Split,
@@ -61,22 +60,28 @@ def discretisation_gap(
         cell: weights.to(device)
         for cell, weights in discretised_mixture(supernet.space, genotype).items()
     }
-    with supernet.measuring():
-        scores = [_score(supernet, split, m, batch_size) for m in (mixture, discrete)]
+    scores = [score(supernet, split, m, batch_size) for m in (mixture, discrete)]
     return Gap(mixture=scores[0], discretised=scores[1])
 
 
-def _score(supernet: Supernet, split: Split, mixture: Mixture | None, batch_size: int) -> Score:
-    """Mean loss and accuracy over the examples of a split."""
+@torch.no_grad()
+def score(
+    supernet: Supernet, split: Split, mixture: Mixture | None = None, batch_size: int = 256
+) -> Score:
+    """Mean loss and accuracy over the examples of a split, under softmax(α) or ``mixture``.
+
+    With each batch's own BatchNorm statistics. The supernet stays as it is.
+    """
     loss, correct, count, carried = 0.0, 0.0, 0, None
-    for batch in split.once(batch_size):
-        size = batch.targets.numel()
-        if size == 1 and count:
-            continue  # BatchNorm cannot take statistics of a single 1×1 map.
-        outcome = supernet.loss(batch.after(carried), mixture)
-        carried = outcome.carried
-        loss += float(outcome.loss) * size
-        correct += 0.0 if outcome.accuracy is None else float(outcome.accuracy) * size
-        count += size
+    with supernet.measuring():
+        for batch in split.once(batch_size):
+            size = batch.targets.numel()
+            if size == 1 and count:
+                continue  # BatchNorm cannot take statistics of a single 1×1 map.
+            outcome = supernet.loss(batch.after(carried), mixture)
+            carried = outcome.carried
+            loss += float(outcome.loss) * size
+            correct += 0.0 if outcome.accuracy is None else float(outcome.accuracy) * size
+            count += size
     accuracy = None if outcome.accuracy is None else correct / count
     return Score(loss=loss / count, accuracy=accuracy)

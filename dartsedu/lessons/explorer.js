@@ -129,7 +129,7 @@ function drawPanel(panel) {
     const id = `dartsedu-clip-${clips++}`;
     image.append(
       svg("clipPath", { id }, svg("rect", { x: left, y: 0, width: width - left, height: height - bottom })),
-      ...axes(panel, x, y),
+      ...(panel.bare ? [] : axes(panel, x, y)),
       svg("g", { "clip-path": `url(#${id})` }, ...panel.marks.flatMap((mark) => DRAW[mark.kind](mark, x, y))),
     );
     for (const mark of panel.marks.filter((m) => m.name)) {

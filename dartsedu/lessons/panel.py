@@ -91,6 +91,7 @@ class Panel:
         x, y: what the axes show.
         xlim, ylim: ends of the axes; needed but for ``Pixels``, and ``Bars`` need ``xlim`` only.
         log: which axes are logarithmic.
+        bare: without axes, for a drawing.
     """
 
     title: str
@@ -100,6 +101,7 @@ class Panel:
     xlim: tuple[float, float] = (0.0, 1.0)
     ylim: tuple[float, float] = (0.0, 1.0)
     log: Literal["", "y", "xy"] = ""
+    bare: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,7 @@ def _panel_json(panel: Panel) -> dict[str, Any]:
         "title": panel.title,
         "x": panel.x,
         "y": panel.y,
+        "bare": panel.bare,
         "xaxis": axis("x", panel.xlim),
         "yaxis": axis("y", panel.ylim),
         "marks": marks,
@@ -205,11 +208,18 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
             ticks = _ticks(ends, log=True)
             axis.set_ticks([10**place for place, _ in ticks], [text for _, text in ticks])
             axis.set_minor_locator(NullLocator())
+    if panel.bare:
+        axes.axis("off")
     axes.set_xlim(panel.xlim)
     if not isinstance(panel.marks[0], Bars):
         axes.set_ylim(panel.ylim)
     if any(getattr(mark, "name", "") for mark in panel.marks):
-        axes.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.19), ncols=2)
+        axes.legend(
+            fontsize=9,
+            loc="upper center",
+            bbox_to_anchor=(0.5, 0.0 if panel.bare else -0.19),
+            ncols=2,
+        )
 
 
 def _line(axes: Axes, mark: Line) -> None:

@@ -23,13 +23,13 @@ from dartsedu.splits import Batch
 from dartsedu.tasks import Task, load_task
 
 
-def digits_search(seed: int = 0, *changes: str, task: Task | None = None) -> Search:
-    """A search of cells with two nodes on digits, classroom settings.
+def digits_search(seed: int = 0, *changes: str, task: Task | None = None, nodes: int = 2) -> Search:
+    """A search of cells with so many nodes on digits, classroom settings.
 
     ``changes`` are settings as the command line takes them, such as ``"search.epochs=5"``.
     """
     torch.manual_seed(seed)
-    supernet = CNNSupernet(cnn_space(nodes=2), image_channels=1, channels=4, cells=3)
+    supernet = CNNSupernet(cnn_space(nodes=nodes), image_channels=1, channels=4, cells=3)
     settings = load_preset("classroom", changes).search
     return Search(supernet, task or load_task("digits"), settings, seed=seed)
 

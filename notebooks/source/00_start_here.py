@@ -167,6 +167,7 @@ for step in (first, last):
 # | How can a choice have a gradient? | [01 Continuous relaxation](01_continuous_relaxation.ipynb) |
 # | What are these weights trained on, if the network trains at the same time? | [02 Bilevel updates](02_bilevel_updates.ipynb) |
 # | What happens when it all runs? | [03 Search a cell, live](03_search_a_cell.ipynb) |
+# | How does the mixture become a choice again, and what does that cost? | [04 Discretisation](04_discretisation.ipynb) |
 #
 # Words that are underlined like [supernet](../docs/glossary.md#supernet) lead to the
 # [glossary](../docs/glossary.md#alpha). Every equation has a link to the line of code that computes it.

@@ -163,7 +163,8 @@ lesson.mixing_explorer(digit, {name: operations[name] for name in three})
 #
 # **Why softmax, then?** It keeps the output on one scale, and it makes the operations compete, which
 # suits a search that must pick one in the end. The competition also has a price: an early lead tends to
-# grow. [Fair DARTS](https://arxiv.org/abs/1911.12126) uses sigmoids to end the competition.
+# grow. [Fair DARTS](https://arxiv.org/abs/1911.12126) makes each weight independent of the others, by sigmoids; its
+# authors hold the exclusive competition to be the reason why searches fill up with skip connections.
 #
 # > **Takeaway.** Softmax makes weights of free numbers. Only differences of α count.
 

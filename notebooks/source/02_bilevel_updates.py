@@ -68,7 +68,8 @@ lesson.overfitting_picture(results)
 # data sets and hurt on two: α and w still share the noise. With held-out data for α the line wins on all five, and the loss on new data is
 # lowest each time, though w saw half as many points.
 #
-# The authors of DARTS tried joint training too, and report a cell worse than random search (§3.3).
+# The authors of DARTS tried joint training too, on all the data (§3.3): 4.16 % test error on CIFAR-10 with α and w
+# in turn, 3.56 % with both at once. Their random search had 3.29 %, the bilevel search 2.76 to 3.00 % (Table 1).
 #
 # > **Takeaway.** α chooses how flexible the model is. Training data always vote for more flexible.
 

@@ -344,3 +344,5 @@ for name, recording in broken.items():
 # - Start from `search.architect=finite-difference` and compare with exact. Same edges?
 # - Make the classroom's noise smaller, or larger: `load_task("digits")` takes its settings from
 #   `dartsedu show classroom`.
+#
+# **Next:** [04 Discretisation](04_discretisation.ipynb): from the mixture back to a choice, and what that costs.

@@ -1,0 +1,167 @@
+"""Lesson 04: its checks tell typical mistakes, its pictures show what the package derives."""
+
+import copy
+
+import pytest
+import torch
+
+from dartsedu.cnn import cnn_space
+from dartsedu.discretisation import discretisation_gap, discretised_mixture
+from dartsedu.genotype import PUBLISHED, RULES, random_genotype
+from dartsedu.lessons import discretisation as lesson
+from dartsedu.lessons.search import digits_search
+from dartsedu.relaxation import mixture_weights
+from dartsedu.tasks import load_task
+
+
+def strengths(alpha):
+    return mixture_weights(alpha)[:, 1:].amax(1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "words"),
+    [
+        (strengths, "right", "none included"),
+        (lambda a: mixture_weights(a).amax(1), "wrong", "none may win"),
+        (lambda a: mixture_weights(a[:, 1:]).amax(1), "wrong", "gone from the denominator"),
+        (lambda a: a[:, 1:].amax(1), "wrong", "raw α"),
+        (lambda a: torch.softmax(a, 0)[:, 1:].amax(1), "wrong", "over the edges"),
+        (lambda a: torch.softmax(a.flatten(), 0).view_as(a)[:, 1:].amax(1), "wrong", "together"),
+        (lambda a: mixture_weights(a)[:, 1:].amax(0), "wrong", "of each operation"),
+        (lambda a: mixture_weights(a)[:, 1:], "wrong", "whole table"),
+        (lambda a: mixture_weights(a)[:, 1:].argmax(1), "wrong", "places"),
+        (lambda a: ..., "open", "gives nothing yet"),
+    ],
+)
+def test_strengths_are_judged(answer, status, words):
+    verdict = lesson.check_strengths(answer)
+    assert (verdict.status, words in verdict.message) == (status, True), verdict
+
+
+def keep(p, first=1, count=2, largest=True):
+    best = p[:, first:].max(1)
+    edges = best.values.topk(count, largest=largest).indices
+    return [(int(e), int(best.indices[e]) + first) for e in edges]
+
+
+def by_pairs(alpha):
+    flat = mixture_weights(alpha)[:, 1:].flatten().topk(2).indices
+    return [(int(i) // 3, int(i) % 3 + 1) for i in flat]
+
+
+def without_none(alpha):
+    return [(row, column + 1) for row, column in keep(mixture_weights(alpha[:, 1:]), first=0)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "words"),
+    [
+        (lambda a: keep(mixture_weights(a)), "right", "41 different α"),
+        (lambda a: keep(mixture_weights(a))[::-1], "right", "dartsedu.derive"),
+        (lambda a: torch.tensor(keep(mixture_weights(a))), "right", "dartsedu.derive"),
+        (keep, "wrong", "raw α"),
+        (without_none, "wrong", "left the denominator"),
+        (lambda a: keep(mixture_weights(a), first=0), "wrong", "none may win"),
+        (by_pairs, "wrong", "the same predecessor"),
+        (lambda a: keep(mixture_weights(a), count=len(a)), "wrong", "every edge"),
+        (lambda a: keep(mixture_weights(a), count=1), "wrong", "only one edge"),
+        (lambda a: keep(mixture_weights(a), largest=False), "wrong", "the weakest"),
+        (lambda a: [(c, r) for r, c in keep(mixture_weights(a))], "wrong", "comes first"),
+        (lambda a: [(r, c - 1) for r, c in keep(mixture_weights(a))], "wrong", "without none"),
+        (lambda a: [(0, 1), (1, 1)], "wrong", "you keep [(0, 1), (1, 1)]; expected [(1, 1)"),
+        (lambda a: 7, "wrong", "a list of pairs"),
+        (lambda a: ..., "open", "gives nothing yet"),
+    ],
+)
+def test_the_derived_node_is_judged(answer, status, words):
+    verdict = lesson.check_derive(answer)
+    assert (verdict.status, words in verdict.message) == (status, True), verdict
+
+
+def test_six_rules_read_six_nodes():
+    """By hand, from the α of ``node_alpha``."""
+    alpha = lesson.node_alpha()
+    assert {rule: lesson.derived(alpha, rule) for rule in RULES} == {
+        "paper": [(2, 3), (1, 1)],
+        "raw-alpha": [(0, 3), (1, 1)],
+        "none-excluded": [(0, 3), (2, 3)],
+        "shared-predecessor": [(2, 3), (2, 2)],
+        "argmax": [(0, 0), (1, 1), (2, 3)],
+        "threshold": [(0, 3)],
+    }
+    explorer = lesson.rules_explorer(alpha)
+    assert "6 different nodes" in explorer.shown.text
+    before = explorer.scene["panels"]
+    explorer.set(none=-1.0)
+    still = [p["title"] for p, b in zip(explorer.scene["panels"], before, strict=True) if p == b]
+    assert still == ["raw-alpha", "none-excluded", "threshold"]
+
+
+def test_the_node_flips_where_the_lesson_says():
+    explorer = lesson.node_explorer(lesson.node_alpha())
+    assert "sep 3×3 of 0 and skip of cₖ₋₁" in explorer.shown.text
+    explorer.set(none=2.4)
+    assert "skip of cₖ₋₁" in explorer.shown.text
+    explorer.set(none=2.3)
+    assert "sep 3×3 of cₖ₋₂" in explorer.shown.text
+    explorer.set(sep=-2.0)
+    assert "skip of cₖ₋₁" in explorer.shown.text
+    assert all(panel["bare"] == (i == 1) for i, panel in enumerate(explorer.scene["panels"]))
+
+
+@pytest.fixture(scope="module")
+def search():
+    search = digits_search(0, task=load_task("digits"), nodes=3)
+    for _ in range(2):
+        next(search)
+    return search
+
+
+def test_keeping_agrees_with_the_package(search):
+    net = search.supernet
+    assert lesson.keeping(net, 2) == net.genotype()
+    assert [len(node) for node in lesson.keeping(net, 9)["normal"].nodes] == [2, 3, 4]
+    assert [len(node) for node in lesson.random_keeping(net, 1, 0)["normal"].nodes] == [1, 1, 1]
+    every = lesson.keeping(net, 9)
+    gap = discretisation_gap(net, search.task.architecture, every)
+    assert lesson.cut_accuracy(net, search.task.architecture, every) == gap.discretised.accuracy
+
+
+def test_sharpening_ends_at_argmax(search):
+    net = copy.deepcopy(search.supernet)
+    with torch.no_grad():
+        for alpha in net.alphas.values():
+            alpha.copy_(torch.randn_like(alpha))
+    explorer = lesson.temperature_explorer(net, search.task.architecture)
+    explorer.set(temperature=0.01)
+    cut = discretised_mixture(net.space, net.genotype("argmax"))["normal"]
+    sharp = mixture_weights(net.alphas["normal"].detach() / 0.01)
+    torch.testing.assert_close(sharp, cut, rtol=0, atol=0.05)
+    assert "entropy 0.0" in explorer.shown.text
+    sharp_accuracy = explorer.shown.text.split("accuracy ")[1][:4]
+    assert f"by argmax {sharp_accuracy}" in explorer.shown.text
+
+
+def test_a_small_network_learns_from_the_weights_split(search):
+    genotype = random_genotype(cnn_space(nodes=2), 0)
+    assert lesson.scratch_accuracy(genotype, search.task, epochs=2) > 0.3
+
+
+def test_pictures_say_what_they_show(search):
+    net = search.supernet
+    assert "From cₖ₋₂: none 0.62" in lesson.node_picture(mixture_weights(lesson.node_alpha())).alt
+    p = net.mixture()["normal"].detach()[5:, 1:].amax(1).sort(descending=True).values
+    told = f"node 2 keeps {p[1]:.3f} and drops {p[2]:.3f}"
+    assert told in lesson.competition_picture(net).alt
+    assert "best of 10 0.30" in lesson.accuracies_picture({"cut": 0.5, "best of 10": 0.3}).alt
+    values = {3: [0.25, 0.75], 6: [0.8]}
+    alt = lesson.keep_picture("cut out", values, values).alt
+    assert "derived 0.50 with 3 edges, 0.80 with 6 edges; random 0.50" in alt
+
+
+def test_the_table_counts_the_published_cells():
+    table = lesson.published_table({name: PUBLISHED[name] for name in ("darts-v2", "nasnet")})
+    rows = {tuple(line.split()[:2]): line.split()[2:] for line in table.splitlines()[1:]}
+    assert rows["darts-v2", "normal"] == ["6", "0", "2", "0"]
+    assert rows["darts-v2", "reduce"] == ["0", "5", "3", "0"]
+    assert rows["nasnet", "normal"][3] == "3"
