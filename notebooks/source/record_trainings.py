@@ -1,6 +1,6 @@
 """Makes ``dartsedu/lessons/recordings/trainings.json``, the figures of lesson 05.
 
-    python notebooks/source/record_trainings.py             about ten minutes of one core
+    python notebooks/source/record_trainings.py             about seven minutes of one core
     python notebooks/source/record_trainings.py --cells 2 --out trainings.json
 
 For each number 0, 1, …: a search, its cell trained from scratch twice, a random cell twice, DARTS
@@ -25,7 +25,7 @@ from dartsedu.values import write_text
 def main() -> None:
     """Search, train, write after each round."""
     parser = argparse.ArgumentParser(description="Record the trainings of lesson 05.")
-    parser.add_argument("--cells", type=int, default=8, help="searches, and random cells")
+    parser.add_argument("--cells", type=int, default=5, help="searches, and random cells")
     parser.add_argument("--out", type=Path, default=RECORD)
     options = parser.parse_args()
     torch.set_num_threads(1)
