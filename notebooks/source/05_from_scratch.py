@@ -193,7 +193,7 @@ lesson.seeds_explorer(record)
 # ## 4 · Pairs
 #
 # Each found cell was trained twice, with two seeds. Is one seed luckier than the other? (It should not be.) As
-# two groups, the cells' own differences count as doubt: one of them is always five points below the rest. But
+# two groups, the cells' own differences count as doubt: one of them is four or five points below the rest, both times. But
 # the networks come in pairs, two of the same cell. Subtract first, and what is special about the cell is gone.
 #
 # **Exercise 2.** The interval of the mean of a − b, over pairs.
@@ -319,7 +319,7 @@ print("8 epochs:", lesson.told(lesson.difference(*eight.values())))
 
 # %% [markdown]
 # Far worse, and zero is left out. Is DARTS v2 a bad cell? With twice the epochs, two thirds of the gap are gone.
-# It is deeper than our random cells, has half their parameters, and was made for 600 epochs of other images. The
+# It has twice the nodes and half the parameters of our random cells, and was made for 600 epochs of other images. The
 # interval speaks about this cell under this recipe. Cells do not come with their rank attached.
 #
 # ## 7 · What it costs
