@@ -192,7 +192,9 @@ def groups_picture(groups: Mapping[Group, Scores]) -> Picture:
             f"interval {low:.1f} to {high:.1f}"
         )
     ends = (float(every.min()) - 5, min(100.0, float(every.max()) + 5))
-    panel = Panel("each network, and the mean", marks, "", "test accuracy", (0.5, row + 0.6), ends)
+    x = ", ".join(f"{row}: {NAMES[group]}" for row, group in enumerate(groups, 1))
+    title = "each network; the mean, its interval"
+    panel = Panel(title, marks, x, "test accuracy", (0.5, row + 0.6), ends)
     return draw(Scene([panel], "Test accuracy in points. " + "; ".join(words) + "."))
 
 

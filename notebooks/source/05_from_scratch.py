@@ -165,7 +165,7 @@ lesson.check_interval(interval)
 
 # %%
 def careless(scores):
-    half = 1.96 * scores.std(ddof=1) / len(scores) ** 0.5
+    half = stats.norm.ppf(0.975) * scores.std(ddof=1) / len(scores) ** 0.5  # 1.96
     return scores.mean() - half, scores.mean() + half
 
 
@@ -237,7 +237,7 @@ for name, (a, b) in {"found again − found": twice, "8 − 4 epochs": epochs}.i
     print(f"{name}, pairs:      {lesson.told(lesson.difference(a, b, paired=True))}")
 
 # %% [markdown]
-# For the found cells the pairs say nearly four times as much. For the random cells, trained for four and for
+# For the found cells the interval of the pairs is less than a third as wide. For the random cells, trained for four and for
 # eight epochs, they say no more than the groups, rather less: these cells differ from each other no more than
 # one of them does from seed to seed, so there is nothing to subtract. Pairs help when they share something
 # that matters. (Found cell 3 and random cell 3 share a number, which is nothing.)
@@ -319,8 +319,8 @@ print("8 epochs:", lesson.told(lesson.difference(*eight.values())))
 
 # %% [markdown]
 # Far worse, and zero is left out. Is DARTS v2 a bad cell? With twice the epochs, two thirds of the gap are gone.
-# It has twice the nodes and half the parameters of our random cells, and was made for 600 epochs of other images. The
-# interval speaks about this cell under this recipe. Cells do not come with their rank attached.
+# It has twice the nodes, about half the parameters of our random cells, and was made for 600
+# epochs of other images. The interval speaks about this cell under this recipe. Cells do not come with their rank attached.
 #
 # ## 7 · What it costs
 #
@@ -422,7 +422,7 @@ for stage, count in images.items():
 # ```
 #
 # *One thing to find:* with more nodes and channels, does the search decide? Follow the entropy of the normal
-# cell from step 1 to 150, and from there to the end. And look at the ticks: how often does the cell change that
+# cell from step 1 to 130, and from there to the end. And look at the ticks: how often does the cell change that
 # would be kept?
 
 # %% tags=["nbval-ignore-output"]
@@ -431,7 +431,7 @@ from dartsedu import replay
 replay(lesson.LARGER)
 
 # %% [markdown]
-# The normal cell decides a little, to 2.4 bits, and then less again, 2.6; the reduction cell hardly at all. At
+# The normal cell decides a little, down to 2.3 bits, and then less again, 2.6; the reduction cell hardly at all. At
 # the end the genotype still changes at nearly every step, so the one you get depends on when you stop. *A larger
 # search is not a more decided one.* What the paper's own length would show, only the paper's own length can tell.
 #
