@@ -293,7 +293,7 @@ def best_of(candidates: int, accuracy: float, images: int) -> float:
 
 def best_explorer() -> Explorer:
     """What the best of n equal candidates looks like on a test set."""
-    sizes = {"360 (digits here)": 360, "10,000 (CIFAR-10)": 10_000}
+    sizes = {"360": 360, "10,000": 10_000}
 
     def show(n: int, accuracy: float, images: str) -> Scene:
         x = np.arange(1, 51)
@@ -318,7 +318,7 @@ def best_explorer() -> Explorer:
         show,
         n=Control("candidates", [*range(1, 25), 30, 40, 50], 1),
         accuracy=Control("true accuracy", [0.8, 0.88, 0.95, 0.97], 0.88),
-        images=Control("test images", list(sizes), "360 (digits here)"),
+        images=Control("test images", list(sizes), "360"),
     )
 
 

@@ -67,8 +67,7 @@ print(f"test accuracy {training.test():.1%}")
 lesson.loss_picture(losses, steps_an_epoch=22)
 
 # %% [markdown]
-# `training.test()` is the only line of this notebook's own trainings that reads the test split, and it
-# stands at the end.
+# `training.test()` reads the test split: once, at the end, when nothing is left to choose.
 #
 # ## 2 · Is it better than a random cell?
 #
@@ -101,7 +100,8 @@ print(lesson.table([*record.of("found")[:2], *record.of("random")[:2], *again]))
 #
 # That takes longer than a class has, so it has been done:
 # [`record_trainings.py`](source/record_trainings.py) searched with seeds 0 to 4, drew five random cells, and
-# trained all of them with the settings above, twice. The file carries the settings and the cells.
+# trained all of them with the settings above, twice. (The random cells once more for eight epochs, and DARTS v2
+# for section 6.) The file carries the settings and the cells found.
 
 # %%
 scores = {kind: record.scores(kind) for kind in ("found", "random")}

@@ -132,7 +132,7 @@ def test_the_explorers_say_what_they_show():
         assert lesson.told(lesson.difference(*scores, paired)) in seeds.shown.text
     best = lesson.best_explorer()
     assert "+0.00 points of luck" in best.shown.text
-    best.set(n=24, accuracy=0.97, images="10,000 (CIFAR-10)")
+    best.set(n=24, accuracy=0.97, images="10,000")
     luck = 100 * (lesson.best_of(24, 0.97, 10_000) - 0.97)
     assert f"{luck:+.2f} points of luck" in best.shown.text
 
