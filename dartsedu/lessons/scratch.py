@@ -1,0 +1,482 @@
+"""Lesson 05: networks trained from scratch, their record, intervals, costs, checks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import stats
+
+from dartsedu.cnn import CNNNetwork, multiply_adds
+from dartsedu.genotype import PUBLISHED, Genotype
+from dartsedu.lessons.check import Wrong, ask, check, same
+from dartsedu.lessons.explorer import Control, Explorer
+from dartsedu.lessons.panel import Dots, Line, Mark, Panel, Scene, draw
+from dartsedu.palette import COLOURS
+from dartsedu.plots import Picture
+from dartsedu.presets import CNNSettings, load_preset
+from dartsedu.search import Search
+from dartsedu.spaces import build_network, build_supernet
+from dartsedu.splits import ArraySplit
+from dartsedu.stream import Stream
+from dartsedu.tasks import ImageTask
+from dartsedu.train import Training
+from dartsedu.values import Value
+
+RECORDINGS = Path(__file__).parent / "recordings"
+RECORD = RECORDINGS / "trainings.json"
+"""What ``notebooks/source/record_trainings.py`` measured."""
+LARGER = RECORDINGS / "larger.jsonl"
+"""A search on digits: ``dartsedu search --preset classroom --set supernet.nodes=4 --set
+supernet.cells=5 --set supernet.channels=8 --set search.epochs=14``, stopped after 228 steps."""
+
+Scores = NDArray[np.float64]
+
+# ---- Networks trained from scratch --------------------------------------------------------------
+
+SETTINGS = ("search.epochs=5", "train.epochs=4")
+"""What the lesson changes in the preset ``classroom``: half the epochs, for time."""
+AGAIN = 100
+"""Added to the seed of a cell's second training."""
+
+Group = Literal["found", "random", "darts-v2"]
+
+
+class Scratch(Value):
+    """A network trained from scratch and tested once.
+
+    ``cell`` numbers the cells of a group: the seed of its search, or of the random cell. ``seed``
+    is the training's; ``seconds`` are of one core's time; ``parameters`` and ``multiply_adds`` (of
+    one image) are counted as published figures are.
+    """
+
+    group: Group
+    cell: int
+    seed: int
+    epochs: int
+    accuracy: float
+    parameters: int
+    multiply_adds: int
+    seconds: float
+
+
+class Record(Value):
+    """Searches, and networks trained from scratch, with the settings of all."""
+
+    format: Literal["dartsedu trainings"] = "dartsedu trainings"
+    settings: CNNSettings
+    versions: dict[str, str]
+    search_seconds: tuple[float, ...]
+    found: tuple[Genotype, ...]
+    trained: tuple[Scratch, ...]
+
+    @classmethod
+    def load(cls, path: Path = RECORD) -> Self:
+        """Read a record; the shipped one by default."""
+        return cls.model_validate_json(path.read_text(encoding="utf-8"))
+
+    def of(self, group: Group, epochs: int = 4, again: bool = False) -> list[Scratch]:
+        """A group's networks after so many epochs, in order; ``again``: the second trainings."""
+        return [
+            t
+            for t in self.trained
+            if t.group == group and t.epochs == epochs and (t.seed >= AGAIN) == again
+        ]
+
+    def scores(self, group: Group, epochs: int = 4, again: bool = False) -> Scores:
+        """Their test accuracies in points, 0…100."""
+        return np.array([100 * t.accuracy for t in self.of(group, epochs, again)])
+
+
+def train(
+    group: Group, genotype: Genotype, cell: int, seed: int, settings: CNNSettings, task: ImageTask
+) -> Scratch:
+    """Train the network of ``genotype`` by ``settings.train`` on ``task``, test it once."""
+    start = time.process_time()
+    network = build_network(genotype, settings.train, task, seed)
+    assert isinstance(network, CNNNetwork)
+    training = Training(network, task, settings.train, seed=seed)
+    for _ in training:
+        pass
+    return Scratch(
+        group=group,
+        cell=cell,
+        seed=seed,
+        epochs=settings.train.epochs,
+        accuracy=training.test(),
+        parameters=network.size,
+        multiply_adds=multiply_adds(network, task.image_shape),
+        seconds=round(time.process_time() - start, 1),
+    )
+
+
+def table(rows: Sequence[Scratch]) -> str:
+    """The networks, a line each."""
+    lines = [f"{'cell':<12}{'seed':>5}{'accuracy':>10}{'parameters':>12}{'multiply-adds':>15}"]
+    for row in rows:
+        name = row.group if row.group == "darts-v2" else f"{row.group} {row.cell}"
+        lines.append(
+            f"{name:<12}{row.seed:>5}{row.accuracy:>10.1%}{row.parameters:>12,}"
+            f"{row.multiply_adds:>15,}"
+        )
+    return "\n".join(lines)
+
+
+def loss_picture(losses: Sequence[float], steps_an_epoch: int) -> Picture:
+    """The training loss of one network, and its mean over each epoch."""
+    x = np.arange(1, len(losses) + 1)
+    means = np.reshape(losses, (-1, steps_an_epoch)).mean(axis=1)
+    ends = np.arange(1, len(means) + 1) * steps_an_epoch
+    marks: list[Mark] = [
+        Line(x, losses, COLOURS["none"], "each batch", faint=True),
+        Line(ends - steps_an_epoch / 2, means, INK["found"], "mean of an epoch"),
+    ]
+    panel = Panel("from scratch", marks, "step", "training loss", (0, len(losses)), (0, 2.6))
+    words = ", ".join(f"{mean:.2f}" for mean in means)
+    return draw(Scene([panel], f"Training loss falls; its means over the epochs are {words}."))
+
+
+# ---- Intervals ----------------------------------------------------------------------------------
+
+INK = {"found": "#a90fe8", "random": "#7b6c06", "darts-v2": "#089aaa", "new": "#c0265a"}
+NAMES = {"found": "found", "random": "random", "darts-v2": "DARTS v2"}
+
+
+class Interval(NamedTuple):
+    """A mean with the ends of its interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def interval(scores: Scores, level: float = 0.95) -> Interval:
+    """Student's interval of the mean of at least two scores, as SciPy gives it."""
+    ends = stats.ttest_1samp(scores, 0).confidence_interval(level)
+    return Interval(float(np.mean(scores)), float(ends.low), float(ends.high))
+
+
+def difference(a: Scores, b: Scores, paired: bool = False, level: float = 0.95) -> Interval:
+    """The interval of mean(a) − mean(b): Welch's for two groups, Student's for pairs."""
+    test = stats.ttest_rel(a, b) if paired else stats.ttest_ind(a, b, equal_var=False)
+    ends = test.confidence_interval(level)
+    return Interval(float(np.mean(a) - np.mean(b)), float(ends.low), float(ends.high))
+
+
+def told(found: Interval) -> str:
+    """An interval of a difference in words."""
+    verdict = "holds zero" if found.low <= 0 <= found.high else "leaves out zero"
+    return (
+        f"{found.mean:+.1f} points, 95 % interval {found.low:+.1f} to {found.high:+.1f}: {verdict}"
+    )
+
+
+def groups_picture(groups: Mapping[Group, Scores]) -> Picture:
+    """Every network a dot, a group's mean with its interval beside them."""
+    marks: list[Mark] = []
+    words, every = [], np.concatenate(list(groups.values()))
+    for row, (group, scores) in enumerate(groups.items(), 1):
+        mean, low, high = interval(scores)
+        marks.append(
+            Dots(row + np.linspace(-0.2, 0.1, len(scores)), scores, INK[group], NAMES[group])
+        )
+        marks.append(Line([row + 0.25] * 2, [low, high], INK[group]))
+        marks.append(Dots([row + 0.25], [mean], INK[group], size=6))
+        words.append(
+            f"{NAMES[group]}: {scores.min():.1f} to {scores.max():.1f}, mean {mean:.1f}, "
+            f"interval {low:.1f} to {high:.1f}"
+        )
+    ends = (float(every.min()) - 5, min(100.0, float(every.max()) + 5))
+    x = ", ".join(f"{row}: {NAMES[group]}" for row, group in enumerate(groups, 1))
+    title = "each network; the mean, its interval"
+    panel = Panel(title, marks, x, "test accuracy", (0.5, row + 0.6), ends)
+    return draw(Scene([panel], "Test accuracy in points. " + "; ".join(words) + "."))
+
+
+def coverage(interval: Callable[..., Any], n: int, trials: int = 2000) -> float:
+    """How often an interval of ``n`` normal scores with mean zero holds zero."""
+    scores = np.random.default_rng(0).normal(size=(trials, n))
+    ends = [interval(row)[-2:] for row in scores]
+    return float(np.mean([low <= 0 <= high for low, high in ends]))
+
+
+class Side(NamedTuple):
+    """One side of a comparison: networks of the record."""
+
+    group: Group
+    epochs: int = 4
+    again: bool = False
+
+    @property
+    def name(self) -> str:
+        """As the explorer calls it."""
+        return f"{NAMES[self.group]}, {self.epochs} epochs{', again' * self.again}"
+
+
+COMPARISONS: dict[str, tuple[Side, Side, bool]] = {
+    "found − random": (Side("found"), Side("random"), False),
+    "DARTS v2 − random": (Side("darts-v2"), Side("random"), False),
+    "DARTS v2 − random, 8 epochs": (Side("darts-v2", 8), Side("random", 8), False),
+    "8 − 4 epochs, two groups": (Side("random", 8), Side("random"), False),
+    "8 − 4 epochs, pairs": (Side("random", 8), Side("random"), True),
+    "found again − found, two groups": (Side("found", 4, True), Side("found"), False),
+    "found again − found, pairs": (Side("found", 4, True), Side("found"), True),
+}
+"""What the seeds explorer compares: two sides, and whether their networks are pairs."""
+
+
+def seeds_explorer(record: Record) -> Explorer:
+    """The interval of a difference as networks are added one by one."""
+    most = len(record.of("random"))
+
+    def show(n: int, what: str) -> Scene:
+        one, other, paired = COMPARISONS[what]
+        a, b = record.scores(*one), record.scores(*other)
+        found = [difference(a[:k], b[:k], paired) for k in range(2, most + 1)]
+        text = f"First {n} of each: {told(found[n - 2])}."
+        return Scene([_networks(a, b, COMPARISONS[what], n), _intervals(found, n)], text)
+
+    return Explorer(
+        "How many networks?",
+        show,
+        n=Control("networks of each", list(range(2, most + 1)), 3),
+        what=Control("compare", list(COMPARISONS), "found − random"),
+    )
+
+
+def _networks(a: Scores, b: Scores, comparison: tuple[Side, Side, bool], n: int) -> Panel:
+    one, other, paired = comparison
+    x = np.arange(1, n + 1)
+    marks: list[Mark] = []
+    if paired:
+        marks += [Line([i, i], [a[i - 1], b[i - 1]], COLOURS["none"], faint=True) for i in x]
+    marks += [
+        Dots(x, a[:n], INK["new"] if one.group == other.group else INK[one.group], one.name),
+        Dots(x, b[:n], INK[other.group], other.name),
+    ]
+    every = np.concatenate([a, b])
+    ends = (float(every.min()) - 3, float(every.max()) + 3)
+    return Panel("networks", marks, "number", "test accuracy", (0.5, len(a) + 0.5), ends)
+
+
+def _intervals(found: Sequence[Interval], n: int) -> Panel:
+    """The intervals of 2 … n networks, the last in colour; axes that fit those of 3 or more."""
+    reach = 1.3 * max(abs(end) for one in found[1:] for end in one)
+    most = len(found) + 1
+    marks: list[Mark] = [Line([1.5, most + 0.5], [0, 0], COLOURS["none"], style="--")]
+    for k, one in enumerate(found[: n - 1], 2):
+        mean, low, high = np.clip(one, -reach, reach)
+        ink = INK["found"] if k == n else COLOURS["none"]
+        marks.append(Line([k, k], [low, high], ink, faint=k < n))
+        marks.append(Dots([k], [mean], ink, size=5 if k == n else 3))
+    xlim, ylim = (1.5, most + 0.5), (-reach, reach)
+    return Panel("difference of the means", marks, "networks of each", "points", xlim, ylim)
+
+
+# ---- Luck of the test set -----------------------------------------------------------------------
+
+
+def best_of(candidates: int, accuracy: float, images: int) -> float:
+    """The expected best test accuracy of candidates that are all equally good.
+
+    E[max] = Σₖ (1 − F(k)ⁿ) / images, with F the binomial distribution; their luck is taken to be
+    independent.
+    """
+    below = stats.binom.cdf(np.arange(images), images, accuracy)
+    return float((1 - below**candidates).sum() / images)
+
+
+def best_explorer() -> Explorer:
+    """What the best of n equal candidates looks like on a test set."""
+    sizes = {"360": 360, "10,000": 10_000}
+
+    def show(n: int, accuracy: float, images: str) -> Scene:
+        x = np.arange(1, 51)
+        best = [100 * best_of(int(k), accuracy, sizes[images]) for k in x]
+        true, here = 100 * accuracy, best[n - 1]
+        marks: list[Mark] = [
+            Line([1, 50], [true, true], INK["random"], "what every candidate is worth", "--"),
+            Line(x, best, INK["found"], "what the best one scores"),
+            Dots([n], [here], INK["found"], label=f"{here - true:+.2f}", size=6),
+        ]
+        panel = Panel(
+            "best of n equal cells", marks, "n", "test accuracy", (0, 52), (true - 1, true + 5)
+        )
+        text = (
+            f"The best of {n} cells that are all worth {true:.1f} scores {here:.2f} on "
+            f"{sizes[images]:,} images, on average: {here - true:+.2f} points of luck."
+        )
+        return Scene([panel], text)
+
+    return Explorer(
+        "The luck of the best",
+        show,
+        n=Control("candidates", [*range(1, 25), 30, 40, 50], 1),
+        accuracy=Control("true accuracy", [0.8, 0.88, 0.95, 0.97], 0.88),
+        images=Control("test images", list(sizes), "360"),
+    )
+
+
+# ---- What the paper's settings cost -------------------------------------------------------------
+
+
+def _noise_images(count: int) -> ImageTask:
+    images = torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8)
+    split = ArraySplit(images, torch.arange(count) % 10, [0.5] * 3, [0.25] * 3)
+    return ImageTask(
+        name="noise",
+        weights=split,
+        architecture=split,
+        test=split,
+        training=split,
+        image_shape=(3, 32, 32),
+        classes=10,
+    )
+
+
+def seconds_an_image(stage: Literal["search", "train"], batch: int = 2) -> float:
+    """Seconds of one core of this machine for one image of one step of the ``paper`` preset.
+
+    One step with a batch of noise in CIFAR-10's format, after one to warm up; the search is first
+    order. Small batches make it an overestimate.
+    """
+    settings = load_preset("paper", ["search.architect=first-order"])
+    assert isinstance(settings, CNNSettings)
+    task, size = _noise_images(4 * batch), {"batch_size": batch}
+    stream: Stream
+    if stage == "search":
+        supernet = build_supernet(settings, task, 0)
+        stream = Search(supernet, task, settings.search.model_copy(update=size))
+    else:
+        network = build_network(PUBLISHED["darts-v2"], settings.train, task, 0)
+        stream = Training(network, task, settings.train.model_copy(update=size))
+    next(stream)
+    start = time.process_time()
+    next(stream)
+    return (time.process_time() - start) / batch
+
+
+# ---- Checks -------------------------------------------------------------------------------------
+
+
+def _ends(found: Any, where: str) -> torch.Tensor:
+    """(low, high) as a tensor, in any form that a learner may give it."""
+    try:
+        ends = torch.tensor([float(end) for end in found], dtype=torch.float64)
+    except (TypeError, ValueError):
+        raise Wrong(f"{where} should be two numbers, (low, high).") from None
+    if ends.shape != (2,):
+        raise Wrong(f"{where} should be two numbers, (low, high), but has {len(ends)}.")
+    return ends
+
+
+def _around(mean: float, half: float) -> torch.Tensor:
+    return torch.tensor([mean - half, mean + half], dtype=torch.float64)
+
+
+@check
+def check_interval(answer: Callable[[Scores], Any]) -> str:
+    """``answer(scores)`` is Student's 95 % interval of the mean."""
+    for scores in (np.array([88.0, 90.0, 85.0]), np.array([70.0, 81.0, 79.0, 90.0, 85.0])):
+        n, mean, s = len(scores), float(scores.mean()), float(scores.std(ddof=1))
+        t = float(stats.t.ppf(0.975, n - 1))
+        root = n**0.5
+        mistakes = {
+            "you used the standard deviation of the scores; their mean varies less: divide by √n": (
+                t * s
+            ),
+            "you divided by n instead of √n": t * s / n,
+            "s is taken with n below the sum instead of n − 1: np.std needs ddof=1": (
+                t * float(scores.std()) / root
+            ),
+            "you used 1.96, which holds for many scores; for a few, Student's t is wider": (
+                1.96 * s / root
+            ),
+            "you used t with n degrees of freedom; one went into the mean, n − 1 are left": (
+                float(stats.t.ppf(0.975, n)) * s / root
+            ),
+            "you took the 95 % point of t; with 2.5 % on either side it is t.ppf(0.975, …)": (
+                float(stats.t.ppf(0.95, n - 1)) * s / root
+            ),
+            "you forgot the factor t: that is one standard error to either side": s / root,
+        }
+        same(
+            _ends(ask(answer, scores), "interval(scores)"),
+            torch.tensor(interval(scores)[1:], dtype=torch.float64),
+            f"interval({scores.tolist()})",
+            {meaning: _around(mean, half) for meaning, half in mistakes.items()},
+        )
+    return "it is SciPy's, ttest_1samp(scores, 0).confidence_interval()."
+
+
+@check
+def check_paired(answer: Callable[..., Any]) -> str:
+    """``answer(a, b)`` is the 95 % interval of the mean of a − b over pairs."""
+    for a, b in (
+        (np.array([90.0, 80.0, 73.0, 88.0]), np.array([88.0, 81.0, 69.0, 92.0])),
+        (np.array([60.0, 75.0, 91.0]), np.array([61.0, 90.0, 72.0])),
+    ):
+        n, d = len(a), a - b
+        expected = difference(a, b, paired=True)
+        s, t = float(d.std(ddof=1)), float(stats.t.ppf(0.975, n - 1))
+        swapped = torch.tensor([-expected.high, -expected.low], dtype=torch.float64)
+        pooled = stats.ttest_ind(a, b).confidence_interval(0.95)
+        mistakes = {
+            "you treated them as two groups and not as pairs: take the differences first": (
+                torch.tensor(difference(a, b)[1:], dtype=torch.float64)
+            ),
+            "you treated them as two groups of equal spread: take the differences first": (
+                torch.tensor([pooled.low, pooled.high], dtype=torch.float64)
+            ),
+            "the sign is the wrong way round: a − b": swapped,
+            "you sorted before subtracting, which tears the pairs apart": torch.tensor(
+                difference(np.sort(a), np.sort(b), paired=True)[1:], dtype=torch.float64
+            ),
+            "you used the standard deviation of the differences; divide by √n": _around(
+                expected.mean, t * s
+            ),
+            "s is taken with n below the sum instead of n − 1: np.std needs ddof=1": _around(
+                expected.mean, t * float(d.std()) / n**0.5
+            ),
+            "you counted 2n − 2 degrees of freedom; n pairs leave n − 1": _around(
+                expected.mean, float(stats.t.ppf(0.975, 2 * n - 2)) * s / n**0.5
+            ),
+        }
+        same(
+            _ends(ask(answer, a, b), "paired(a, b)"),
+            torch.tensor(expected[1:], dtype=torch.float64),
+            f"paired({a.tolist()}, {b.tolist()})",
+            mistakes,
+        )
+    return "it is SciPy's, ttest_rel(a, b).confidence_interval()."
+
+
+@check
+def check_report(answer: Callable[..., Any]) -> str:
+    """``answer(validation, test)`` is the test score of the candidate that validation prefers."""
+    for validation, test in (
+        (np.array([81.0, 86.0, 84.0]), np.array([83.0, 85.0, 88.0])),
+        (np.array([70.0, 60.0, 65.0, 68.0]), np.array([66.0, 71.0, 64.0, 69.0])),
+    ):
+        chosen = int(validation.argmax())
+        numbers = {
+            "you chose on the test set: then nothing is left to judge the choice by": test.max(),
+            "this is the validation score it was chosen by, which is too good: report its test "
+            "score": validation.max(),
+            "this is the number of the candidate, not its test score": chosen,
+            "this is the mean of all candidates, not the score of the chosen one": test.mean(),
+            "you chose the lowest validation score": test[int(validation.argmin())],
+        }
+        found = ask(answer, validation, test)
+        same(
+            float(found) if isinstance(found, (np.generic, int)) else found,
+            torch.tensor(float(test[chosen])),
+            f"report({validation.tolist()}, {test.tolist()})",
+            {meaning: torch.tensor(float(value)) for meaning, value in numbers.items()},
+        )
+    return "chosen by one split, judged by another."
