@@ -4,10 +4,10 @@ r"""What recurrent cells are worth when trained from scratch, gathered from runs
         dartsedu search --preset rnn-classroom --seed $seed --out runs/pydoc-$seed
         dartsedu train runs/pydoc-$seed
     done
-    dartsedu search --preset rnn-classroom --task grammar --set task.vocabulary=none \
-        --out runs/grammar
-    dartsedu train runs/grammar
-    dartsedu train darts-rnn-v2 --out runs/published --set train.lstms=0
+    two="--set train.seeds=2 --set train.random_cells=2"
+    dartsedu train runs/pydoc-0/genotype.json --preset rnn-classroom --task grammar \
+        --set task.vocabulary=none $two --out runs/grammar
+    dartsedu train darts-rnn-v2 $two --set train.lstms=0 --out runs/published
     python benchmarks/recurrent_cells.py runs/pydoc-? runs/grammar runs/published
 
 Writes ``dartsedu/lessons/recordings/recurrent.json`` and prints mean, deviation and range of each
@@ -21,6 +21,7 @@ import argparse
 import json
 from pathlib import Path
 
+from dartsedu.genotype import PUBLISHED
 from dartsedu.lessons import recurrent
 from dartsedu.runs import Run
 from dartsedu.values import write_text
@@ -28,9 +29,9 @@ from dartsedu.values import write_text
 
 def rows_of(run: Run) -> list[dict]:
     """A row for each network that the run has trained."""
-    order = run.order
+    genotype = run.genotype()
     kinds = {
-        "genotype": "found" if order.searches else "published",
+        "genotype": "published" if genotype in PUBLISHED.values() else "found",
         "random": "random",
         "lstm": "LSTM",
     }
@@ -38,8 +39,8 @@ def rows_of(run: Run) -> list[dict]:
         {
             "task": run.settings.task.name,
             "kind": kinds[trained.kind],
-            "nodes": len(run.genotype().cells[0].nodes),
-            "run": order.seed,
+            "nodes": len(genotype.cells[0].nodes),
+            "run": run.order.seed,
             "seed": trained.seed,
             "parameters": trained.parameters,
             "training": round(trained.training, 2),
