@@ -1,18 +1,14 @@
-r"""What recurrent cells are worth when trained from scratch, gathered from runs for lesson 06.
+"""What recurrent cells are worth when trained from scratch, gathered from runs for lesson 06.
 
     for seed in 0 1 2; do
         dartsedu search --preset rnn-classroom --seed $seed --out runs/pydoc-$seed
         dartsedu train runs/pydoc-$seed
     done
-    two="--set train.seeds=2 --set train.random_cells=2"
-    dartsedu train runs/pydoc-0/genotype.json --preset rnn-classroom --task grammar \
-        --set task.vocabulary=none $two --out runs/grammar
-    dartsedu train darts-rnn-v2 $two --set train.lstms=0 --out runs/published
-    python benchmarks/recurrent_cells.py runs/pydoc-? runs/grammar runs/published
+    dartsedu train darts-rnn-v2 --out runs/published
+    python benchmarks/recurrent_cells.py runs/pydoc-? runs/published
 
 Writes ``dartsedu/lessons/recordings/recurrent.json`` and prints mean, deviation and range of each
-group. A difference is told with its standard error, as if all networks were independent; those of
-one cell are not, so it is rather too small.
+group, of whatever the runs have trained by then.
 """
 
 from __future__ import annotations

@@ -36,16 +36,20 @@ from dartsedu.yardstick import perplexity
 
 RECORDED = Path(__file__).parent / "recordings" / "recurrent.json"
 """Trainings from scratch with the whole preset: ``python benchmarks/recurrent_cells.py``."""
+SEARCH = Path(__file__).parent / "recordings" / "pydoc.jsonl"
+"""A search with the whole preset: ``dartsedu search --preset rnn-classroom --seed 0``."""
 
 SHORT_SEARCH = (
     "supernet.hidden=32",
     "supernet.nodes=3",
-    "search.epochs=2",
-    "search.weights.learning_rate=20",
-    "search.weights.learning_rate_end=20",
+    "search.epochs=1",
+    "search.weights.learning_rate=5",
+    "search.weights.learning_rate_end=5",
 )
 """What makes the classroom's search short enough for a lesson."""
 SHORT_TRAINING = ("train.epochs=3",)
+ON_GRAMMAR = ("train.weights.learning_rate=5", "train.weights.learning_rate_end=5")
+"""With the preset's 20 the cell found diverges there."""
 
 
 def load_text(name: str) -> TextTask:
@@ -286,18 +290,18 @@ def training_picture(steps: Iterable[Step], lines: Mapping[str, float]) -> Pictu
     found = [perplexity(step.loss["validation"]) for step in steps if "validation" in step.loss]
     epochs = list(range(1, len(found) + 1))
     most = max([*found, *lines.values()]) * 1.1
-    styles: dict[str, Style] = {"unigram": ":", "bigram": "--"}
+    styles: dict[str, Style] = {"unigram": ":", "bigram": "--", "floor": "-"}
     marks: list[Mark] = [
-        Line([0.5, len(found) + 0.5], [value, value], OTHER, name, style=styles.get(name, "-"))
+        Line([0.5, len(found) + 0.5], [value, value], OTHER, name, style=styles[name])
         for name, value in lines.items()
     ]
     marks += [
         Line(epochs, found, COLOURS["relu"], "the cell found"),
         Dots(epochs, found, COLOURS["relu"]),
     ]
-    said = ", ".join(f"{value:.0f}" for value in found)
-    of_lines = ", ".join(f"{name} {value:.0f}" for name, value in lines.items())
-    text = f"Perplexity after each epoch: {said}. Counting words: {of_lines}."
+    said = ", ".join(f"{value:.1f}" for value in found)
+    of_lines = ", ".join(f"{name} {value:.1f}" for name, value in lines.items())
+    text = f"Perplexity after each epoch: {said}. Lines: {of_lines}."
     ends = (0.5, len(found) + 0.5)
     panel = Panel("text that it has not learnt from", marks, "epoch", "perplexity", ends, (0, most))
     return draw(Scene([panel], text))
@@ -310,11 +314,10 @@ GROUPS: dict[str, tuple[str, int]] = {
     "random cells": ("random", 4),
     "LSTM": ("LSTM", 4),
     "published cell": ("published", 8),
-    "random, 8 nodes": ("random", 8),
 }
 """What is compared, with its kind and number of nodes in the recording. (An LSTM has no nodes; its
 size is that of cells of four.)"""
-_INKS = (COLOURS["relu"], OTHER, COLOURS["tanh"], COLOURS["sigmoid"], COLOURS["identity"])
+_INKS = (COLOURS["relu"], OTHER, COLOURS["tanh"], COLOURS["sigmoid"])
 
 
 def recorded() -> dict[str, Any]:
@@ -350,13 +353,17 @@ def found_cells(task: str = "pydoc") -> list[Genotype]:
 def describe(task: str, group: str) -> str:
     """Number, mean, deviation and range of a group's perplexities, in words."""
     found = perplexities(task, group)
-    wide = f" ± {stdev(found):.1f}" if len(found) > 1 else ""
+    if len(found) == 1:
+        return f"{group}: {found[0]:.1f} (1 network)"
     least, most = min(found), max(found)
-    return f"{group}: {fmean(found):.1f}{wide} ({least:.1f} to {most:.1f}, {len(found)} networks)"
+    return (
+        f"{group}: {fmean(found):.1f} ± {stdev(found):.1f} ({least:.1f} to {most:.1f}, "
+        f"{len(found)} networks)"
+    )
 
 
 def perplexities_picture(task: str) -> Picture:
-    """Every recorded network of a task as a dot, with the reference lines within reach."""
+    """Every recorded network of a task as a dot, and the bigram line."""
     marks: list[Mark] = []
     place, known = 1, groups(task)
     for group, ink in zip(GROUPS, _INKS, strict=True):
@@ -366,14 +373,13 @@ def perplexities_picture(task: str) -> Picture:
         if values:
             marks.append(Dots(places, values, ink, group))
     every = [value for group in known for value in perplexities(task, group)]
-    lines = {n: v for n, v in recorded()["references"][task].items() if n != "unigram"}
-    for name, value in lines.items():
-        style: Style = ":" if name == "floor" else "--"
-        marks.append(Line([0, place], [value, value], OTHER, name, style=style))
-    ends = [*every, *lines.values()]
+    lines = recorded()["references"][task]
+    bigram = lines["bigram"]
+    marks.append(Line([0, place], [bigram, bigram], OTHER, "bigram", style="--"))
+    ends = [*every, bigram]
     margin = 0.06 * (max(ends) - min(ends))
     said = "; ".join(describe(task, group) for group in known)
-    counted = ", ".join(f"{n} {v:.1f}" for n, v in recorded()["references"][task].items())
+    counted = ", ".join(f"{name} {value:.1f}" for name, value in lines.items())
     panel = Panel(
         f"test perplexity on {task}",
         marks,
@@ -382,20 +388,21 @@ def perplexities_picture(task: str) -> Picture:
         (0, place),
         (min(ends) - margin, max(ends) + margin),
     )
-    return draw(Scene([panel], f"Test perplexity, mean ± deviation: {said}. Lines: {counted}."))
+    return draw(
+        Scene([panel], f"Test perplexity, mean ± deviation: {said}. Counting words: {counted}.")
+    )
 
 
 def luck_explorer(task: str = "pydoc") -> Explorer:
     """How often a comparison of a few networks says that the first group is better."""
-    known = groups(task)
+    known = [group for group in groups(task) if len(perplexities(task, group)) > 1]
 
     def show(first: str, second: str, networks: float) -> Scene:
-        k = int(networks)
         one, other = (np.array(perplexities(task, name)) for name in (first, second))
+        k = min(int(networks), len(one), len(other))
         drawn = np.random.default_rng(0)
         a, b = (
-            np.stack([drawn.choice(x, min(k, len(x)), replace=False) for _ in range(4000)])
-            for x in (one, other)
+            np.stack([drawn.choice(x, k, replace=False) for _ in range(4000)]) for x in (one, other)
         )
         difference = a.mean(axis=1) - b.mean(axis=1)
         edges = np.linspace(-12, 12, 25)
@@ -433,5 +440,5 @@ def luck_explorer(task: str = "pydoc") -> Explorer:
         show,
         first=Control("first", known, known[0]),
         second=Control("second", known, known[1]),
-        networks=Control("networks of each", [1, 2, 3, 5, 9], 1),
+        networks=Control("networks of each", [1, 2, 3, 4], 1),
     )
