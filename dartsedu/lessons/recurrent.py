@@ -394,16 +394,17 @@ def perplexities_picture(task: str) -> Picture:
 
 
 def luck_explorer(task: str = "pydoc") -> Explorer:
-    """How often a comparison of a few networks says that the first group is better."""
+    """How often a comparison of a few networks says that the first group is better.
+
+    Networks are drawn from the recorded ones with replacement (a bootstrap).
+    """
     known = [group for group in groups(task) if len(perplexities(task, group)) > 1]
 
     def show(first: str, second: str, networks: float) -> Scene:
         one, other = (np.array(perplexities(task, name)) for name in (first, second))
-        k = min(int(networks), len(one), len(other))
+        k = int(networks)
         drawn = np.random.default_rng(0)
-        a, b = (
-            np.stack([drawn.choice(x, k, replace=False) for _ in range(4000)]) for x in (one, other)
-        )
+        a, b = (np.stack([drawn.choice(x, k) for _ in range(4000)]) for x in (one, other))
         difference = a.mean(axis=1) - b.mean(axis=1)
         edges = np.linspace(-12, 12, 25)
         shares = np.histogram(difference.clip(-11.9, 11.9), edges)[0] / len(difference)
@@ -440,5 +441,5 @@ def luck_explorer(task: str = "pydoc") -> Explorer:
         show,
         first=Control("first", known, known[0]),
         second=Control("second", known, known[1]),
-        networks=Control("networks of each", [1, 2, 3, 4], 1),
+        networks=Control("networks of each", [1, 2, 3, 5, 10], 1),
     )
