@@ -35,7 +35,11 @@ from dartsedu.train import Training
 from dartsedu.yardstick import perplexity
 
 RECORDED = Path(__file__).parent / "recordings" / "recurrent.json"
-"""Trainings from scratch with the whole preset: ``python benchmarks/recurrent_cells.py``."""
+"""Trainings from scratch with the whole preset: ``python benchmarks/recurrent_cells.py``.
+
+Three rows marked ``earlier`` are figures that an earlier run of the same commands left, rounded; a
+fourth of that run came out the same again.
+"""
 SEARCH = Path(__file__).parent / "recordings" / "pydoc.jsonl"
 """A search with the whole preset: ``dartsedu search --preset rnn-classroom --seed 0``."""
 
