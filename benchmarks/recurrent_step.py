@@ -7,22 +7,24 @@
   α-gradient only.
 - *fast*: as plain, in the fast form of ``dartsedu/rnn/fast.py``.
 - *published-cell*: the published structure with this package's architect, so that its ratio to
-  *fast* is that of the cells alone.
+  *fast* is that of the cells alone. (Of second order this is what *published* is, too: the authors'
+  finite difference takes the same passes, and an exact gradient they have not.)
 
 A round runs each once, in a new random order. The figure is the median over rounds of the paired
-ratio to *published*, with the smallest and the largest, for CPU time and for wall time.
+ratio to *published*, with the smallest and the largest, for CPU time and for wall time. ``--save``
+adds a row to ``results/``.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
-import statistics
-import time
+import json
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import torch
+from search_step import save, summary, time_rounds
 from torch import Tensor
 
 from dartsedu.architect import Architect, Exact, FiniteDifference, FirstOrder
@@ -30,9 +32,11 @@ from dartsedu.rnn import ACTIVATIONS, Dropout, RNNSupernet, rnn_space
 from dartsedu.rnn.supernet import MixedCell
 from dartsedu.text import TextBatch
 
+RESULTS = Path(__file__).parent / "results" / "recurrent_step.json"
 SHAPES = {
     "small": {"hidden": 64, "nodes": 8, "words": 1000, "columns": 16, "bptt": 35},
     "classroom": {"hidden": 64, "nodes": 4, "words": 1000, "columns": 32, "bptt": 20},
+    "paper-narrow": {"hidden": 300, "nodes": 8, "words": 10_000, "columns": 32, "bptt": 35},
     "paper": {"hidden": 300, "nodes": 8, "words": 10_000, "columns": 256, "bptt": 35},
 }
 ARCHITECTS: dict[str, Architect] = {
@@ -116,32 +120,25 @@ def main() -> None:
     parser.add_argument("--architect", choices=ARCHITECTS, default="first-order")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument(
-        "--profile", action="store_true", help="show where the fast step's time goes"
-    )
+    parser.add_argument("--save", action="store_true", help=f"add to results/{RESULTS.name}")
+    parser.add_argument("--profile", action="store_true", help="where the fast step's time goes")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     shape, architect = SHAPES[options.shape], ARCHITECTS[options.architect]
-    forms = ("published", "published-cell", "plain", "fast")
+    first_order = isinstance(architect, FirstOrder)
+    forms = ("published", *(["published-cell"] if first_order else []), "plain", "fast")
     steps = {form: make_step(shape, architect, form) for form in forms}
-    for step in steps.values():
-        step()
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in steps}
-    for _ in range(options.rounds):
-        for name in random.sample(list(steps), len(steps)):
-            cpu, wall = time.process_time(), time.perf_counter()
-            steps[name]()
-            taken[name].append((time.process_time() - cpu, time.perf_counter() - wall))
-
-    print(f"{options.shape}, {options.architect}, {options.threads} thread(s), {torch.__version__}")
-    for name, times in taken.items():
-        for clock, unit in enumerate(("CPU", "wall")):
-            own = statistics.median(t[clock] for t in times)
-            ratios = [p[clock] / t[clock] for p, t in zip(taken["published"], times, strict=True)]
-            print(
-                f"{name:14} {unit:4} {own:7.3f} s   "
-                f"{statistics.median(ratios):5.2f}× ({min(ratios):.2f} to {max(ratios):.2f})"
-            )
+    row = {
+        "what": options.shape,
+        "architect": options.architect,
+        "threads": options.threads,
+        "rounds": options.rounds,
+        "torch": torch.__version__.split("+")[0],
+        **summary(time_rounds(steps, options.rounds)),
+    }
+    print(json.dumps(row, indent=1, ensure_ascii=False))
+    if options.save:
+        save(row, RESULTS)
     if options.profile:
         with torch.profiler.profile() as profile:
             steps["fast"]()

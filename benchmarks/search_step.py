@@ -263,15 +263,7 @@ def main() -> None:
         "rounds": options.rounds,
         "torch": torch.__version__.split("+")[0],
     }
-    for name, times in taken.items():
-        for clock, unit in enumerate(("CPU", "wall")):
-            ratios = [p[clock] / t[clock] for p, t in zip(taken["published"], times, strict=True)]
-            row[f"{name}, {unit}"] = {
-                "seconds": round(statistics.median(t[clock] for t in times), 4),
-                "ratio": [
-                    round(r, 2) for r in (statistics.median(ratios), min(ratios), max(ratios))
-                ],
-            }
+    row |= summary(taken)
     if options.shape != "search" and options.architect == "first-order":
         least = operations(SHAPES[options.shape]) / gemm_peak()
         row["share of the GEMM peak"] = round(least / row["fast, CPU"]["seconds"], 3)
@@ -280,24 +272,39 @@ def main() -> None:
         row["peak memory, MB"] = {name: round(value) for name, value in grown.items()}
     print(json.dumps(row, indent=1, ensure_ascii=False))
     if options.save:
-        save(row)
+        save(row, RESULTS)
     if options.profile:
         with torch.profiler.profile() as profile:
             steps["fast"]()
         print(profile.key_averages().table(sort_by="self_cpu_time_total", row_limit=15))
 
 
-def save(row: dict) -> None:
+def summary(taken: dict[str, list[tuple[float, float]]]) -> dict[str, dict]:
+    """Median seconds, and median, least and largest paired ratio to *published*, by clock."""
+    found = {}
+    for name, times in taken.items():
+        for clock, unit in enumerate(("CPU", "wall")):
+            ratios = [p[clock] / t[clock] for p, t in zip(taken["published"], times, strict=True)]
+            found[f"{name}, {unit}"] = {
+                "seconds": round(statistics.median(t[clock] for t in times), 4),
+                "ratio": [
+                    round(r, 2) for r in (statistics.median(ratios), min(ratios), max(ratios))
+                ],
+            }
+    return found
+
+
+def save(row: dict, results: Path) -> None:
     """Put a row among the results, in the place of one of the same kind."""
     key = ("what", "architect", "threads")
-    rows = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"] if RESULTS.exists() else []
+    rows = json.loads(results.read_text(encoding="utf-8"))["rows"] if results.exists() else []
     rows = [r for r in rows if any(r[k] != row[k] for k in key)] + [row]
     rows.sort(key=lambda r: [str(r[k]) for k in key])
     machine = "two x86-64 cores with AVX-512, no GPU, loaded by other jobs all the time"
     found = {"machine": machine, "rows": rows}
-    RESULTS.parent.mkdir(exist_ok=True)
+    results.parent.mkdir(exist_ok=True)
     text = json.dumps(found, indent=1, ensure_ascii=False)
-    RESULTS.write_text(text + "\n", encoding="utf-8")
+    results.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,449 @@
+"""Lesson 06: texts, one node by hand, a short search, what recorded trainings say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import exp
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dartsedu.genotype import Cell as DiscreteCell
+from dartsedu.genotype import Edge, Genotype
+from dartsedu.lessons.check import Wrong, ask, check, same
+from dartsedu.lessons.explorer import Control, Explorer
+from dartsedu.lessons.panel import Bars, Dots, Line, Mark, Panel, Scene, Style, draw
+from dartsedu.ngrams import reference_losses
+from dartsedu.palette import COLOURS, OTHER
+from dartsedu.plots import Picture
+from dartsedu.presets import RNNTrainSettings, load_preset
+from dartsedu.rnn import ACTIVATIONS, PRIMITIVES, rnn_space
+from dartsedu.rnn.network import Cell
+from dartsedu.rnn.operations import gated, initial_state
+from dartsedu.rnn.supernet import MixedCell
+from dartsedu.search import Search
+from dartsedu.spaces import build_network, build_supernet
+from dartsedu.stream import Step
+from dartsedu.tasks import TextTask, load_task
+from dartsedu.text import TextSplit
+from dartsedu.train import Training
+from dartsedu.yardstick import perplexity
+
+RECORDED = Path(__file__).parent / "recordings" / "recurrent.json"
+"""Trainings from scratch with the whole preset: ``python benchmarks/recurrent_cells.py``.
+
+Three rows marked ``earlier`` are figures that an earlier run of the same commands left, rounded; a
+fourth of that run came out the same again.
+"""
+SEARCH = Path(__file__).parent / "recordings" / "pydoc.jsonl"
+"""A search with the whole preset: ``dartsedu search --preset rnn-classroom --seed 0``."""
+
+SHORT_SEARCH = (
+    "supernet.hidden=32",
+    "supernet.nodes=3",
+    "search.epochs=1",
+    "search.weights.learning_rate=5",
+    "search.weights.learning_rate_end=5",
+)
+"""What makes the classroom's search short enough for a lesson."""
+SHORT_TRAINING = ("train.epochs=3",)
+ON_GRAMMAR = ("train.weights.learning_rate=5", "train.weights.learning_rate_end=5")
+"""With the preset's 20 the cell found diverges there."""
+
+
+def load_text(name: str) -> TextTask:
+    """A text of the classroom: ``pydoc`` with a vocabulary of 1,000 words, or ``grammar``."""
+    task = load_task(name, vocabulary=1000 if name == "pydoc" else None)
+    assert isinstance(task, TextTask)
+    return task
+
+
+def text_search(task: TextTask, seed: int = 0, *changes: str) -> Search:
+    """The search of ``rnn-classroom`` in short, with ``changes`` as the command line takes them."""
+    settings = load_preset("rnn-classroom", (*SHORT_SEARCH, *changes))
+    return Search(build_supernet(settings, task, seed), task, settings.search, seed=seed)
+
+
+def text_training(genotype: Genotype, task: TextTask, seed: int = 0, *changes: str) -> Training:
+    """The training of ``rnn-classroom`` in short, of a genotype's network."""
+    settings = load_preset("rnn-classroom", (*SHORT_TRAINING, *changes)).train
+    assert isinstance(settings, RNNTrainSettings)
+    return Training(build_network(genotype, settings, task, seed), task, settings, seed=seed)
+
+
+def references(task: TextTask) -> dict[str, float]:
+    """Test perplexities of counting words and, where it is known, the floor."""
+    assert isinstance(task.training, TextSplit)
+    assert isinstance(task.test, TextSplit)
+    losses = reference_losses(task.training, task.test, len(task.words))
+    found = {name: perplexity(loss) for name, loss in losses.items()}
+    return found if task.floor is None else {**found, "floor": task.floor}
+
+
+# ---- Exercise 1: perplexity ---------------------------------------------------------------------
+
+
+@check
+def check_perplexity(answer: Callable[[Tensor], Any]) -> str:
+    """Perplexity from the probabilities that a model gave to the words that came."""
+    even = torch.full((6,), 1 / 8)
+    mixed = torch.tensor([0.5, 0.1, 0.02, 0.9])
+    for chances, where in ((even, "six words, each told with 1/8"), (mixed, "an uneven text")):
+        mean = float(-chances.log().mean())
+        same(
+            ask(answer, chances),
+            torch.tensor(perplexity(mean)),
+            f"the perplexity of {where}",
+            {
+                "that is the mean loss in nats: take exp of it": torch.tensor(mean),
+                "logarithm and power have different bases: ln belongs to exp": torch.tensor(
+                    2**mean
+                ),
+                "you took the mean of 1/p: the mean belongs to the logarithms": (
+                    (1 / chances).mean()
+                ),
+                "you summed over the words: take the mean": torch.tensor(exp(mean * len(chances))),
+                "the sign is wrong: the loss is −ln p": torch.tensor(exp(-mean)),
+            },
+        )
+    return "a perplexity of 8 is to waver among 8 equally likely words."
+
+
+# ---- How long a state remembers -----------------------------------------------------------------
+
+GATES = [round(-6 + 0.25 * i, 2) for i in range(37)]
+FACTORS = [round(0.5 + 0.1 * i, 1) for i in range(16)]
+
+
+def memory_explorer(words: int = 30) -> Explorer:
+    """What is left of one word after others that say nothing, with a gate and without."""
+    time = np.arange(words + 1)
+
+    def show(gate: float, factor: float) -> Scene:
+        opened = 1 / (1 + exp(-gate))
+        kept = (1 - opened) ** time
+        plain = [1.0]
+        for _ in time[1:]:
+            plain.append(float(np.tanh(factor * plain[-1])))
+        marks: list[Mark] = [
+            Line(time, np.full(words + 1, 0.5), OTHER, "half", style=":"),
+            Line(time, plain, COLOURS["tanh"], "without gate: s ← tanh(w s)", style="--"),
+            Line(time, kept, COLOURS["relu"], "with gate: s ← s + σ(c) (0 − s)"),
+            Dots([10, 10], [plain[10], kept[10]], OTHER),
+        ]
+        return Scene(
+            [Panel("what is left of a word", marks, "words since", "state", (0, words), (0, 1.05))],
+            f"σ(c) = {opened:.3f}. After ten words the gated state holds {kept[10]:.2f}, the one "
+            f"without a gate {plain[10]:.2f}.",
+        )
+
+    return Explorer(
+        "How long a state remembers",
+        show,
+        gate=Control("gate c", GATES, 0.0),
+        factor=Control("w, without gate", FACTORS, 0.8),
+    )
+
+
+# ---- Exercise 2: one edge -----------------------------------------------------------------------
+
+
+def edge(state: Tensor, weight: Tensor, activation: Callable[[Tensor], Tensor]) -> Tensor:
+    """What an edge makes of a state (N, H): the highway, with gate and value from ``weight``."""
+    gate, value = (state @ weight).chunk(2, dim=-1)
+    return gated(state, gate, activation(value))
+
+
+_Node = Callable[[Sequence[Tensor], Tensor, Tensor], Tensor]
+
+
+def _small(seed: int, *shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@check
+def check_edge(answer: Callable[[Tensor, Tensor, Callable[[Tensor], Tensor]], Any]) -> str:
+    """The learner's edge against the output of the package's cell with that one node."""
+    hidden = 3
+    for name, f in ACTIVATIONS.items():
+        node = ((Edge(primitive=name, source=0),),)
+        cell = Cell(
+            DiscreteCell(
+                name="recurrent", inputs=1, keep=1, nodes=node, combine="mean", outputs=(1,)
+            ),
+            hidden,
+        )
+        with torch.no_grad():
+            cell.initial.copy_(_small(1, 2 * hidden, 2 * hidden))
+            cell.nodes[0].copy_(_small(2, hidden, 2 * hidden))
+            word, before = _small(3, 4, hidden), _small(4, 4, hidden)
+            outputs, _ = cell(word[None], before, None)
+            start = initial_state(word @ cell.initial[:hidden], before, cell.initial[hidden:], None)
+            matrix = cell.nodes[0].detach()
+            first, second = (start @ matrix).chunk(2, dim=-1)
+            open_gate, value = first.sigmoid(), f(second)
+            mistakes = {
+                "the gate is used as it is: it needs the sigmoid": start + first * (value - start),
+                "gate and value are swapped: the gate is the first half": (
+                    start + second.sigmoid() * (f(first) - start)
+                ),
+                "the gate works the other way round: where it is open, the new value comes in": (
+                    value + open_gate * (start - value)
+                ),
+                "nothing of the old state is kept: add (1 − σ(c)) times it": open_gate * value,
+                "you added the whole old state: the gate takes away what it replaces": (
+                    start + open_gate * value
+                ),
+                "you applied f to the state: it belongs to the second half of the product": (
+                    start + open_gate * (f(start) - start)
+                ),
+            }
+            if name != "identity":
+                mistakes["f is missing"] = start + open_gate * (second - start)
+        same(ask(answer, start, matrix, f), outputs[0], f"an edge with {name}", mistakes)
+    return "it is the node of the package's cell, for all four activations."
+
+
+# ---- Exercise 3: the mixed node -----------------------------------------------------------------
+
+_FUNCTIONS = tuple(ACTIVATIONS[name] for name in PRIMITIVES if name != "none")
+
+
+def mixed_node(states: Sequence[Tensor], weight: Tensor, shares: Tensor) -> Tensor:
+    """A node of the supernet, before BatchNorm.
+
+    ``states`` are all earlier ones, each (N, H); ``shares`` (states, primitives), *none* first.
+    """
+    return sum(
+        (
+            share * edge(state, weight, f)
+            for state, row in zip(states, shares, strict=True)
+            for share, f in zip(row[1:], _FUNCTIONS, strict=True)
+        ),
+        start=torch.zeros_like(states[0]),
+    )
+
+
+def _none_passes(states: Sequence[Tensor], weight: Tensor, shares: Tensor) -> Tensor:
+    passed = sum(row[0] * state for state, row in zip(states, shares, strict=True))
+    return mixed_node(states, weight, shares) + passed
+
+
+def _one_gate(states: Sequence[Tensor], weight: Tensor, shares: Tensor) -> Tensor:
+    total = torch.zeros_like(states[0])
+    for state, row in zip(states, shares, strict=True):
+        gate, value = (state @ weight).chunk(2, dim=-1)
+        mixed = sum(p * f(value) for p, f in zip(row[1:], _FUNCTIONS, strict=True))
+        total = total + gated(state, gate, mixed)
+    return total
+
+
+def _first_column_used(states: Sequence[Tensor], weight: Tensor, shares: Tensor) -> Tensor:
+    return mixed_node(states, weight, torch.cat([shares[:, :1], shares[:, :4]], dim=1))
+
+
+_MISTAKES: dict[str, _Node] = {
+    "none passes the state on: it gives zero, whatever comes in": _none_passes,
+    "you took the mean over the predecessors: a node is their sum": lambda states, w, p: (
+        mixed_node(states, w, p) / len(states)
+    ),
+    "only the last predecessor is heard": lambda states, w, p: mixed_node(states[-1:], w, p[-1:]),
+    "the shares are not used": lambda states, w, p: mixed_node(states, w, torch.ones_like(p)),
+    "you mixed the activations first and lost what none takes away: the old state, too, has only "
+    "the share 1 − p(none)": _one_gate,
+    "the shares are off by one: the first of each row belongs to none": _first_column_used,
+}
+
+
+@check
+def check_mixed_node(answer: _Node) -> str:
+    """A whole cell of the learner's nodes against the package's mixed cell."""
+    hidden, nodes = 3, 3
+    cell = MixedCell(rnn_space(nodes), hidden)
+    initial, matrices = _small(1, 2 * hidden, 2 * hidden), _small(2, nodes, hidden, 2 * hidden)
+    word, before = _small(3, 4, hidden), _small(4, 4, hidden)
+    shares = torch.softmax(_small(5, nodes * (nodes + 1) // 2, len(PRIMITIVES)), dim=1)
+    with torch.no_grad():
+        expected = cell.run(word[None], before, None, shares, initial, matrices, lambda x: x)[0]
+
+        def output(node: _Node) -> Tensor:
+            states = [initial_state(word @ initial[:hidden], before, initial[hidden:], None)]
+            for i, matrix in enumerate(matrices):
+                found = ask(node, list(states), matrix, shares[cell.topology.rows(i)])
+                if not isinstance(found, Tensor) or found.shape != before.shape:
+                    shape = tuple(found.shape) if isinstance(found, Tensor) else type(found)
+                    raise Wrong(f"A node should have the shape (4, 3) of a state, not {shape}.")
+                states.append(found)
+            return torch.stack(states[1:]).mean(dim=0)
+
+        mistakes = {meaning: output(node) for meaning, node in _MISTAKES.items()}
+        same(output(answer), expected, "the output of a cell of your nodes", mistakes)
+    return "a cell of your nodes is the package's mixed cell (but for its BatchNorm)."
+
+
+# ---- A training from scratch --------------------------------------------------------------------
+
+
+def training_picture(steps: Iterable[Step], lines: Mapping[str, float]) -> Picture:
+    """Perplexity on the text that is not learnt from, epoch by epoch, and reference lines."""
+    found = [perplexity(step.loss["validation"]) for step in steps if "validation" in step.loss]
+    epochs = list(range(1, len(found) + 1))
+    most = max([*found, *lines.values()]) * 1.1
+    styles: dict[str, Style] = {"unigram": ":", "bigram": "--", "floor": "-"}
+    marks: list[Mark] = [
+        Line([0.5, len(found) + 0.5], [value, value], OTHER, name, style=styles[name])
+        for name, value in lines.items()
+    ]
+    marks += [
+        Line(epochs, found, COLOURS["relu"], "the cell found"),
+        Dots(epochs, found, COLOURS["relu"]),
+    ]
+    said = ", ".join(f"{value:.1f}" for value in found)
+    of_lines = ", ".join(f"{name} {value:.1f}" for name, value in lines.items())
+    text = f"Perplexity after each epoch: {said}. Lines: {of_lines}."
+    ends = (0.5, len(found) + 0.5)
+    panel = Panel("text that it has not learnt from", marks, "epoch", "perplexity", ends, (0, most))
+    return draw(Scene([panel], text))
+
+
+# ---- Recorded trainings -------------------------------------------------------------------------
+
+GROUPS: dict[str, tuple[str, int]] = {
+    "cells found": ("found", 4),
+    "random cells": ("random", 4),
+    "LSTM": ("LSTM", 4),
+    "published cell": ("published", 8),
+}
+"""What is compared, with its kind and number of nodes in the recording. (An LSTM has no nodes; its
+size is that of cells of four.)"""
+_INKS = (COLOURS["relu"], OTHER, COLOURS["tanh"], COLOURS["sigmoid"])
+
+
+def recorded() -> dict[str, Any]:
+    """The recording: versions, references, searches, networks."""
+    found: dict[str, Any] = json.loads(RECORDED.read_text(encoding="utf-8"))
+    return found
+
+
+def perplexities(task: str, group: str) -> list[float]:
+    """Test perplexities of the recorded networks of a group; empty if it has none."""
+    wanted = (task, *GROUPS[group])
+    return [
+        row["perplexity"]
+        for row in recorded()["networks"]
+        if (row["task"], row["kind"], row["nodes"]) == wanted
+    ]
+
+
+def groups(task: str) -> list[str]:
+    """The groups that have been recorded on a task."""
+    return [group for group in GROUPS if perplexities(task, group)]
+
+
+def found_cells(task: str = "pydoc") -> list[Genotype]:
+    """The genotypes of the recorded searches, by seed."""
+    return [
+        Genotype.model_validate(search["genotype"])
+        for search in recorded()["searches"]
+        if search["task"] == task
+    ]
+
+
+def describe(task: str, group: str) -> str:
+    """Number, mean, deviation and range of a group's perplexities, in words."""
+    found = perplexities(task, group)
+    if len(found) == 1:
+        return f"{group}: {found[0]:.1f} (1 network)"
+    least, most = min(found), max(found)
+    return (
+        f"{group}: {fmean(found):.1f} ± {stdev(found):.1f} ({least:.1f} to {most:.1f}, "
+        f"{len(found)} networks)"
+    )
+
+
+def perplexities_picture(task: str) -> Picture:
+    """Every recorded network of a task as a dot, and the bigram line."""
+    marks: list[Mark] = []
+    place, known = 1, groups(task)
+    for group, ink in zip(GROUPS, _INKS, strict=True):
+        values = perplexities(task, group)
+        places = list(range(place, place + len(values)))
+        place += len(values)
+        if values:
+            marks.append(Dots(places, values, ink, group))
+    every = [value for group in known for value in perplexities(task, group)]
+    lines = recorded()["references"][task]
+    bigram = lines["bigram"]
+    marks.append(Line([0, place], [bigram, bigram], OTHER, "bigram", style="--"))
+    ends = [*every, bigram]
+    margin = 0.06 * (max(ends) - min(ends))
+    said = "; ".join(describe(task, group) for group in known)
+    counted = ", ".join(f"{name} {value:.1f}" for name, value in lines.items())
+    panel = Panel(
+        f"test perplexity on {task}",
+        marks,
+        "network",
+        "perplexity (lower is better)",
+        (0, place),
+        (min(ends) - margin, max(ends) + margin),
+    )
+    return draw(
+        Scene([panel], f"Test perplexity, mean ± deviation: {said}. Counting words: {counted}.")
+    )
+
+
+def luck_explorer(task: str = "pydoc") -> Explorer:
+    """How often a comparison of a few networks says that the first group is better.
+
+    Networks are drawn from the recorded ones with replacement (a bootstrap).
+    """
+    known = [group for group in groups(task) if len(perplexities(task, group)) > 1]
+
+    def show(first: str, second: str, networks: float) -> Scene:
+        one, other = (np.array(perplexities(task, name)) for name in (first, second))
+        k = int(networks)
+        drawn = np.random.default_rng(0)
+        a, b = (np.stack([drawn.choice(x, k) for _ in range(4000)]) for x in (one, other))
+        difference = a.mean(axis=1) - b.mean(axis=1)
+        edges = np.linspace(-12, 12, 25)
+        shares = np.histogram(difference.clip(-11.9, 11.9), edges)[0] / len(difference)
+        stairs_x, stairs_y = np.repeat(edges, 2)[1:-1], np.repeat(shares, 2)
+        better = float((difference < 0).mean())
+        highest = max(0.05, float(shares.max())) * 1.1
+        marks: list[Mark] = [
+            Line([0, 0], [0, highest], OTHER, "no difference", style=":"),
+            Line(stairs_x, stairs_y, COLOURS["relu"], f"{first} − {second}"),
+        ]
+        bars = Bars(
+            [f"{first} better", f"{second} better"],
+            [better, 1 - better],
+            [COLOURS["relu"], OTHER],
+        )
+        return Scene(
+            [
+                Panel(
+                    "difference of the means",
+                    marks,
+                    "perplexity",
+                    "share of the comparisons",
+                    (-12, 12),
+                    (0, highest),
+                ),
+                Panel("what you would have said", [bars], xlim=(0, 1)),
+            ],
+            f"With {k} of each, {first} look better than {second} in {better:.0%} of comparisons. "
+            f"All of them: {one.mean():.1f} against {other.mean():.1f}.",
+        )
+
+    return Explorer(
+        "How much is luck",
+        show,
+        first=Control("first", known, known[0]),
+        second=Control("second", known, known[1]),
+        networks=Control("networks of each", [1, 2, 3, 5, 10], 1),
+    )

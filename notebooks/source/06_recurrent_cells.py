@@ -1,0 +1,404 @@
+# %% [markdown]
+# # 06 Recurrent cells
+#
+# *45 minutes. One search and two trainings, seconds each; everything runs on a laptop's CPU.*
+#
+# **You will be able to**
+#
+# - say what [perplexity](../docs/glossary.md#perplexity) measures, and what counting words gives
+# - write a node of a recurrent cell, discrete and mixed
+# - search such a cell on a text, and read its graph
+# - say how far "better than random cells" is from "one run was better"
+#
+# **You need** [01](01_continuous_relaxation.ipynb) (the mixed operation) and
+# [03](03_search_a_cell.ipynb) (the live view).
+
+# %%
+import torch
+
+from dartsedu import PUBLISHED, live
+from dartsedu.lessons import recurrent as lesson
+
+torch.set_num_threads(1)
+
+# %% [markdown]
+# ## How well is a text told?
+#
+# A language model reads words and tells how likely each next word is. Here is something to read: the
+# texts behind Python's `help()`. They come with every Python. The thousand most frequent words are
+# known, rarer ones are `<unk>`, and `<eos>` ends a paragraph.
+
+# %% tags=["nbval-ignore-output"]
+task = lesson.load_text("pydoc")
+print(" ".join(task.words[number] for number in task.weights.words[1000:1060]))
+print({name: len(getattr(task, name)) for name in ("weights", "architecture", "test")})
+
+# %% [markdown]
+# Suppose the model gave the words that really came the probabilities $p_1, \dots, p_T$. Its loss is the
+# mean of $-\ln p_t$. Perplexity undoes the logarithm:
+#
+# $$\text{perplexity} = \exp\Big(\frac1T \sum_{t=1}^{T} -\ln p_t\Big)$$
+#
+# $T$ is the number of words. In the code: [`perplexity`](dartsedu/yardstick.py:perplexity).
+#
+# **Exercise 1.** Write it for a tensor of probabilities.
+
+
+# %% tags=["exercise"]
+def perplexity(p):
+    return ...
+
+
+# %% [markdown]
+# <details>
+# <summary>Hint 1</summary>
+#
+# From the inside out: logarithm, sign, mean, exp.
+#
+# </details>
+# <details>
+# <summary>Hint 2</summary>
+#
+# `p.log()` is the natural logarithm of every entry.
+#
+# </details>
+
+
+# %% tags=["solution"]
+def perplexity(p):
+    return (-p.log().mean()).exp()
+
+
+# %% tags=["check"]
+lesson.check_perplexity(perplexity)
+
+# %% [markdown]
+# **Predict, then run.** Among a thousand words, somebody who knows nothing has perplexity 1000. What has
+# somebody who only knows how frequent each word is (*unigram*)? And somebody who also knows which words
+# follow which (*bigram*)?
+
+# %% tags=["nbval-ignore-output"]
+lines = lesson.references(task)
+{name: round(value, 1) for name, value in lines.items()}
+
+# %% [markdown]
+# These two need no network at all: [`bigram_loss`](dartsedu/ngrams.py:bigram_loss) counts pairs. *A
+# language model that does not beat them has not learnt to read.*
+#
+# ## Why a cell that remembers?
+#
+# On real text nobody knows how good a model could be. So here is a second text, written by dice, from a
+# [grammar](../docs/glossary.md#grammar) whose entropy can be computed:
+
+# %%
+grammar = lesson.load_text("grammar")
+print(" ".join(grammar.words[number] for number in grammar.weights.words[:50]))
+print({name: round(value, 2) for name, value in lesson.references(grammar).items()})
+
+# %% [markdown]
+# A verb agrees with *its* noun, not with the noun next to it: "the **dog** that the cats see **sleeps**".
+# Pairs of words cannot tell. The *floor* is the perplexity of somebody who knows the grammar itself,
+# [`entropy_rate`](dartsedu/grammar.py:Grammar.entropy_rate) through exp. Nobody can go lower, in the
+# long run.
+#
+# What is needed is a **state** $h_t$ that is carried from word to word. If a state is replaced at every
+# word, what was in it is soon gone. So a *gate* decides how much to replace:
+
+# %%
+lesson.memory_explorer()
+
+# %% [markdown]
+# **One thing to find:** the gate $c$ at which half of a word is left after ten others. (Check: the share
+# kept is $(1 - \sigma(c))^{10}$.) Is there a $w$ for which the state without a gate does the same, and
+# what does it do with $w = 1.5$?
+#
+# *A gate that is nearly closed remembers. And it is computed from the text, so a network can learn when
+# to open it.*
+#
+# ## What is in the cell?
+#
+# The cell makes its first state from the word $x_t$ and the state $h_{t-1}$. Then come
+# [nodes](../docs/glossary.md#node), each with one predecessor; the mean of all nodes is $h_t$. This is
+# the cell that the paper found on Penn Treebank:
+
+# %%
+from dartsedu.plots import genotype_figure
+
+genotype_figure(PUBLISHED["darts-rnn-v2"])
+
+# %% [markdown]
+# On every [edge](../docs/glossary.md#edge) stands an activation $f$: tanh, relu, sigmoid or identity. But
+# the edge does more than apply it. It is a gated step, a [highway](../docs/glossary.md#highway):
+#
+# $$[c, v] = s\,W, \qquad \text{edge}(s) = s + \sigma(c) \odot (f(v) - s)$$
+#
+# $s$ is the predecessor's state, $W$ the matrix of the node, twice as wide as the state: its first half
+# gives the gate $c$, its second half the value $v$. In the code: [`gated`](dartsedu/rnn/operations.py:gated).
+#
+# **Exercise 2.** Write it. `state` has the shape (columns of text, H), `weight` (H, 2H); `activation` is a
+# function such as `torch.tanh`.
+
+
+# %% tags=["exercise"]
+def edge(state, weight, activation):
+    return ...
+
+
+# %% [markdown]
+# <details>
+# <summary>Hint 1</summary>
+#
+# `(state @ weight).chunk(2, dim=-1)` gives both halves.
+#
+# </details>
+# <details>
+# <summary>Hint 2</summary>
+#
+# Try two cases in your head. Gate far below zero: the state must come out as it went in. Gate far above
+# zero: only `activation(value)` must come out.
+#
+# </details>
+
+
+# %% tags=["solution"]
+def edge(state, weight, activation):
+    gate, value = (state @ weight).chunk(2, dim=-1)
+    return state + torch.sigmoid(gate) * (activation(value) - state)
+
+
+# %% tags=["check"]
+lesson.check_edge(edge)
+
+# %% [markdown]
+# *A node is one gated step; the search chooses from which state, and with which activation.*
+#
+# ## How is it mixed?
+#
+# In the [supernet](../docs/glossary.md#supernet) a node hears **all** earlier states, through all
+# activations at once. There is a fifth [primitive](../docs/glossary.md#primitive), *none*, which gives
+# zero:
+#
+# $$s_j = \sum_{i<j}\; \sum_{f \ne \text{none}} p^{(i,j)}_f \big(s_i + \sigma(c_i) \odot (f(v_i) - s_i)\big)$$
+#
+# $p^{(i,j)}$ is the softmax of the edge's α over all five. All edges into node $j$ share its matrix
+# $W_j$. In the code: [`MixedCell`](dartsedu/rnn/supernet.py:MixedCell).
+#
+# **Exercise 3.** Write the node. `states` is a list, `shares` has a row for each state, in the order none,
+# tanh, relu, sigmoid, identity. Use `edge` from above (here is the package's).
+
+# %%
+edge = lesson.edge
+functions = [torch.tanh, torch.relu, torch.sigmoid, lambda v: v]
+
+
+# %% tags=["exercise"]
+def mixed_node(states, weight, shares):
+    return ...
+
+
+# %% [markdown]
+# <details>
+# <summary>Hint 1</summary>
+#
+# Two loops, one over pairs of state and row, one over pairs of share and function.
+#
+# </details>
+# <details>
+# <summary>Hint 2</summary>
+#
+# The first number of a row is the share of none. It adds nothing, so leave it out: `row[1:]`.
+#
+# </details>
+
+
+# %% tags=["solution"]
+def mixed_node(states, weight, shares):
+    total = torch.zeros_like(states[0])
+    for state, row in zip(states, shares):
+        for share, f in zip(row[1:], functions):
+            total = total + share * edge(state, weight, f)
+    return total
+
+
+# %% tags=["check"]
+lesson.check_mixed_node(mixed_node)
+
+# %% [markdown]
+# The package's cell normalises every state (BatchNorm); without it sums of sums grow, and a deep mixed
+# cell hardly trains. The discrete cell does without.
+#
+# **Predict, then run.** How many cells are there with three nodes? Node 1 has one state to choose from,
+# node 2 has two, node 3 three, and each edge has one of four activations. And with the paper's eight?
+
+# %%
+from math import factorial
+
+{nodes: factorial(nodes) * 4**nodes for nodes in (3, 4, 8)}
+
+# %% [markdown]
+# ## What does a search find?
+#
+# The classroom's search, shortened to a first taste: three nodes, 32 numbers in a state, one pass over the
+# text. α are trained on the `architecture` split, w on `weights`, as always. Press **Play**.
+#
+# Watch for two things:
+#
+# 1. The first state is called $x_t, h_{t-1}$. Which nodes listen to it at the end?
+# 2. The view shows the loss itself, not exp of it. Does it get below the unigram line, ln 172 ≈ 5.1?
+
+# %% tags=["nbval-ignore-output"]
+search = lesson.text_search(task, seed=0)
+run = live(search)
+run
+
+# %% tags=["nbval-ignore-output"]
+await run.finished()
+found = search.supernet.genotype()
+print([f"{edge.primitive} of state {edge.source}" for state, edge in found["recurrent"].edges])
+run.figure()
+
+# %% [markdown]
+# After one pass the supernet hardly knows more than how frequent words are. α have moved all the same, on
+# gradients that know nothing else yet.
+#
+# What comes later takes over a minute, so here it is recorded: the whole preset, four nodes, 64 numbers in
+# a state, four passes. **One thing to find:** the step from which `identity` leads. What does the loss do
+# at about that time? (Below the view: the mean share of each primitive at four steps.)
+
+# %% tags=["nbval-ignore-output"]
+from dartsedu import Recording, replay
+
+replay(lesson.SEARCH)
+
+# %%
+recording = Recording.load(lesson.SEARCH)
+for number in (0, 94, 188, 374):
+    shares = recording.steps[number].mixture["recurrent"].mean(axis=0)
+    named = zip(recording.space.primitives, shares)
+    print(f"step {number + 1:3}:", ", ".join(f"{name} {share:.2f}" for name, share in named))
+
+# %% [markdown]
+# First relu and sigmoid lead, then identity takes over, and it did so with all three seeds that we tried;
+# the loss shows nothing of it. Remember the warning about skip connections in lesson 03.
+# *What leads in the mixture need not make the best cell when it stands alone.*
+#
+# ## Is it any good?
+#
+# A cell is judged as in lesson 03: cut out, trained from scratch, tested on text that nothing was chosen
+# on. Here is the cell of your short search after three passes:
+
+# %% tags=["nbval-ignore-output"]
+training = lesson.text_training(found, task)
+lesson.training_picture(list(training), lines)
+
+# %% [markdown]
+# And this is how it writes, a word at a time, each drawn from what it expects:
+
+# %% tags=["nbval-ignore-output"]
+end = task.words.index("<eos>")
+print(" ".join(task.words[word] for word in training.network.write(end, 60, seed=1)))
+
+# %% [markdown]
+# Three passes do not bring it below the bigram line; it has not yet learnt more than pairs of words. The
+# preset's six take longer than a lesson should, so here they are recorded. Every dot is a network trained from scratch: the cells of three searches with the whole preset, random
+# cells of the same size, LSTMs with as many parameters, and the cell that the paper found on Penn
+# Treebank, moved to this text.
+
+# %%
+lesson.perplexities_picture("pydoc")
+
+# %% [markdown]
+# All are far below the bigram line. The cells found are not better than random ones: 53.7 on average
+# against 51.2, where two networks of one group easily differ by 8. The LSTMs are better than all of them;
+# people have worked on that cell for decades. The published cell, with twice as many nodes, is one dot,
+# so nothing can be said about it.
+#
+# **Predict.** If you had trained *one* network of each kind, how often would the search have looked
+# better than chance?
+
+# %%
+lesson.luck_explorer("pydoc")
+
+# %% [markdown]
+# **One thing to find:** how many networks of each it takes until nine comparisons of ten agree. (They are
+# drawn from the few dots above, again and again, so the answer looks firmer than it is.)
+#
+# ## How far from the floor?
+#
+# On the grammar it is known what is left to learn. Here is a cell that was found on Python's
+# documentation, moved to the grammar: three passes again.
+
+# %% tags=["nbval-ignore-output"]
+moved = lesson.text_training(lesson.found_cells()[0], grammar, 0, *lesson.ON_GRAMMAR)
+lesson.training_picture(list(moved), lesson.references(grammar))
+
+# %% [markdown]
+# Three passes bring it to where counting pairs is. With the preset's six, it had 6.8 on the test split: below
+# the bigram line, so something is remembered for longer than a word, and above the floor of 6.1.
+# *Only where the floor is known can one say how much is left to learn.*
+#
+# ## What the paper says itself
+#
+# The paper moves its cell from Penn Treebank to WikiText-2. On Penn Treebank its Table 2 has 55.7 for the
+# cell of second order and 59.4 for random search. It remarks that random search is competitive, and takes
+# that as a sign of how much the design of the space matters. Li and Talwalkar (2019) went on from there:
+# random search with shared weights was as good as DARTS on that text.
+#
+# So read a table of results like this:
+#
+# - What do random cells of the *same space* reach, with the *same* training?
+# - How far apart are two networks of one cell, and how many were trained?
+# - Was anything chosen on the text it is judged on?
+#
+# [What the presets take from paper and code](../docs/paper-and-code.md#recurrent-cells) is a table of its
+# own.
+#
+# ## Recap
+#
+# - Perplexity is exp of the loss: among how many words a model wavers. Counting gives lines to beat, a
+#   grammar gives a floor.
+# - An edge of a recurrent cell is a gated step; the gate lets a state last.
+# - A mixed node adds all predecessors and activations; *none* gives zero but has its share.
+# - The search runs as for images. Whether its cell beats random ones is a question for several seeds.
+
+# %% [markdown]
+# ## Three questions
+#
+# 1. A model has perplexity 60 on a text and somebody else's has 50. Which is better?
+#
+# <details>
+# <summary>Answer</summary>
+#
+# Not to be told unless text, split, vocabulary and treatment of rare words are the same. With a smaller
+# vocabulary, more words are `<unk>`, which is easy to tell.
+#
+# </details>
+#
+# 2. Why does *none* stand in the softmax, if a genotype never keeps it?
+#
+# <details>
+# <summary>Answer</summary>
+#
+# It lets the supernet make a whole edge weak. The strength of an edge is the largest share but that of
+# none: an edge of which none has most is a weak predecessor, and another is kept.
+#
+# </details>
+#
+# 3. On the grammar a network has perplexity below the floor on the test split. What do you look for?
+#
+# <details>
+# <summary>Answer</summary>
+#
+# Nothing can be below it in the long run. A little below, on a short text, is luck; much below is a
+# mistake, such as test sentences that were learnt from, or a model that reads the word it should tell.
+#
+# </details>
+#
+# ## Break it
+#
+# - Search on the grammar: `lesson.text_search(grammar)`. Does the cell listen more to earlier states?
+# - Leave out an activation: add the change `'supernet.primitives=["none", "tanh", "relu"]'`. What leads?
+# - Start `lesson.text_search(task, 1)`. How many edges do the two cells have in common? (Lesson 03's
+#   `shared_edges` counts them.)
+# - The whole thing in a terminal: `dartsedu search --preset rnn-classroom --out runs/text`, then
+#   `dartsedu train runs/text`. The report has samples of what every network writes.
