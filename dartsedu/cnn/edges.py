@@ -1,13 +1,13 @@
 """The edges of a cell that leave the same states, seen together: what they share, what they stack.
 
-Weights are read from the plain modules and stacked on the way in, so there is one set of parameters
-and nothing to keep in step.
+Which modules belong together is looked up once. Weights are read from the plain modules and stacked
+on the way in, so there is one set of parameters and nothing to keep in step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
@@ -39,62 +39,24 @@ DEPTHWISE = {
 POOLS = ("max_pool_3x3", "avg_pool_3x3")
 
 
-class Stacks:
-    """Kernels of a cell's edges, stacked once a pass and handed out in groups of edges.
-
-    ``groups`` are rows of α, a list for each group of edges.
-    """
-
-    def __init__(self, cell: Cell, groups: Sequence[Sequence[int]]) -> None:
-        self.edges = [cast(MixedOp, cell.edges[row]) for rows in groups for row in rows]
-        self.primitives = cell.primitives
-        self.sizes = [len(rows) for rows in groups]
-        self._made: dict[tuple[tuple[str, ...], int], Sequence[Tensor]] = {}
-
-    def kernels(self, primitives: tuple[str, ...], part: int, group: int) -> Tensor:
-        """Weights of the convolutions that are number ``part`` of each operation.
-
-        (edges, primitives, C_out, C_in, k, k). Small kernels have a border of zeros.
-        """
-        key = primitives, part
-        if key not in self._made:
-            self._made[key] = self._stack(primitives, part).split(self.sizes)
-        return self._made[key][group]
-
-    def _stack(self, primitives: tuple[str, ...], part: int) -> Tensor:
-        columns = []
-        for k in (self.primitives.index(primitive) for primitive in primitives):
-            sequences = [cast(nn.Sequential, edge.operations[k]) for edge in self.edges]
-            columns.append(torch.stack([cast(nn.Conv2d, s[part]).weight for s in sequences]))
-        largest = max(column.shape[-1] for column in columns)
-        borders = [(largest - column.shape[-1]) // 2 for column in columns]
-        padded = [
-            F.pad(column, [border] * 4) if border else column
-            for column, border in zip(columns, borders, strict=True)
-        ]
-        return torch.stack(padded, dim=1)
-
-
-@dataclass(frozen=True)
 class Edges:
     """Edges of ``cell`` that leave some states, equally many from each, ordered by state.
 
-    ``rows`` are their rows of α, ``sources`` the number of states, ``stride`` that of the edges,
-    ``weights`` the mixture (rows, primitives), ``stacks`` their kernels, there in ``group``.
+    ``rows`` are their rows of α, ``sources`` the number of states, ``stride`` that of the edges;
+    ``targets`` are the states they enter, ``each`` how many leave each state.
     """
 
-    cell: Cell
-    rows: Sequence[int]
-    sources: int
-    stride: int
-    weights: Tensor
-    stacks: Stacks
-    group: int
-
-    @property
-    def each(self) -> int:
-        """Edges that leave each state."""
-        return len(self.rows) // self.sources
+    def __init__(self, cell: Cell, rows: Sequence[int], sources: int, stride: int) -> None:
+        self.rows, self.sources, self.stride = rows, sources, stride
+        links = cell.topology.edges
+        self.targets = [links[row].target for row in rows]
+        self.each = len(rows) // sources
+        self.columns = {primitive: k for k, primitive in enumerate(cell.primitives)}
+        self.twice = [p for p in DEPTHWISE if p in self.columns and DEPTHWISE[p].twice]
+        self.once = [p for p in DEPTHWISE if p in self.columns and not DEPTHWISE[p].twice]
+        self.reduces = stride == 2 and "skip_connect" in self.columns
+        self._cell = cell
+        self._parts: dict[tuple[tuple[str, ...], int], list[nn.Module]] = {}
 
     @property
     def shared(self) -> list[str]:
@@ -102,43 +64,81 @@ class Edges:
 
         In evaluation the BatchNorm behind a pool has statistics of its own on each edge.
         """
-        common = [*(POOLS if self.cell.training else ()), *["skip_connect"] * (self.stride == 1)]
-        return [p for p in common if p in self.cell.primitives]
-
-    @property
-    def separable(self) -> list[str]:
-        """Primitives made of depthwise and pointwise convolutions, those that do so twice first."""
-        found = set(DEPTHWISE) & set(self.cell.primitives)
-        return sorted(found, key=lambda p: (not DEPTHWISE[p].twice, p))
-
-    @property
-    def reduces(self) -> bool:
-        """Whether a skip connection has to halve the map."""
-        return self.stride == 2 and "skip_connect" in self.cell.primitives
+        common = [*(POOLS if self._cell.training else ()), *["skip_connect"] * (self.stride == 1)]
+        return [p for p in common if p in self.columns]
 
     @property
     def rest(self) -> list[str]:
         """Primitives that are called one by one."""
         known = {*self.shared, *DEPTHWISE, "none", "skip_connect"}
-        return [p for p in self.cell.primitives if p not in known]
+        return [p for p in self.columns if p not in known]
 
     def operations(self, primitive: str) -> list[nn.Module]:
         """The modules of a primitive, one for each edge."""
-        k = self.cell.primitives.index(primitive)
-        return [cast(MixedOp, self.cell.edges[row]).operations[k] for row in self.rows]
+        k = self.columns[primitive]
+        return [cast(MixedOp, self._cell.edges[row]).operations[k] for row in self.rows]
 
-    def share(self, primitive: str) -> Tensor:
-        """The mixture weight of a primitive on each edge, (rows,)."""
-        return self.weights[:, self.cell.primitives.index(primitive)]
+    def parts(self, primitives: Sequence[str], part: int) -> list[nn.Module]:
+        """Module number ``part`` of each operation, by edge, then by primitive."""
+        key = tuple(primitives), part
+        if key not in self._parts:
+            columns = [self.operations(primitive) for primitive in primitives]
+            rows = zip(*columns, strict=True)
+            self._parts[key] = [cast(nn.Sequential, op)[part] for row in rows for op in row]
+        return self._parts[key]
 
-    def kernels(self, primitives: Sequence[str], part: int) -> Tensor:
-        """As ``Stacks.kernels``, of these edges."""
-        return self.stacks.kernels(tuple(primitives), part, self.group)
+    def norms(self, primitives: Sequence[str], part: int) -> list[nn.BatchNorm2d]:
+        """``parts`` that are BatchNorms."""
+        return cast(list[nn.BatchNorm2d], self.parts(primitives, part))
 
 
-def norms(operations: Sequence[nn.Module], part: int) -> list[nn.BatchNorm2d]:
-    """The BatchNorms that are number ``part`` of each operation."""
-    return [cast(nn.BatchNorm2d, cast(nn.Sequential, op)[part]) for op in operations]
+class Pass:
+    """What one pass needs of a cell's parameters: its mixture and its kernels, stacked once.
+
+    ``groups`` are all edges of the cell, ``weights`` its mixture (edges, primitives).
+    """
+
+    def __init__(self, groups: Sequence[Edges], weights: Tensor) -> None:
+        self.groups = groups
+        by_row = weights.unbind()
+        self._columns = torch.stack([by_row[row] for edges in groups for row in edges.rows], dim=1)
+        self._shares: dict[tuple[str, ...], Sequence[Tensor]] = {}
+        self._kernels: dict[tuple[tuple[str, ...], int], Sequence[Tensor]] = {}
+
+    def shares(self, edges: Edges, primitives: Sequence[str]) -> Tensor:
+        """The mixture weights of some primitives, (rows, primitives)."""
+        key = tuple(primitives)
+        if key not in self._shares:
+            columns = [self._columns[edges.columns[primitive]] for primitive in primitives]
+            sizes = [len(edges.rows) for edges in self.groups]
+            self._shares[key] = torch.stack(columns, dim=1).split(sizes)
+        return self._shares[key][self.groups.index(edges)]
+
+    def kernels(self, edges: Edges, primitives: Sequence[str], part: int) -> Tensor:
+        """Weights of the convolutions that are number ``part`` of each operation.
+
+        (rows · primitives, C_out, C_in, k, k). Small kernels have a border of zeros.
+        """
+        key = tuple(primitives), part
+        if key not in self._kernels:
+            sizes = [len(edges.rows) * len(primitives) for edges in self.groups]
+            self._kernels[key] = self._stack(primitives, part).split(sizes)
+        return self._kernels[key][self.groups.index(edges)]
+
+    def _stack(self, primitives: Sequence[str], part: int) -> Tensor:
+        columns = []
+        for primitive in primitives:
+            convolutions = chain.from_iterable(e.parts([primitive], part) for e in self.groups)
+            columns.append(torch.stack([cast(Tensor, c.weight) for c in convolutions]))
+        if len(columns) == 1:
+            return columns[0]
+        largest = max(column.shape[-1] for column in columns)
+        borders = [(largest - column.shape[-1]) // 2 for column in columns]
+        padded = [
+            F.pad(column, [border] * 4) if border else column
+            for column, border in zip(columns, borders, strict=True)
+        ]
+        return torch.stack(padded, dim=1).flatten(0, 1)
 
 
 def halves(reduces: Sequence[nn.Module]) -> Tensor:
@@ -177,11 +177,9 @@ def batch_norm(x: Tensor, modules: Sequence[nn.BatchNorm2d], gamma: Tensor | Non
 def track(modules: Sequence[nn.BatchNorm2d], mean: Tensor, var: Tensor) -> None:
     """Let modules keep the statistics (maps, C) of a batch, as many modules for each map."""
     each = len(modules) // len(mean)
-    for kept, new in (
-        ([cast(Tensor, module.running_mean) for module in modules], mean),
-        ([cast(Tensor, module.running_var) for module in modules], var),
-    ):
-        batch = [row for row in new.unbind() for _ in range(each)]
-        torch._foreach_lerp_(kept, batch, modules[0].momentum or 0.0)
+    kept = [cast(Tensor, module.running_mean) for module in modules]
+    kept += [cast(Tensor, module.running_var) for module in modules]
+    new = [row for rows in (mean, var) for row in rows.unbind() for _ in range(each)]
+    torch._foreach_lerp_(kept, new, modules[0].momentum or 0.0)
     counters = [cast(Tensor, module.num_batches_tracked) for module in modules]
     torch._foreach_add_(counters, [torch.ones_like(counters[0])] * len(counters))

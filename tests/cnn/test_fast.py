@@ -149,9 +149,9 @@ def test_the_form_follows_the_size_of_the_map_and_the_device(monkeypatch):
     for form in (small_maps, large_maps):
         kept = form.leave
 
-        def noted(edges, states, form=form, kept=kept):
+        def noted(*given, form=form, kept=kept):
             seen.append(form)
-            return kept(edges, states)
+            return kept(*given)
 
         monkeypatch.setattr(form, "leave", noted)
     supernet = CNNSupernet(cnn_space(1, 2, ["skip_connect"]), channels=2, cells=4)
