@@ -15,6 +15,7 @@ from dartsedu.architect import (
     FiniteDifference,
     FirstOrder,
     VirtualStep,
+    as_tensors,
     as_vector,
 )
 from dartsedu.genotype import derive
@@ -238,12 +239,10 @@ def set_gradients(
     norm = vector.norm()
     if clip is not None:
         vector = vector * (clip / (norm + 1e-6)).clamp(max=1)
-    for w, slope in zip(weights, slopes, strict=True):
-        if slope is None:
-            w.grad = None
-    parts = vector.split([w.numel() for w, _ in used])
-    for (w, _), part in zip(used, parts, strict=True):
-        w.grad = part.view(w.shape)
+    for w in weights:
+        w.grad = None
+    for (w, _), part in zip(used, as_tensors(vector, [w for w, _ in used]), strict=True):
+        w.grad = part
     return norm
 
 

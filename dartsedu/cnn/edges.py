@@ -7,6 +7,7 @@ on the way in, so there is one set of parameters and nothing to keep in step.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -37,6 +38,50 @@ DEPTHWISE = {
     "dil_conv_5x5": Depthwise(5, 2, False),
 }
 POOLS = ("max_pool_3x3", "avg_pool_3x3")
+BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+class Norms:
+    """BatchNorms of one width that keep their statistics side by side, so that one call moves all.
+
+    Each module's buffers become rows of common ones, as soon as there is something to keep.
+    """
+
+    def __init__(self, modules: Sequence[nn.BatchNorm2d]) -> None:
+        self.modules = modules
+        self._rows: list[Tensor] = []
+
+    @property
+    def first(self) -> nn.BatchNorm2d:
+        """One of them, which has the settings of all."""
+        return self.modules[0]
+
+    def running(self, name: str) -> Tensor:
+        """A buffer of all modules, one after the other."""
+        return torch.cat([cast(Tensor, module.get_buffer(name)) for module in self.modules])
+
+    def keep(self, mean: Tensor, var: Tensor) -> None:
+        """Move all statistics towards those of a batch (maps, C); as many modules for each map."""
+        if not self._rows or self._rows[0].data_ptr() != self._buffer(0).data_ptr():
+            self._gather()  # At first, and after modules were moved or loaded.
+        each = len(self.modules) // len(mean)
+        for kept, new in zip(self._rows, (mean, var), strict=False):
+            new = new if each == 1 else new.repeat_interleave(each, dim=0)
+            kept.lerp_(new, self.first.momentum or 0.0)
+        self._rows[2].add_(1)
+
+    def _buffer(self, number: int) -> Tensor:
+        return cast(Tensor, self.modules[number].running_mean)
+
+    @torch.inference_mode(False)  # They may next be moved in a pass with gradients.
+    def _gather(self) -> None:
+        self._rows = []
+        for name in BUFFERS:
+            each = [module.get_buffer(name) for module in self.modules]
+            rows = torch.stack(each) if len(each) > 1 else each[0][None]
+            for module, row in zip(self.modules, rows, strict=True):
+                module._buffers[name] = row
+            self._rows.append(rows)
 
 
 class Edges:
@@ -57,6 +102,7 @@ class Edges:
         self.reduces = stride == 2 and "skip_connect" in self.columns
         self._cell = cell
         self._parts: dict[tuple[tuple[str, ...], int], list[nn.Module]] = {}
+        self._norms: dict[tuple[tuple[str, ...], int], Norms] = {}
 
     @property
     def shared(self) -> list[str]:
@@ -87,9 +133,23 @@ class Edges:
             self._parts[key] = [cast(nn.Sequential, op)[part] for row in rows for op in row]
         return self._parts[key]
 
-    def norms(self, primitives: Sequence[str], part: int) -> list[nn.BatchNorm2d]:
+    def norms(self, primitives: Sequence[str], part: int) -> Norms:
         """``parts`` that are BatchNorms."""
-        return cast(list[nn.BatchNorm2d], self.parts(primitives, part))
+        key = tuple(primitives), part
+        if key not in self._norms:
+            self._norms[key] = Norms(cast(list[nn.BatchNorm2d], self.parts(primitives, part)))
+        return self._norms[key]
+
+    @cached_property
+    def pooling(self) -> Norms:
+        """The BatchNorms behind the pools: those of one pool on all edges, then the next one's."""
+        pools = [p for p in POOLS if p in self.columns]
+        return Norms([norm for pool in pools for norm in self.norms([pool], 1).modules])
+
+    @cached_property
+    def reducing(self) -> Norms:
+        """The BatchNorms of skip connections that halve the map."""
+        return Norms([cast(FactorizedReduce, m).norm for m in self.operations("skip_connect")])
 
 
 class Pass:
@@ -152,34 +212,22 @@ def halves(reduces: Sequence[nn.Module]) -> Tensor:
     return torch.cat([F.pad(even, (0, 1, 0, 1)), F.pad(odd, (1, 0, 1, 0))], dim=1)
 
 
-def batch_norm(x: Tensor, modules: Sequence[nn.BatchNorm2d], gamma: Tensor | None) -> Tensor:
+def batch_norm(x: Tensor, norms: Norms, gamma: Tensor | None) -> Tensor:
     """BatchNorm of maps side by side, x (N, maps · C, …), each times its γ (maps,).
 
     There is a module for each map; or several, one after the other, that all keep its statistics.
     """
-    first = modules[0]
+    first = norms.first
     maps = x.shape[1] // first.num_features
     # PyTorch finds a wrong input gradient on a CPU, silently, if γ is not contiguous.
     scale = None if gamma is None else gamma.repeat_interleave(first.num_features).contiguous()
     if not first.training:
-        mean = torch.cat([cast(Tensor, module.running_mean) for module in modules])
-        var = torch.cat([cast(Tensor, module.running_var) for module in modules])
+        mean, var = norms.running("running_mean"), norms.running("running_var")
         return F.batch_norm(x, mean, var, scale, eps=first.eps)
     if not first.track_running_stats:
         return F.batch_norm(x, None, None, scale, training=True, eps=first.eps)
     # With a momentum of one the running statistics are the batch's.
     mean, var = x.new_zeros(2, x.shape[1], dtype=cast(Tensor, first.running_mean).dtype)
     y = F.batch_norm(x, mean, var, scale, training=True, momentum=1.0, eps=first.eps)
-    track(modules, mean.view(maps, -1), var.view(maps, -1))
+    norms.keep(mean.view(maps, -1), var.view(maps, -1))
     return y
-
-
-def track(modules: Sequence[nn.BatchNorm2d], mean: Tensor, var: Tensor) -> None:
-    """Let modules keep the statistics (maps, C) of a batch, as many modules for each map."""
-    each = len(modules) // len(mean)
-    kept = [cast(Tensor, module.running_mean) for module in modules]
-    kept += [cast(Tensor, module.running_var) for module in modules]
-    new = [row for rows in (mean, var) for row in rows.unbind() for _ in range(each)]
-    torch._foreach_lerp_(kept, new, modules[0].momentum or 0.0)
-    counters = [cast(Tensor, module.num_batches_tracked) for module in modules]
-    torch._foreach_add_(counters, [torch.ones_like(counters[0])] * len(counters))

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from dartsedu.cnn.depthwise import depthwise
 from dartsedu.cnn.edges import DEPTHWISE, Edges, Pass, batch_norm, halves
-from dartsedu.cnn.operations import FactorizedReduce
 from dartsedu.relaxation import add
 
 
@@ -48,12 +47,12 @@ def leave(edges: Edges, this: Pass, states: Sequence[Tensor]) -> list[Tensor]:
         found += [_convolve(edges, this, p, copied) for p in separable]
 
     if edges.reduces:
-        modules = [m for m in edges.operations("skip_connect") if isinstance(m, FactorizedReduce)]
+        modules = edges.operations("skip_connect")
         height, width = active.shape[2:]
         padded = F.pad(active, (0, width % 2, 0, height % 2))
         z = F.conv2d(padded, halves(modules).flatten(0, 1), stride=2, groups=len(states))
         gamma = this.shares(edges, ["skip_connect"]).flatten()
-        found.append(batch_norm(z, [m.norm for m in modules], gamma))
+        found.append(batch_norm(z, edges.reducing, gamma))
 
     for primitive in edges.rest:
         apart = [state for state in states for _ in range(each)]

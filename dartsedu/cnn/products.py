@@ -10,19 +10,18 @@ The derivative is as small, and written out by hand: autograd would record some 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from dartsedu.cnn.edges import track
+from dartsedu.cnn.edges import Norms
 
 
 def normalised(
     d: Tensor,
     w: Tensor,
-    modules: Sequence[nn.BatchNorm2d],
+    norms: Norms,
     gamma: Tensor | None = None,
     kinds: int = 1,
 ) -> Tensor:
@@ -31,7 +30,7 @@ def normalised(
     ``d`` (rows · kinds, K, M), ``w`` (rows · kinds, R, K), ``gamma`` (rows · kinds,). There is a
     module for each R / C rows of outputs, in their order, where C is its number of features.
     """
-    first, count = modules[0], d.shape[2]
+    first, count = norms.first, d.shape[2]
     if kinds > 1:
         d = d.contiguous()  # Products of all kinds, side by side, are one: see ``_wide``.
     if gamma is not None:
@@ -40,11 +39,10 @@ def normalised(
         y, mean, var = cast(list[Tensor], _Normalised.apply(d, w, gamma, kinds, first.eps))
         if first.track_running_stats:
             unbiased = var * (count / max(count - 1, 1))
-            track(modules, mean.view(len(modules), -1), unbiased.view(len(modules), -1))
+            norms.keep(mean.view(-1, first.num_features), unbiased.view(-1, first.num_features))
         return y
     shape = *w.shape[:2], 1
-    mean = torch.cat([cast(Tensor, module.running_mean) for module in modules]).view(shape)
-    var = torch.cat([cast(Tensor, module.running_var) for module in modules]).view(shape)
+    mean, var = (norms.running(name).view(shape) for name in ("running_mean", "running_var"))
     scale = (var + first.eps).rsqrt()
     scale = scale if gamma is None else scale * gamma
     return _product(scale * w, -scale * mean, d, kinds)
@@ -115,6 +113,7 @@ class _Normalised(torch.autograd.Function):
             )
             of_d = torch.baddbmm(constant, twist, d).view_as(wide)
             of_d = of_d.baddbmm_(_wide(scaled, kinds).mT, slope).view_as(d)
-        of_w = torch.addcmul(scale * of_w, bend, wc, value=-1) if ctx.needs_input_grad[1] else None
         of_gamma = along.sum(dim=1, keepdim=True) if ctx.needs_input_grad[2] else None
-        return of_d, of_w, of_gamma, None, None
+        if not ctx.needs_input_grad[1]:
+            return of_d, None, of_gamma, None, None
+        return of_d, torch.addcmul(scale * of_w, bend, wc, value=-1), of_gamma, None, None

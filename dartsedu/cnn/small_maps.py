@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dartsedu.cnn.edges import DEPTHWISE, Edges, Pass, batch_norm, halves
+from dartsedu.cnn.edges import DEPTHWISE, Edges, Norms, Pass, batch_norm, halves
 from dartsedu.cnn.operations import FactorizedReduce
 from dartsedu.cnn.products import normalised
 from dartsedu.relaxation import add
@@ -30,10 +30,10 @@ def enter(module: nn.Module, images: Tensor) -> Tensor:
     """An input of a cell, (N, C, H, W), brought to the cell's width: (C, H, W, N)."""
     active = images.permute(1, 2, 3, 0).contiguous().relu()
     if isinstance(module, FactorizedReduce):
-        return _reduce(active[:, None], [module], None)[0]
+        return _reduce(active[:, None], [module], Norms([module.norm]), None)[0]
     _, point, norm = cast(nn.Sequential, module)
     w = cast(Tensor, point.weight).flatten(1)[None]
-    z = normalised(active.flatten(1)[None], w, [cast(nn.BatchNorm2d, norm)])
+    z = normalised(active.flatten(1)[None], w, Norms([cast(nn.BatchNorm2d, norm)]))
     return z[0].view(-1, *active.shape[1:])
 
 
@@ -58,7 +58,8 @@ def leave(edges: Edges, this: Pass, states: Sequence[Tensor]) -> list[Tensor]:
                 found.append(_convolve(edges, this, primitives, active))
         if edges.reduces:
             gamma = this.shares(edges, ["skip_connect"])
-            found.append(_reduce(active, edges.operations("skip_connect"), gamma))
+            modules = edges.operations("skip_connect")
+            found.append(_reduce(active, modules, edges.reducing, gamma))
 
     for primitive in edges.rest:
         apart = [images(state).contiguous() for state in states for _ in range(edges.each)]
@@ -86,15 +87,16 @@ def _mix_shared(edges: Edges, this: Pass, states: Sequence[Tensor]) -> Tensor:
         # To a pool, images are channels, which come last.
         maps = together.permute(0, 3, 1, 2)
         pooled = [edges.parts([p], 0)[0](maps).permute(0, 2, 3, 1) for p in pools]
-        every = [norm for p in pools for norm in edges.norms([p], 1)]
-        z = batch_norm(torch.cat(pooled).flatten(1)[None], every, None)
+        z = batch_norm(torch.cat(pooled).flatten(1)[None], edges.pooling, None)
         mix(pools, z.view(len(pools), sources, -1).transpose(0, 1))
     if "skip_connect" in edges.shared:
         mix(["skip_connect"], together.view(sources, 1, -1))
     return found[0]
 
 
-def _reduce(active: Tensor, modules: Sequence[nn.Module], gamma: Tensor | None) -> Tensor:
+def _reduce(
+    active: Tensor, modules: Sequence[nn.Module], norms: Norms, gamma: Tensor | None
+) -> Tensor:
     """``FactorizedReduce`` by several modules, times γ: (modules, C, H/2, W/2, N).
 
     ``active`` (C, sources, H, W, N), and equally many modules for each source.
@@ -108,9 +110,8 @@ def _reduce(active: Tensor, modules: Sequence[nn.Module], gamma: Tensor | None) 
     w = halves(modules).diagonal(dim1=3, dim2=4).movedim(3, 2).flatten(2)
     out = w.shape[1]
     w = w.reshape(sources, -1, 2 * channels)
-    own = [cast(FactorizedReduce, module).norm for module in modules]
     scale = None if gamma is None else gamma.flatten().repeat_interleave(out).view(sources, -1, 1)
-    z = normalised(d, w, own)
+    z = normalised(d, w, norms)
     z = z if scale is None else z * scale
     return z.view(len(modules), out, *size, count)
 
