@@ -58,7 +58,7 @@ class Norms:
 
     def running(self, name: str) -> Tensor:
         """A buffer of all modules, one after the other."""
-        return torch.cat([cast(Tensor, module.get_buffer(name)) for module in self.modules])
+        return torch.cat([module.get_buffer(name) for module in self.modules])
 
     def keep(self, mean: Tensor, var: Tensor) -> None:
         """Move all statistics towards those of a batch (maps, C); as many modules for each map."""
