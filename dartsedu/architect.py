@@ -24,6 +24,7 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 from torch.func import functional_call
 
 from dartsedu.relaxation import Outcome, Supernet
@@ -230,8 +231,7 @@ class _ExtraPasses:
             if weights is None:
                 return self._loss(batch)
             names = [f"supernet.{name}" for name in self._named]
-            parts = weights.split([w.numel() for w in self.weights])
-            shaped = [part.view(w.shape) for part, w in zip(parts, self.weights, strict=True)]
+            shaped = as_tensors(weights, self.weights)
             return functional_call(self._loss, dict(zip(names, shaped, strict=True)), (batch,))
 
     def by_cell(self, slopes: Sequence[Tensor | None]) -> Named:
@@ -263,7 +263,14 @@ def as_vector(tensors: Iterable[Tensor]) -> Tensor:
 
     Weights are hundreds of small tensors; arithmetic on them is quicker on one.
     """
-    return torch.cat([tensor.reshape(-1) for tensor in tensors])
+    found: Tensor = _flatten_dense_tensors(list(tensors))
+    return found
+
+
+def as_tensors(vector: Tensor, like: Sequence[Tensor]) -> Sequence[Tensor]:
+    """What ``as_vector`` made a vector of, as views of it; ``like`` has the shapes."""
+    found: Sequence[Tensor] = _unflatten_dense_tensors(vector, like)
+    return found
 
 
 def _detached(outcome: Outcome) -> Outcome:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import reduce
-from typing import Any, NamedTuple, cast
+from functools import cached_property, reduce
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -132,19 +132,18 @@ class Supernet(nn.Module, ABC):
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """Inside, passes leave no trace: BatchNorm uses the batch but keeps its statistics."""
-        tracking, waiting = [], [cast(nn.Module, self)]
-        while waiting:  # Much quicker than ``modules()``, and done in every step.
-            module = waiting.pop()
-            waiting += module.children()
-            if isinstance(module, _BatchNorm) and module.track_running_stats:
-                tracking.append(module)
-        for module in tracking:
-            module.track_running_stats = False
+        tracking = [norm for norm in self._norms if norm.track_running_stats]
+        for norm in tracking:  # Past ``nn.Module.__setattr__``: this is done in every step.
+            norm.__dict__["track_running_stats"] = False
         try:
             yield
         finally:
-            for module in tracking:
-                module.track_running_stats = True
+            for norm in tracking:
+                norm.__dict__["track_running_stats"] = True
+
+    @cached_property
+    def _norms(self) -> list[_BatchNorm]:
+        return [module for module in self.modules() if isinstance(module, _BatchNorm)]
 
     @contextmanager
     def measuring(self) -> Iterator[None]:

@@ -15,6 +15,7 @@ from dartsedu.architect import (
     FiniteDifference,
     FirstOrder,
     VirtualStep,
+    as_tensors,
 )
 from dartsedu.genotype import derive
 from dartsedu.presets import RNNSearchSettings, SearchSettings
@@ -247,12 +248,16 @@ def set_gradients(
     norms = vectors.norm(dim=1, keepdim=True)
     if clip is not None:
         vectors = vectors * (clip / (norms + 1e-6)).clamp(max=1)
-    for w, slope in zip(weights, slopes, strict=True):
-        if slope is None:
-            w.grad = None
-    parts = vectors.split([w.numel() // rows for w, _ in used], dim=1)
-    for (w, _), part in zip(used, parts, strict=True):
-        w.grad = part.reshape(w.shape).contiguous()  # The fused optimiser reads it as one block.
+    for w in weights:
+        w.grad = None
+    moved = [w for w, _ in used]
+    if rows == 1:
+        parts = as_tensors(vectors[0], moved)
+    else:  # The fused optimiser reads a gradient as one block.
+        columns = vectors.split([w.numel() // rows for w in moved], dim=1)
+        parts = [c.reshape(w.shape).contiguous() for c, w in zip(columns, moved, strict=True)]
+    for w, part in zip(moved, parts, strict=True):
+        w.grad = part
     return norms.max()
 
 

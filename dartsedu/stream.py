@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dartsedu.packing import Packed, pack, unpack
 from dartsedu.values import atomic_path
 
 Arrays = Mapping[str, NDArray[np.float32]]
@@ -154,15 +155,17 @@ class Stream(Iterator[Step], ABC):
         """Write a checkpoint, atomically. Refused after a step that broke off."""
         if self._failure is not None:
             raise CheckpointError(f"not saved, since the run has failed: {self._failure}")
+        packed = pack(self._state())
         state = {
             "format": f"dartsedu {self.kind} checkpoint",
-            "version": 1,
+            "version": 2,
             "identity": self.identity,
             "seed": self.seed,
             "total": self.total,
             "done": self.done,
             "elapsed": self._elapsed,
-            "state": self._state(),
+            "state": packed.state,
+            "tensors": packed.tensors,
         }
         with atomic_path(Path(path)) as temporary:
             torch.save(state, temporary)
@@ -174,7 +177,8 @@ class Stream(Iterator[Step], ABC):
         """
         try:
             saved = torch.load(path, map_location="cpu", weights_only=True)
-            if saved["format"] != f"dartsedu {self.kind} checkpoint" or saved["version"] != 1:
+            known = saved["version"] in (1, 2)  # The first had each tensor by itself.
+            if saved["format"] != f"dartsedu {self.kind} checkpoint" or not known:
                 raise CheckpointError(f"{path} holds no {self.kind} that this version can read")
             if (saved["seed"], saved["total"]) != (self.seed, self.total):
                 raise CheckpointError(
@@ -187,7 +191,7 @@ class Stream(Iterator[Step], ABC):
                     f"{self.identity}"
                 )
             self.done, self._elapsed = saved["done"], saved["elapsed"]
-            self._restore(saved["state"])
+            self._restore(unpack(Packed(saved["state"], saved.get("tensors", {}))))
         except CheckpointError:
             raise
         except Exception as error:

@@ -66,8 +66,10 @@ class TableSplit(ShuffledSplit):
 
     def scaled(self, scaling: Scaling) -> TableSplit:
         """The rows in the units of ``scaling``."""
-        kind = {"dtype": self.inputs.dtype, "device": self.inputs.device}
-        inputs, centre, scale = (torch.tensor(values, **kind) for values in scaling)
+        like = self.inputs
+        inputs, centre, scale = (
+            torch.tensor(values, dtype=like.dtype, device=like.device) for values in scaling
+        )
         return TableSplit(self.inputs / inputs, (self.targets - centre) / scale)
 
 

@@ -12,6 +12,7 @@ import torch
 from comparison import same_step
 
 from dartsedu.genotype import derive
+from dartsedu.packing import Packed, unpack
 from dartsedu.recording import Recording
 from dartsedu.search import Search, make_architect, settled, skip_connections
 from dartsedu.splits import ArraySplit
@@ -97,15 +98,18 @@ def test_one_step_by_hand(make_search, architect):
         torch.testing.assert_close(search.supernet.classifier.weight.detach(), moved)
 
 
-def test_a_checkpoint_of_before_hidden_states_were_carried_is_continued(make_search, tmp_path):
+def test_a_checkpoint_of_version_1_from_before_hidden_states_were_carried_is_continued(
+    make_search, tmp_path
+):
     whole = list(make_search())
     begun = make_search()
     for _ in range(4):
         next(begun)
     begun.save(tmp_path / "c.pt")
     saved = torch.load(tmp_path / "c.pt", weights_only=True)
-    del saved["state"]["carried"]
-    torch.save(saved, tmp_path / "c.pt")
+    state = unpack(Packed(saved["state"], saved.pop("tensors")))
+    del state["carried"]
+    torch.save(saved | {"version": 1, "state": state}, tmp_path / "c.pt")
     resumed = list(make_search().load(tmp_path / "c.pt"))
     assert all(same_step(a, b) for a, b in zip(whole[4:], resumed, strict=True))
 
@@ -317,10 +321,11 @@ def test_kill_9_resume_and_be_equal_to_the_uninterrupted_run(tmp_path, every):
     assert recordings[0].header == recordings[1].header
     assert all(same_step(a, b) for a, b in zip(*(r.steps for r in recordings), strict=True))
     checkpoints = [
-        torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)["state"]
+        torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)
         for name in ("whole", "killed")
     ]
-    assert flat(checkpoints[0]) == flat(checkpoints[1])
+    states = [unpack(Packed(saved["state"], saved["tensors"])) for saved in checkpoints]
+    assert flat(states[0]) == flat(states[1])
 
 
 def flat(value):

@@ -1,13 +1,14 @@
 """The edges of a cell that leave the same states, seen together: what they share, what they stack.
 
-Weights are read from the plain modules and stacked on the way in, so there is one set of parameters
-and nothing to keep in step.
+Which modules belong together is looked up once. Weights are read from the plain modules and stacked
+on the way in, so there is one set of parameters and nothing to keep in step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
@@ -37,64 +38,71 @@ DEPTHWISE = {
     "dil_conv_5x5": Depthwise(5, 2, False),
 }
 POOLS = ("max_pool_3x3", "avg_pool_3x3")
+BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 
-class Stacks:
-    """Kernels of a cell's edges, stacked once a pass and handed out in groups of edges.
+class Norms:
+    """BatchNorms of one width that keep their statistics side by side, so that one call moves all.
 
-    ``groups`` are rows of α, a list for each group of edges.
+    Each module's buffers become rows of common ones, as soon as there is something to keep.
     """
 
-    def __init__(self, cell: Cell, groups: Sequence[Sequence[int]]) -> None:
-        self.edges = [cast(MixedOp, cell.edges[row]) for rows in groups for row in rows]
-        self.primitives = cell.primitives
-        self.sizes = [len(rows) for rows in groups]
-        self._made: dict[tuple[tuple[str, ...], int], Sequence[Tensor]] = {}
+    def __init__(self, modules: Sequence[nn.BatchNorm2d]) -> None:
+        self.modules = modules
+        self._rows: list[Tensor] = []
 
-    def kernels(self, primitives: tuple[str, ...], part: int, group: int) -> Tensor:
-        """Weights of the convolutions that are number ``part`` of each operation.
+    @property
+    def first(self) -> nn.BatchNorm2d:
+        """One of them, which has the settings of all."""
+        return self.modules[0]
 
-        (edges, primitives, C_out, C_in, k, k). Small kernels have a border of zeros.
-        """
-        key = primitives, part
-        if key not in self._made:
-            self._made[key] = self._stack(primitives, part).split(self.sizes)
-        return self._made[key][group]
+    def running(self, name: str) -> Tensor:
+        """A buffer of all modules, one after the other."""
+        return torch.cat([module.get_buffer(name) for module in self.modules])
 
-    def _stack(self, primitives: tuple[str, ...], part: int) -> Tensor:
-        columns = []
-        for k in (self.primitives.index(primitive) for primitive in primitives):
-            sequences = [cast(nn.Sequential, edge.operations[k]) for edge in self.edges]
-            columns.append(torch.stack([cast(nn.Conv2d, s[part]).weight for s in sequences]))
-        largest = max(column.shape[-1] for column in columns)
-        borders = [(largest - column.shape[-1]) // 2 for column in columns]
-        padded = [
-            F.pad(column, [border] * 4) if border else column
-            for column, border in zip(columns, borders, strict=True)
-        ]
-        return torch.stack(padded, dim=1)
+    def keep(self, mean: Tensor, var: Tensor) -> None:
+        """Move all statistics towards those of a batch (maps, C); as many modules for each map."""
+        if not self._rows or self._rows[0].data_ptr() != self._buffer(0).data_ptr():
+            self._gather()  # At first, and after modules were moved or loaded.
+        each = len(self.modules) // len(mean)
+        for kept, new in zip(self._rows, (mean, var), strict=False):
+            new = new if each == 1 else new.repeat_interleave(each, dim=0)
+            kept.lerp_(new, self.first.momentum or 0.0)
+        self._rows[2].add_(1)
+
+    def _buffer(self, number: int) -> Tensor:
+        return cast(Tensor, self.modules[number].running_mean)
+
+    @torch.inference_mode(False)  # They may next be moved in a pass with gradients.
+    def _gather(self) -> None:
+        self._rows = []
+        for name in BUFFERS:
+            each = [module.get_buffer(name) for module in self.modules]
+            rows = torch.stack(each) if len(each) > 1 else each[0][None]
+            for module, row in zip(self.modules, rows, strict=True):
+                module._buffers[name] = row
+            self._rows.append(rows)
 
 
-@dataclass(frozen=True)
 class Edges:
     """Edges of ``cell`` that leave some states, equally many from each, ordered by state.
 
-    ``rows`` are their rows of α, ``sources`` the number of states, ``stride`` that of the edges,
-    ``weights`` the mixture (rows, primitives), ``stacks`` their kernels, there in ``group``.
+    ``rows`` are their rows of α, ``sources`` the number of states, ``stride`` that of the edges;
+    ``targets`` are the states they enter, ``each`` how many leave each state.
     """
 
-    cell: Cell
-    rows: Sequence[int]
-    sources: int
-    stride: int
-    weights: Tensor
-    stacks: Stacks
-    group: int
-
-    @property
-    def each(self) -> int:
-        """Edges that leave each state."""
-        return len(self.rows) // self.sources
+    def __init__(self, cell: Cell, rows: Sequence[int], sources: int, stride: int) -> None:
+        self.rows, self.sources, self.stride = rows, sources, stride
+        links = cell.topology.edges
+        self.targets = [links[row].target for row in rows]
+        self.each = len(rows) // sources
+        self.columns = {primitive: k for k, primitive in enumerate(cell.primitives)}
+        self.twice = [p for p in DEPTHWISE if p in self.columns and DEPTHWISE[p].twice]
+        self.once = [p for p in DEPTHWISE if p in self.columns and not DEPTHWISE[p].twice]
+        self.reduces = stride == 2 and "skip_connect" in self.columns
+        self._cell = cell
+        self._parts: dict[tuple[tuple[str, ...], int], list[nn.Module]] = {}
+        self._norms: dict[tuple[tuple[str, ...], int], Norms] = {}
 
     @property
     def shared(self) -> list[str]:
@@ -102,43 +110,95 @@ class Edges:
 
         In evaluation the BatchNorm behind a pool has statistics of its own on each edge.
         """
-        common = [*(POOLS if self.cell.training else ()), *["skip_connect"] * (self.stride == 1)]
-        return [p for p in common if p in self.cell.primitives]
-
-    @property
-    def separable(self) -> list[str]:
-        """Primitives made of depthwise and pointwise convolutions, those that do so twice first."""
-        found = set(DEPTHWISE) & set(self.cell.primitives)
-        return sorted(found, key=lambda p: (not DEPTHWISE[p].twice, p))
-
-    @property
-    def reduces(self) -> bool:
-        """Whether a skip connection has to halve the map."""
-        return self.stride == 2 and "skip_connect" in self.cell.primitives
+        common = [*(POOLS if self._cell.training else ()), *["skip_connect"] * (self.stride == 1)]
+        return [p for p in common if p in self.columns]
 
     @property
     def rest(self) -> list[str]:
         """Primitives that are called one by one."""
         known = {*self.shared, *DEPTHWISE, "none", "skip_connect"}
-        return [p for p in self.cell.primitives if p not in known]
+        return [p for p in self.columns if p not in known]
 
     def operations(self, primitive: str) -> list[nn.Module]:
         """The modules of a primitive, one for each edge."""
-        k = self.cell.primitives.index(primitive)
-        return [cast(MixedOp, self.cell.edges[row]).operations[k] for row in self.rows]
+        k = self.columns[primitive]
+        return [cast(MixedOp, self._cell.edges[row]).operations[k] for row in self.rows]
 
-    def share(self, primitive: str) -> Tensor:
-        """The mixture weight of a primitive on each edge, (rows,)."""
-        return self.weights[:, self.cell.primitives.index(primitive)]
+    def parts(self, primitives: Sequence[str], part: int) -> list[nn.Module]:
+        """Module number ``part`` of each operation, by edge, then by primitive."""
+        key = tuple(primitives), part
+        if key not in self._parts:
+            columns = [self.operations(primitive) for primitive in primitives]
+            rows = zip(*columns, strict=True)
+            self._parts[key] = [cast(nn.Sequential, op)[part] for row in rows for op in row]
+        return self._parts[key]
 
-    def kernels(self, primitives: Sequence[str], part: int) -> Tensor:
-        """As ``Stacks.kernels``, of these edges."""
-        return self.stacks.kernels(tuple(primitives), part, self.group)
+    def norms(self, primitives: Sequence[str], part: int) -> Norms:
+        """``parts`` that are BatchNorms."""
+        key = tuple(primitives), part
+        if key not in self._norms:
+            self._norms[key] = Norms(cast(list[nn.BatchNorm2d], self.parts(primitives, part)))
+        return self._norms[key]
+
+    @cached_property
+    def pooling(self) -> Norms:
+        """The BatchNorms behind the pools: those of one pool on all edges, then the next one's."""
+        pools = [p for p in POOLS if p in self.columns]
+        return Norms([norm for pool in pools for norm in self.norms([pool], 1).modules])
+
+    @cached_property
+    def reducing(self) -> Norms:
+        """The BatchNorms of skip connections that halve the map."""
+        return Norms([cast(FactorizedReduce, m).norm for m in self.operations("skip_connect")])
 
 
-def norms(operations: Sequence[nn.Module], part: int) -> list[nn.BatchNorm2d]:
-    """The BatchNorms that are number ``part`` of each operation."""
-    return [cast(nn.BatchNorm2d, cast(nn.Sequential, op)[part]) for op in operations]
+class Pass:
+    """What one pass needs of a cell's parameters: its mixture and its kernels, stacked once.
+
+    ``groups`` are all edges of the cell, ``weights`` its mixture (edges, primitives).
+    """
+
+    def __init__(self, groups: Sequence[Edges], weights: Tensor) -> None:
+        self.groups = groups
+        by_row = weights.unbind()
+        self._columns = torch.stack([by_row[row] for edges in groups for row in edges.rows], dim=1)
+        self._shares: dict[tuple[str, ...], Sequence[Tensor]] = {}
+        self._kernels: dict[tuple[tuple[str, ...], int], Sequence[Tensor]] = {}
+
+    def shares(self, edges: Edges, primitives: Sequence[str]) -> Tensor:
+        """The mixture weights of some primitives, (rows, primitives)."""
+        key = tuple(primitives)
+        if key not in self._shares:
+            columns = [self._columns[edges.columns[primitive]] for primitive in primitives]
+            sizes = [len(edges.rows) for edges in self.groups]
+            self._shares[key] = torch.stack(columns, dim=1).split(sizes)
+        return self._shares[key][self.groups.index(edges)]
+
+    def kernels(self, edges: Edges, primitives: Sequence[str], part: int) -> Tensor:
+        """Weights of the convolutions that are number ``part`` of each operation.
+
+        (rows · primitives, C_out, C_in, k, k). Small kernels have a border of zeros.
+        """
+        key = tuple(primitives), part
+        if key not in self._kernels:
+            sizes = [len(edges.rows) * len(primitives) for edges in self.groups]
+            self._kernels[key] = self._stack(primitives, part).split(sizes)
+        return self._kernels[key][self.groups.index(edges)]
+
+    def _stack(self, primitives: Sequence[str], part: int) -> Tensor:
+        columns = []
+        for primitive in primitives:
+            convolutions = chain.from_iterable(e.parts([primitive], part) for e in self.groups)
+            columns.append(torch.stack([cast(Tensor, c.weight) for c in convolutions]))
+        if len(columns) == 1:
+            return columns[0]
+        largest = max(column.shape[-1] for column in columns)
+        borders = [(largest - column.shape[-1]) // 2 for column in columns]
+        padded = [
+            F.pad(column, [border] * 4) if border else column
+            for column, border in zip(columns, borders, strict=True)
+        ]
+        return torch.stack(padded, dim=1).flatten(0, 1)
 
 
 def halves(reduces: Sequence[nn.Module]) -> Tensor:
@@ -152,36 +212,22 @@ def halves(reduces: Sequence[nn.Module]) -> Tensor:
     return torch.cat([F.pad(even, (0, 1, 0, 1)), F.pad(odd, (1, 0, 1, 0))], dim=1)
 
 
-def batch_norm(x: Tensor, modules: Sequence[nn.BatchNorm2d], gamma: Tensor | None) -> Tensor:
+def batch_norm(x: Tensor, norms: Norms, gamma: Tensor | None) -> Tensor:
     """BatchNorm of maps side by side, x (N, maps · C, …), each times its γ (maps,).
 
     There is a module for each map; or several, one after the other, that all keep its statistics.
     """
-    first = modules[0]
+    first = norms.first
     maps = x.shape[1] // first.num_features
     # PyTorch finds a wrong input gradient on a CPU, silently, if γ is not contiguous.
     scale = None if gamma is None else gamma.repeat_interleave(first.num_features).contiguous()
     if not first.training:
-        mean = torch.cat([cast(Tensor, module.running_mean) for module in modules])
-        var = torch.cat([cast(Tensor, module.running_var) for module in modules])
+        mean, var = norms.running("running_mean"), norms.running("running_var")
         return F.batch_norm(x, mean, var, scale, eps=first.eps)
     if not first.track_running_stats:
         return F.batch_norm(x, None, None, scale, training=True, eps=first.eps)
     # With a momentum of one the running statistics are the batch's.
     mean, var = x.new_zeros(2, x.shape[1], dtype=cast(Tensor, first.running_mean).dtype)
     y = F.batch_norm(x, mean, var, scale, training=True, momentum=1.0, eps=first.eps)
-    track(modules, mean.view(maps, -1), var.view(maps, -1))
+    norms.keep(mean.view(maps, -1), var.view(maps, -1))
     return y
-
-
-def track(modules: Sequence[nn.BatchNorm2d], mean: Tensor, var: Tensor) -> None:
-    """Let modules keep the statistics (maps, C) of a batch, as many modules for each map."""
-    each = len(modules) // len(mean)
-    for kept, new in (
-        ([cast(Tensor, module.running_mean) for module in modules], mean),
-        ([cast(Tensor, module.running_var) for module in modules], var),
-    ):
-        batch = [row for row in new.unbind() for _ in range(each)]
-        torch._foreach_lerp_(kept, batch, modules[0].momentum or 0.0)
-    counters = [cast(Tensor, module.num_batches_tracked) for module in modules]
-    torch._foreach_add_(counters, [torch.ones_like(counters[0])] * len(counters))

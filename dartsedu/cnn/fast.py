@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 from dartsedu.cnn import large_maps, small_maps
-from dartsedu.cnn.edges import Edges, Stacks
+from dartsedu.cnn.edges import Edges, Pass
 from dartsedu.cnn.stack import COMBINE
 from dartsedu.relaxation import add
 from dartsedu.topology import Topology
@@ -31,30 +30,32 @@ def suits(images: Tensor) -> bool:
     return images.device.type in ("cpu", "cuda")
 
 
+def groups(cell: Cell) -> list[tuple[tuple[int, ...], Edges]]:
+    """The cell's states in the order in which they are known, and the edges that leave them."""
+    found = []
+    for sources in together(cell.topology):
+        links = enumerate(cell.topology.edges)
+        by_source = sorted((link.source, row) for row, link in links if link.source in sources)
+        rows = [row for _, row in by_source]
+        found.append((sources, Edges(cell, rows, len(sources), cell.place.stride(sources[0]))))
+    return found
+
+
 def forward(cell: Cell, inputs: tuple[Tensor, Tensor], weights: Tensor) -> Tensor:
     """``cell(inputs, weights)``: inputs (N, C, H, W), weights (edges, primitives)."""
     topology, newer = cell.topology, inputs[1]
     small = newer.device.type == "cpu" and newer.shape[2] * newer.shape[3] <= LARGEST_MAP
     form = small_maps if small else large_maps
     states = [form.enter(module, x) for module, x in zip(cell.preprocess, inputs, strict=True)]
-    groups = together(topology)
-    rows_of = [
-        [row for s in sources for row, link in enumerate(topology.edges) if link.source == s]
-        for sources in groups
-    ]
-    stacks = Stacks(cell, rows_of)
-    by_row = weights.unbind()
-    ordered = torch.stack([by_row[row] for rows in rows_of for row in rows]).split(stacks.sizes)
+    this = Pass([edges for _, edges in cell.groups], weights)
     incoming: dict[int, list[Tensor]] = {}
-    for group, (sources, rows) in enumerate(zip(groups, rows_of, strict=True)):
+    for sources, edges in cell.groups:
         if sources[0] >= topology.inputs:
             states.append(add(incoming.pop(sources[0])))
-        if rows:
-            stride = cell.place.stride(sources[0])
-            edges = Edges(cell, rows, len(sources), stride, ordered[group], stacks, group)
-            mixed = form.leave(edges, [states[s] for s in sources])
-            for row, x in zip(rows, mixed, strict=True):
-                incoming.setdefault(topology.edges[row].target, []).append(x)
+        if edges.rows:
+            mixed = form.leave(edges, this, [states[s] for s in sources])
+            for target, x in zip(edges.targets, mixed, strict=True):
+                incoming.setdefault(target, []).append(x)
     return COMBINE[topology.combine]([form.images(state) for state in states[topology.inputs :]])
 
 

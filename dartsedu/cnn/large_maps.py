@@ -16,8 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dartsedu.cnn.depthwise import depthwise
-from dartsedu.cnn.edges import DEPTHWISE, Edges, batch_norm, halves, norms
-from dartsedu.cnn.operations import FactorizedReduce
+from dartsedu.cnn.edges import DEPTHWISE, Edges, Pass, batch_norm, halves
 from dartsedu.relaxation import add
 
 
@@ -31,31 +30,34 @@ def images(state: Tensor) -> Tensor:
     return state
 
 
-def leave(edges: Edges, states: Sequence[Tensor]) -> list[Tensor]:
+def leave(edges: Edges, this: Pass, states: Sequence[Tensor]) -> list[Tensor]:
     """ō of every edge that leaves ``states``."""
     rows, each = len(edges.rows), edges.each
     together = torch.cat(list(states), dim=1) if len(states) > 1 else states[0]
     found: list[Tensor] = []
 
     if edges.shared:
-        found.append(_mix_shared(edges, together))
+        found.append(_mix_shared(edges, this, together))
 
     active = together.relu()
-    if edges.separable:
+    separable = [*edges.twice, *edges.once]
+    if separable:
         copies = [state for state in active.chunk(len(states), dim=1) for _ in range(each)]
         copied = torch.cat(copies, dim=1) if rows > 1 else active
-        found += [_convolve(edges, primitive, copied) for primitive in edges.separable]
+        found += [_convolve(edges, this, p, copied) for p in separable]
 
     if edges.reduces:
-        modules = [m for m in edges.operations("skip_connect") if isinstance(m, FactorizedReduce)]
+        modules = edges.operations("skip_connect")
         height, width = active.shape[2:]
         padded = F.pad(active, (0, width % 2, 0, height % 2))
         z = F.conv2d(padded, halves(modules).flatten(0, 1), stride=2, groups=len(states))
-        found.append(batch_norm(z, [m.norm for m in modules], edges.share("skip_connect")))
+        gamma = this.shares(edges, ["skip_connect"]).flatten()
+        found.append(batch_norm(z, edges.reducing, gamma))
 
     for primitive in edges.rest:
         apart = [state for state in states for _ in range(each)]
-        triples = zip(edges.share(primitive), edges.operations(primitive), apart, strict=True)
+        shares = this.shares(edges, [primitive]).unbind()
+        triples = zip(shares, edges.operations(primitive), apart, strict=True)
         found.append(torch.cat([weight * op(state) for weight, op, state in triples], dim=1))
 
     if not found:
@@ -64,17 +66,16 @@ def leave(edges: Edges, states: Sequence[Tensor]) -> list[Tensor]:
     return list(add(found).chunk(rows, dim=1))
 
 
-def _mix_shared(edges: Edges, together: Tensor) -> Tensor:
+def _mix_shared(edges: Edges, this: Pass, together: Tensor) -> Tensor:
     """Σ of weight · op over the primitives that edges share: (N, rows · C, H, W)."""
     same = []
     for primitive in edges.shared:
         if primitive == "skip_connect":
             same.append(together)
         else:
-            operations = edges.operations(primitive)
-            pooled = operations[0].get_submodule("0")(together)
-            same.append(batch_norm(pooled, norms(operations, 1), None))
-    shares = torch.stack([edges.share(primitive) for primitive in edges.shared], dim=1)
+            pooled = edges.parts([primitive], 0)[0](together)
+            same.append(batch_norm(pooled, edges.norms([primitive], 1), None))
+    shares = this.shares(edges, edges.shared)
     channels = together.shape[1] // edges.sources
     pieces = [x.chunk(edges.sources, dim=1) for x in same]
     ordered = torch.cat([x[s] for s in range(edges.sources) for x in pieces], dim=1)
@@ -83,20 +84,20 @@ def _mix_shared(edges: Edges, together: Tensor) -> Tensor:
     return F.conv2d(ordered, kernel[..., None, None], groups=edges.sources)
 
 
-def _convolve(edges: Edges, primitive: str, copied: Tensor) -> Tensor:
+def _convolve(edges: Edges, this: Pass, primitive: str, copied: Tensor) -> Tensor:
     """weight · op for a primitive of depthwise convolutions, on all edges: (N, rows · C, H, W).
 
     ``copied`` (N, rows · C, H, W) is the active state that each edge leaves.
     """
-    kind, operations = DEPTHWISE[primitive], edges.operations(primitive)
-    rows = len(operations)
+    kind, rows = DEPTHWISE[primitive], len(edges.rows)
 
     def pair(x: Tensor, part: int, stride: int, dilation: int) -> Tensor:
-        y = depthwise(x, edges.kernels([primitive], part).flatten(0, 2), stride, dilation)
-        return F.conv2d(y, edges.kernels([primitive], part + 1).flatten(0, 2), groups=rows)
+        y = depthwise(x, this.kernels(edges, [primitive], part).flatten(0, 1), stride, dilation)
+        return F.conv2d(y, this.kernels(edges, [primitive], part + 1).flatten(0, 1), groups=rows)
 
     z = pair(copied, 1, edges.stride, kind.dilation)
     if kind.twice:
-        middle = batch_norm(z, norms(operations, 3), None).relu()
+        middle = batch_norm(z, edges.norms([primitive], 3), None).relu()
         z = pair(middle, 5, 1, kind.dilation)
-    return batch_norm(z, norms(operations, 7 if kind.twice else 3), edges.share(primitive))
+    gamma = this.shares(edges, [primitive]).flatten()
+    return batch_norm(z, edges.norms([primitive], 7 if kind.twice else 3), gamma)

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dartsedu.cnn.edges import DEPTHWISE, Edges, halves, norms, track
+from dartsedu.cnn.edges import DEPTHWISE, Edges, Norms, Pass, batch_norm, halves
 from dartsedu.cnn.operations import FactorizedReduce
 from dartsedu.cnn.products import normalised
 from dartsedu.relaxation import add
@@ -30,9 +30,10 @@ def enter(module: nn.Module, images: Tensor) -> Tensor:
     """An input of a cell, (N, C, H, W), brought to the cell's width: (C, H, W, N)."""
     active = images.permute(1, 2, 3, 0).contiguous().relu()
     if isinstance(module, FactorizedReduce):
-        return _reduce(active[:, None], [module], None)[0]
-    point = cast(nn.Conv2d, cast(nn.Sequential, module)[1]).weight
-    z = normalised(active.flatten(1)[None], point.flatten(1)[None], norms([module], 2))
+        return _reduce(active[:, None], [module], Norms([module.norm]), None)[0]
+    _, point, norm = cast(nn.Sequential, module)
+    w = cast(Tensor, point.weight).flatten(1)[None]
+    z = normalised(active.flatten(1)[None], w, Norms([cast(nn.BatchNorm2d, norm)]))
     return z[0].view(-1, *active.shape[1:])
 
 
@@ -41,28 +42,29 @@ def images(state: Tensor) -> Tensor:
     return state.permute(3, 0, 1, 2)
 
 
-def leave(edges: Edges, states: Sequence[Tensor]) -> list[Tensor]:
+def leave(edges: Edges, this: Pass, states: Sequence[Tensor]) -> list[Tensor]:
     """ō of every edge that leaves ``states``."""
     channels, height, width, count = states[0].shape
     size = ceil(height / edges.stride), ceil(width / edges.stride)
     shape = len(edges.rows), channels, *size, count
     found: list[Tensor] = []
     if edges.shared:
-        found.append(_mix_shared(edges, states))
+        found.append(_mix_shared(edges, this, states))
 
-    if edges.separable or edges.reduces:
-        active = torch.stack(list(states), dim=1).relu()
-        for twice in (True, False):
-            primitives = [p for p in edges.separable if DEPTHWISE[p].twice == twice]
+    if edges.twice or edges.once or edges.reduces:
+        active = torch.stack(list(states), dim=1).relu_()
+        for primitives in (edges.twice, edges.once):
             if primitives:
-                found.append(_convolve(edges, primitives, active))
+                found.append(_convolve(edges, this, primitives, active))
         if edges.reduces:
+            gamma = this.shares(edges, ["skip_connect"])
             modules = edges.operations("skip_connect")
-            found.append(_reduce(active, modules, edges.share("skip_connect")))
+            found.append(_reduce(active, modules, edges.reducing, gamma))
 
     for primitive in edges.rest:
         apart = [images(state).contiguous() for state in states for _ in range(edges.each)]
-        triples = zip(edges.share(primitive), edges.operations(primitive), apart, strict=True)
+        shares = this.shares(edges, [primitive]).unbind()
+        triples = zip(shares, edges.operations(primitive), apart, strict=True)
         outs = [weight * op(state) for weight, op, state in triples]
         found.append(torch.stack(outs).permute(0, 2, 3, 4, 1))
 
@@ -70,40 +72,31 @@ def leave(edges: Edges, states: Sequence[Tensor]) -> list[Tensor]:
     return list(total.unbind())
 
 
-def _mix_shared(edges: Edges, states: Sequence[Tensor]) -> Tensor:
+def _mix_shared(edges: Edges, this: Pass, states: Sequence[Tensor]) -> Tensor:
     """Σ of weight · op over the primitives that edges share: (sources, edges, C · pixels · N)."""
-    shares = torch.stack([edges.share(primitive) for primitive in edges.shared], dim=1)
-    same: list[Tensor] = []
+    sources = edges.sources
+    together = torch.cat(list(states)) if sources > 1 else states[0]
+    found: list[Tensor] = []
+
+    def mix(primitives: Sequence[str], x: Tensor) -> None:
+        shares = this.shares(edges, primitives).view(sources, edges.each, -1)
+        found[:] = [torch.baddbmm(found[0], shares, x) if found else torch.bmm(shares, x)]
+
     pools = [primitive for primitive in edges.shared if primitive != "skip_connect"]
     if pools:
         # To a pool, images are channels, which come last.
-        maps = torch.cat(list(states)).permute(0, 3, 1, 2)
-        pooled = [
-            edges.operations(primitive)[0].get_submodule("0")(maps).permute(0, 2, 3, 1)
-            for primitive in pools
-        ]
-        x = torch.stack(pooled).view(len(pools), edges.sources, states[0].shape[0], -1)
-        same += _shared_norm(x, [norms(edges.operations(p), 1) for p in pools])
+        maps = together.permute(0, 3, 1, 2)
+        pooled = [edges.parts([p], 0)[0](maps).permute(0, 2, 3, 1) for p in pools]
+        z = batch_norm(torch.cat(pooled).flatten(1)[None], edges.pooling, None)
+        mix(pools, z.view(len(pools), sources, -1).transpose(0, 1))
     if "skip_connect" in edges.shared:
-        same.append(torch.stack(list(states)).flatten(2))
-    mixed = torch.stack([x.flatten(1) for x in same], dim=1)
-    return torch.bmm(shares.unflatten(0, (edges.sources, -1)), mixed)
+        mix(["skip_connect"], together.view(sources, 1, -1))
+    return found[0]
 
 
-def _shared_norm(x: Tensor, modules: Sequence[Sequence[nn.BatchNorm2d]]) -> list[Tensor]:
-    """BatchNorm in training of x (pools, sources, C, M), whose statistics many modules keep."""
-    count = x.shape[3]
-    mean = x.mean(dim=3, keepdim=True)
-    x = x - mean
-    var = torch.linalg.vecdot(x, x)[..., None] / count
-    if modules[0][0].track_running_stats:
-        unbiased = var.detach() * (count / max(count - 1, 1))
-        every = [module for those in modules for module in those]
-        track(every, mean.detach()[..., 0].flatten(0, 1), unbiased[..., 0].flatten(0, 1))
-    return list((x * (var + modules[0][0].eps).rsqrt()).unbind())
-
-
-def _reduce(active: Tensor, modules: Sequence[nn.Module], gamma: Tensor | None) -> Tensor:
+def _reduce(
+    active: Tensor, modules: Sequence[nn.Module], norms: Norms, gamma: Tensor | None
+) -> Tensor:
     """``FactorizedReduce`` by several modules, times γ: (modules, C, H/2, W/2, N).
 
     ``active`` (C, sources, H, W, N), and equally many modules for each source.
@@ -117,14 +110,13 @@ def _reduce(active: Tensor, modules: Sequence[nn.Module], gamma: Tensor | None) 
     w = halves(modules).diagonal(dim1=3, dim2=4).movedim(3, 2).flatten(2)
     out = w.shape[1]
     w = w.reshape(sources, -1, 2 * channels)
-    own = [cast(FactorizedReduce, module).norm for module in modules]
-    scale = None if gamma is None else gamma.repeat_interleave(out).view(sources, -1, 1)
-    z = normalised(d, w, own)
+    scale = None if gamma is None else gamma.flatten().repeat_interleave(out).view(sources, -1, 1)
+    z = normalised(d, w, norms)
     z = z if scale is None else z * scale
     return z.view(len(modules), out, *size, count)
 
 
-def _convolve(edges: Edges, primitives: Sequence[str], active: Tensor) -> Tensor:
+def _convolve(edges: Edges, this: Pass, primitives: Sequence[str], active: Tensor) -> Tensor:
     """Σ of weight · op over primitives that convolve as often: (rows, C, pixels · N).
 
     ``active`` (C, sources, H, W, N). Branches run over (row, primitive), in this order.
@@ -132,28 +124,28 @@ def _convolve(edges: Edges, primitives: Sequence[str], active: Tensor) -> Tensor
     channels, sources, height, width, count = active.shape
     kinds = [DEPTHWISE[primitive] for primitive in primitives]
     twice, dilation, largest = kinds[0].twice, kinds[0].dilation, max(k.kernel for k in kinds)
-    columns = [edges.operations(primitive) for primitive in primitives]
-    branches = [op for row in zip(*columns, strict=True) for op in row]
-    gamma = torch.stack([edges.share(primitive) for primitive in primitives], dim=1).flatten()
+    branches = len(edges.rows) * len(primitives)
+    gamma = this.shares(edges, primitives).flatten()
 
     def flat(part: int) -> Tensor:
         """Kernels (branches, rows of a matrix, columns of a matrix)."""
-        return edges.kernels(primitives, part).view(len(branches), channels, -1)
+        return this.kernels(edges, primitives, part).view(branches, channels, -1)
 
     basis = _basis(largest, dilation, edges.stride, height, width, active.dtype)
     matrices = torch.mm(flat(1).transpose(0, 1).reshape(-1, largest**2), basis)
     matrices = matrices.view(channels * sources, -1, height * width)
     d = torch.bmm(matrices, active.view(channels * sources, height * width, count))
-    d = d.view(channels, len(branches), -1).transpose(0, 1)
+    d = d.view(channels, branches, -1).transpose(0, 1)
     if twice:
-        z = normalised(d, flat(2), norms(branches, 3)).relu_()
+        z = normalised(d, flat(2), edges.norms(primitives, 3)).relu_()
         height, width = ceil(height / edges.stride), ceil(width / edges.stride)
         basis = _basis(largest, dilation, 1, height, width, active.dtype)
         matrices = torch.mm(flat(5).flatten(0, 1), basis).view(-1, height * width, height * width)
         d = torch.bmm(matrices, z.view(-1, height * width, count))
-        d = d.view(len(branches), channels, -1)
+        d = d.view(branches, channels, -1)
     first = 5 if twice else 1
-    return normalised(d, flat(first + 1), norms(branches, first + 2), gamma, len(primitives))
+    norms = edges.norms(primitives, first + 2)
+    return normalised(d, flat(first + 1), norms, gamma, len(primitives))
 
 
 @lru_cache(maxsize=256)

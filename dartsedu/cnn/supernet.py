@@ -7,12 +7,14 @@ computes the same function from the same modules in fewer, larger steps, unless 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dartsedu.cnn import fast
+from dartsedu.cnn.edges import Edges
 from dartsedu.cnn.official import load_official
 from dartsedu.cnn.operations import PRIMITIVES, candidate
 from dartsedu.cnn.stack import COMBINE, Place, places, width
@@ -51,6 +53,11 @@ class Cell(nn.Module):
             )
             for link in topology.edges
         )
+
+    @cached_property
+    def groups(self) -> list[tuple[tuple[int, ...], Edges]]:
+        """What the fast form computes together."""
+        return fast.groups(self)
 
     def forward(self, inputs: tuple[Tensor, Tensor], weights: Tensor) -> Tensor:
         """``weights`` is this cell's mixture, shape (edges, primitives)."""

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from dartsedu.architect import Exact, FiniteDifference, FirstOrder, VirtualStep
 from dartsedu.cnn import OPERATIONS, CNNSupernet, cnn_space, fast, large_maps, small_maps
 from dartsedu.cnn.depthwise import depthwise
-from dartsedu.cnn.edges import batch_norm
+from dartsedu.cnn.edges import Norms, batch_norm
 from dartsedu.cnn.products import normalised
 from dartsedu.search import set_gradients
 from dartsedu.splits import Batch
@@ -149,9 +149,9 @@ def test_the_form_follows_the_size_of_the_map_and_the_device(monkeypatch):
     for form in (small_maps, large_maps):
         kept = form.leave
 
-        def noted(edges, states, form=form, kept=kept):
+        def noted(*given, form=form, kept=kept):
             seen.append(form)
-            return kept(edges, states)
+            return kept(*given)
 
         monkeypatch.setattr(form, "leave", noted)
     supernet = CNNSupernet(cnn_space(1, 2, ["skip_connect"]), channels=2, cells=4)
@@ -192,7 +192,7 @@ def test_normalised_products_are_batch_norm_of_products():
     w = torch.randn(4, 3, 3, dtype=torch.float64)
     gamma = torch.rand(4, dtype=torch.float64)
     norms, others = ([nn.BatchNorm2d(3, affine=False).double() for _ in range(4)] for _ in "ab")
-    found = normalised(d, w, norms, gamma, kinds=2)
+    found = normalised(d, w, Norms(norms), gamma, kinds=2)
     ways = [
         g * norm((w[b] @ d[b]).t()[..., None, None])[..., 0, 0].t()
         for b, (g, norm) in enumerate(zip(gamma, others, strict=True))
@@ -202,7 +202,7 @@ def test_normalised_products_are_batch_norm_of_products():
         torch.testing.assert_close(one.state_dict(), two.state_dict())
     free = [nn.BatchNorm2d(3, affine=False, track_running_stats=False).double() for _ in range(4)]
     few = d[:, :, :6].clone().requires_grad_(), w.clone().requires_grad_()
-    assert torch.autograd.gradgradcheck(lambda d, w: normalised(d, w, free, gamma, 2), few)
+    assert torch.autograd.gradgradcheck(lambda d, w: normalised(d, w, Norms(free), gamma, 2), few)
 
 
 def test_batch_norm_of_channels_last_maps_has_the_right_input_gradient():
@@ -211,7 +211,7 @@ def test_batch_norm_of_channels_last_maps_has_the_right_input_gradient():
     gamma = torch.rand(2, 3).t()[:, 0]  # not contiguous
     modules = [nn.BatchNorm2d(4, affine=False, track_running_stats=False) for _ in range(3)]
     x = torch.randn(2, 12, 5, 5).contiguous(memory_format=torch.channels_last).requires_grad_()
-    y = batch_norm(x, modules, gamma)
+    y = batch_norm(x, Norms(modules), gamma)
     toward = torch.randn(2, 12, 5, 5).contiguous(memory_format=torch.channels_last)
     (found,) = torch.autograd.grad(y, x, toward)
     exact = x.detach().double().requires_grad_()
@@ -254,4 +254,4 @@ def test_a_map_that_hardly_varies_does_not_become_nan(seed):
     level = 300 * torch.randn(1, 4, 1, generator=generator)
     d = level + 1e-4 * torch.randn(1, 4, 512, generator=generator)
     w = torch.randn(1, 4, 4, generator=generator)
-    assert normalised(d, w, [nn.BatchNorm2d(4, affine=False)]).isfinite().all()
+    assert normalised(d, w, Norms([nn.BatchNorm2d(4, affine=False)])).isfinite().all()
