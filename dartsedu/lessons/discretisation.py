@@ -19,8 +19,8 @@ from dartsedu.lessons.explorer import Control, Explorer
 from dartsedu.lessons.panel import Arrow, Bars, Dots, Line, Mark, Panel, Pixels, Scene, Style, draw
 from dartsedu.measures import entropy
 from dartsedu.palette import COLOURS, OTHER, colour, dashes, short, state_label, state_names
-from dartsedu.plots import Picture
-from dartsedu.presets import load_preset
+from dartsedu.picture import Picture
+from dartsedu.presets import CNNTrainSettings, load_preset
 from dartsedu.relaxation import Supernet, mixture_weights
 from dartsedu.splits import Split
 from dartsedu.tasks import Task
@@ -226,6 +226,7 @@ def scratch_accuracy(genotype: Genotype, task: Task, seed: int = 0, epochs: int 
     torch.manual_seed(seed)
     network = CNNNetwork(genotype, image_shape=(1, 8, 8), channels=4, cells=3)
     settings = load_preset("classroom", [f"train.epochs={epochs}"]).train
+    assert isinstance(settings, CNNTrainSettings)
     for _ in Training(network, replace(task, training=task.weights), settings, seed=seed):
         pass
     return evaluate(network, task.architecture)

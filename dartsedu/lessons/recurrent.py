@@ -20,7 +20,7 @@ from dartsedu.lessons.explorer import Control, Explorer
 from dartsedu.lessons.panel import Bars, Dots, Line, Mark, Panel, Scene, Style, draw
 from dartsedu.ngrams import reference_losses
 from dartsedu.palette import COLOURS, OTHER
-from dartsedu.plots import Picture
+from dartsedu.picture import Picture
 from dartsedu.presets import RNNTrainSettings, load_preset
 from dartsedu.rnn import ACTIVATIONS, PRIMITIVES, rnn_space
 from dartsedu.rnn.network import Cell

@@ -18,7 +18,7 @@ from dartsedu.lessons.check import Wrong, ask, check, same
 from dartsedu.lessons.explorer import Control, Explorer
 from dartsedu.lessons.panel import Dots, Line, Mark, Panel, Scene, draw
 from dartsedu.palette import COLOURS
-from dartsedu.plots import Picture
+from dartsedu.picture import Picture
 from dartsedu.presets import CNNSettings, load_preset
 from dartsedu.search import Search
 from dartsedu.spaces import build_network, build_supernet
