@@ -352,7 +352,7 @@ for network, size in ((cifar, 32), (imagenet, 224)):
 # | nothing | one network | anything else |
 #
 # Now read the paper's Table 1: test error 2.76 ± 0.09 % for DARTS v2, 3.29 ± 0.15 % for random search, on
-# CIFAR-10. The ± is a standard deviation over trainings; the authors' README speaks of ten runs and adds that a
+# CIFAR-10. The ± is over trainings: the authors' README speaks of ten runs of one cell and adds that a
 # single run would be misleading. So the table says, with hardly a doubt, that *this cell* beats *that one*. It
 # does not say how often a search finds such a cell. On that, others found less: repeated on Penn Treebank,
 # random search with shared weights reached a test perplexity of 55.5 and DARTS 55.9 (Li and Talwalkar, 2019).
@@ -432,7 +432,7 @@ replay(lesson.LARGER)
 
 # %% [markdown]
 # The normal cell decides a little, down to 2.3 bits, and then less again, 2.6; the reduction cell hardly at all. At
-# the end the genotype still changes at nearly every step, so the one you get depends on when you stop. *A larger
+# the end the genotype still changes at nearly every step, so the one you get depends on when you stop. *This larger
 # search is not a more decided one.* What the paper's own length would show, only the paper's own length can tell.
 #
 # ## Recap
