@@ -168,6 +168,9 @@ for step in (first, last):
 # | What are these weights trained on, if the network trains at the same time? | [02 Bilevel updates](02_bilevel_updates.ipynb) |
 # | What happens when it all runs? | [03 Search a cell, live](03_search_a_cell.ipynb) |
 # | How does the mixture become a choice again, and what does that cost? | [04 Discretisation](04_discretisation.ipynb) |
+# | Is the cell any good, and how would one know? | [05 From scratch, and honestly](05_from_scratch.ipynb) |
+# | Does it work for text? | [06 Recurrent cells](06_recurrent_cells.ipynb) |
+# | And for a law of nature? | [07 Discovering equations](07_discovering_equations.ipynb) |
 #
 # Words that are underlined like [supernet](../docs/glossary.md#supernet) lead to the
 # [glossary](../docs/glossary.md#alpha). Every equation has a link to the line of code that computes it.

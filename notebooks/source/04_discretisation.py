@@ -452,4 +452,4 @@ print(
 # - Cut by another rule: `supernet.genotype("argmax")` in `discretisation_gap`. Wider or narrower? Then count its edges.
 # - Train the hasty search's cell with `lesson.scratch_accuracy`. Is it worse than the patient one's?
 #
-# **Next:** lesson 05 trains cells from scratch, and says what may be concluded.
+# **Next:** [05 From scratch, and honestly](05_from_scratch.ipynb): cells trained anew, and what may be concluded.

@@ -486,3 +486,5 @@ replay(lesson.LARGER)
 #   Does it overtake the random cells?
 # - Compare the parameters in `record.of("found")` with the accuracies. Would you bet on the larger cell?
 # - Record three rounds of your own: `python notebooks/source/record_trainings.py --cells 3 --out mine.json`.
+#
+# **Next:** [06 Recurrent cells](06_recurrent_cells.ipynb): the same search, on text.

@@ -402,3 +402,5 @@ lesson.training_picture(list(moved), lesson.references(grammar))
 #   `shared_edges` counts them.)
 # - The whole thing in a terminal: `dartsedu search --preset rnn-classroom --out runs/text`, then
 #   `dartsedu train runs/text`. The report has samples of what every network writes.
+#
+# **Next:** [07 Discovering equations](07_discovering_equations.ipynb): the same search, for a law that explains data.
