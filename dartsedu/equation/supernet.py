@@ -90,6 +90,11 @@ class EquationSupernet(Supernet):
         complexity: weight of the penalty: the mean number of coefficients of the mixture,
             Σ_edges Σ_primitives weight · degrees of freedom. It is a part of the loss; since it
             does not depend on w, it moves α alone.
+        presence: weight of the penalty of a term, Σ_edges Σ_primitives but *none* weight, likewise.
+        zero_one: weight of the zero-one loss −mean (weight − ½)² over edges and primitives, which
+            drives sigmoid mixtures to 0 or 1 (Fair DARTS, Chu et al. 2020), likewise.
+        output_decay: decay of the output's factors and constants, a half of it times their squares
+            beside the loss of w.
         alpha_scale: α start at this times standard normal numbers, different in every restart.
 
     Raises ``ValueError`` for a space that holds no equations or an unknown primitive.
@@ -98,7 +103,8 @@ class EquationSupernet(Supernet):
     restarts: int
     standing: Tensor
     """Running mean of each restart's architecture loss, NaN before the first."""
-    freedom: Tensor
+    prices: Tensor
+    """What each primitive adds to the loss at mixture weight 1, (primitives, 1)."""
 
     def __init__(
         self,
@@ -108,6 +114,9 @@ class EquationSupernet(Supernet):
         output: Output = Output(),
         relaxation: Relaxation = "softmax",
         complexity: float = 0.0,
+        presence: float = 0.0,
+        zero_one: float = 0.0,
+        output_decay: float = 0.0,
         alpha_scale: float = 0.0,
     ) -> None:
         super().__init__(space)
@@ -115,7 +124,7 @@ class EquationSupernet(Supernet):
         if restarts < 1:
             raise ValueError(f"restarts is {restarts}; expected at least 1")
         self.restarts, self.relaxation = restarts, relaxation
-        self.output, self.complexity = output, complexity
+        self.output, self.zero_one, self.output_decay = output, zero_one, output_decay
         edges, primitives = space.shape(CELL)
         self.alphas = nn.ParameterDict({CELL: alpha_scale * _normal(restarts, edges, primitives)})
         scales, offsets = (self._columns(name) for name in ("scale", "offset"))
@@ -131,8 +140,10 @@ class EquationSupernet(Supernet):
             fixed = [self._fixed(p, name) for p in space.primitives]
             self.register_buffer(f"{name}_places", places, persistent=False)
             self.register_buffer(f"{name}_fixed", _column(fixed), persistent=False)
-        freedom = [float(degrees_of_freedom(p)) for p in space.primitives]
-        self.register_buffer("freedom", _column(freedom), persistent=False)
+        prices = [
+            complexity * degrees_of_freedom(p) + presence * (p != "none") for p in space.primitives
+        ]
+        self.register_buffer("prices", _column(prices), persistent=False)
         self.register_buffer("standing", torch.full((restarts,), torch.nan, dtype=torch.float64))
         self._families = self._by_function()
 
@@ -217,12 +228,21 @@ class EquationSupernet(Supernet):
         weights = (self.mixture() if mixture is None else mixture)[CELL].to(self.scale)
         weights = weights.expand(self.restarts, -1, -1)
         losses = error(self.output.kind, self(batch.inputs, weights), batch.targets)
-        if self.complexity:
-            losses = losses + self.complexity * (weights @ self.freedom).sum((1, 2))
+        losses = losses + (weights @ self.prices).sum((1, 2))
+        if self.zero_one:
+            losses = losses - self.zero_one * (weights - 0.5).square().mean((1, 2))
         kept = losses.detach()
         # Restarts are independent, so the gradient of the sum is each one's own.
         loss = losses.sum() - kept.sum() + kept[self.leader]
-        return Outcome(loss, losses=kept)
+        return Outcome(loss, losses=kept, penalty=self._decay())
+
+    def _decay(self) -> Tensor | None:
+        """What is added to the loss of w for the size of the output's coefficients."""
+        output = self.output
+        found = [self.output_scale] * output.scale + [self.output_offset] * output.offset
+        if not (self.output_decay and found):
+            return None
+        return self.output_decay / 2 * add(p.square().sum() for p in found)
 
     def respond(self, inputs: Tensor, mixture: Tensor | None = None) -> Tensor:
         """What every restart predicts, after its output type: (restarts, N, outputs)."""
