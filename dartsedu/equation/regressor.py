@@ -220,7 +220,9 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):
             y_numeric=True,
             ensure_min_samples=FEWEST_ROWS,
         )
-        targets = np.asarray(targets, dtype=np.float64).reshape(len(table), -1)
+        targets = np.asarray(targets, dtype=np.float64)
+        flat = targets.ndim == 1
+        targets = targets.reshape(len(table), -1)
         kind = KINDS[given.output_type]
         _check_targets(targets, given.output_type)
         seed = int(check_random_state(given.random_state).randint(np.iinfo(np.int32).max))
@@ -250,7 +252,7 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):
             seed_of(seed, "sample"),
             given.param_updates_for_sampled_model,
         )
-        self.X_, self.y_ = X, y
+        self.X_, self.y_, self._flat = X, y, flat
         self.network_ = supernet
         self.discovery_: Discovery = discovery
         self.model_: Equation = discovery.equation
@@ -298,7 +300,7 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):
         if self.formula_ is not None:
             exact = self.formula_.predict(table)
             found[:, 0] = np.where(np.isfinite(exact), exact, found[:, 0])
-        return found[:, 0] if np.ndim(self.y_) == 1 else found
+        return found[:, 0] if self._flat else found
 
     @property
     def equation_(self) -> Equation:
