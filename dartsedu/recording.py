@@ -217,6 +217,7 @@ def _read(line: _Line, header: Header, index: int) -> Step:
     if line.index != index:
         raise ValueError(f"step {line.index} where step {index} was expected")
     expected = {} if header.space is None else {c.name: c for c in header.space.cells}
+    relaxation = "softmax" if header.space is None else header.space.relaxation
     if line.alphas.keys() != expected.keys():
         raise ValueError(f"α of the cells {list(line.alphas)}; expected {list(expected)}")
     alphas, mixture = {}, {}
@@ -226,7 +227,7 @@ def _read(line: _Line, header: Header, index: int) -> Step:
         if len(rows) != shape[0] or any(len(row) != shape[1] for row in rows):
             raise ValueError(f"α of cell {cell!r} has not the shape {shape}")
         alphas[cell] = np.array(rows, dtype=np.float32)
-        mixture[cell] = mixture_weights(torch.from_numpy(alphas[cell])).numpy()
+        mixture[cell] = mixture_weights(torch.from_numpy(alphas[cell]), relaxation).numpy()
     return Step(
         index=line.index,
         epoch=line.epoch,

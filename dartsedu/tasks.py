@@ -14,12 +14,14 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dartsedu.grammar import ENGLISH
+from dartsedu.laws import LAWS
 from dartsedu.splits import ArraySplit, Augmentation, FolderSplit, Split
 from dartsedu.splits import TaskError as TaskError
 from dartsedu.stream import seed_of
+from dartsedu.table import Scaling, Table, TableSplit, read_csv, units
 from dartsedu.text import (
     END,
     TextSplit,
@@ -78,6 +80,37 @@ class TextTask(Task):
 
     words: tuple[str, ...]
     floor: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EquationTask(Task):
+    """A table to be explained by an equation, its splits in units of ``scaling``.
+
+    ``training`` is ``weights`` and ``architecture`` together.
+
+    Attributes:
+        variables: names of the columns that explain.
+        targets: names of the columns to be explained.
+        scaling: the units of the splits; see ``units``.
+    """
+
+    weights: TableSplit
+    architecture: TableSplit
+    test: TableSplit
+    training: TableSplit
+    variables: tuple[str, ...]
+    targets: tuple[str, ...]
+    scaling: Scaling
+
+    def parts(self) -> dict[str, TableSplit]:
+        """The three disjoint splits by name."""
+        return {"weights": self.weights, "architecture": self.architecture, "test": self.test}
+
+    def table(self, split: TableSplit, target: int = 0) -> Table:
+        """The rows of a split in the units of the data, with one of the targets."""
+        inputs = split.inputs.cpu().numpy() * np.array(self.scaling.inputs)
+        centre, scale = self.scaling.centre[target], self.scaling.scale[target]
+        return Table(inputs, split.targets[:, target].cpu().numpy() * scale + centre)
 
 
 class Source(NamedTuple):
@@ -142,9 +175,10 @@ TORCHVISION: dict[str, Source] = {
 CORPORA: dict[str, str] = {"ptb": "penn", "wikitext2": "wikitext-2"}
 """Texts read from files, by name, with their folder: Penn Treebank and WikiText-2."""
 
+EQUATION_TASKS: tuple[str, ...] = (*LAWS, "csv")
 IMAGE_TASKS: tuple[str, ...] = ("digits", *TORCHVISION, "imagenet")
 TEXT_TASKS: tuple[str, ...] = ("pydoc", "grammar", *CORPORA)
-TASKS: tuple[str, ...] = (*IMAGE_TASKS, *TEXT_TASKS)
+TASKS: tuple[str, ...] = (*IMAGE_TASKS, *TEXT_TASKS, *EQUATION_TASKS)
 """Names that ``load_task`` knows."""
 
 
@@ -157,6 +191,11 @@ def load_task(
     image_size: int = 224,
     workers: int = 4,
     vocabulary: int | None = None,
+    rows: int = 300,
+    path: str | Path | None = None,
+    target: str | None = None,
+    variables: Sequence[str] | None = None,
+    scale_inputs: bool = True,
 ) -> Task:
     """A task by name.
 
@@ -168,13 +207,17 @@ def load_task(
             by class. ``test`` is the data set's own and does not depend on it; digits has none,
             so a fixed stratified fifth is set apart. Of ``pydoc`` and ``grammar`` 70 % are
             ``weights``, 15 % ``architecture`` and a fixed 15 % ``test``; a corpus in files has its
-            own three parts.
-        noise: standard deviation of noise added to every image, in units of the data's own.
-            0 is the data as it is; more makes a small task hard enough to tell cells apart.
+            own three parts. The rows of a table are dealt at random, see ``TABLE_SHARES``.
+        noise: standard deviation of noise added to every image, in units of the data's own, or to
+            the target of a law, in units of its own. 0 is the data as it is; more makes a small
+            task hard enough to tell cells apart.
         image_size: side of the images cut from an ``imagenet`` folder, pixels.
         workers: processes that read an ``imagenet`` folder.
         vocabulary: number of words of a text's vocabulary; rarer ones become ``<unk>``.
             ``None``: all.
+        rows: number of rows drawn from a law.
+        path, target, variables: of ``csv``, see ``table.read_csv``.
+        scale_inputs: of a table, see ``table.units``.
 
     Raises ``TaskError`` for an unknown name, or where the data is missing and cannot be
     downloaded: it says which file to put where.
@@ -195,6 +238,32 @@ def load_task(
         return _grammar(split_seed)
     if name in CORPORA:
         return _text_task(name, read_corpus(Path(root) / CORPORA[name]), vocabulary)
+    if name in LAWS:
+        law = LAWS[name]
+        return table_task(
+            *law.sample(rows, noise, split_seed),
+            name=name,
+            variables=tuple(law.variables),
+            target_names=(law.target,),
+            split_seed=split_seed,
+            scale_inputs=scale_inputs,
+        )
+    if name == "csv":
+        if path is None or target is None:
+            raise TaskError(
+                "the task csv needs a file and the column to be explained: "
+                "--data FILE --target NAME"
+            )
+        inputs, targets, names = read_csv(path, target, variables)
+        return table_task(
+            inputs,
+            targets,
+            name=Path(path).name,
+            variables=names,
+            target_names=(target,),
+            split_seed=split_seed,
+            scale_inputs=scale_inputs,
+        )
     raise TaskError(f"unknown task {name!r}; expected one of: {', '.join(TASKS)}")
 
 
@@ -392,4 +461,68 @@ def _text_task(name: str, texts: Sequence[Sequence[str]], vocabulary: int | None
         architecture=architecture,
         test=test,
         training=weights,
+    )
+
+
+# ---- Tables -------------------------------------------------------------------------------------
+
+TABLE_SHARES = (0.4, 0.3, 0.3)
+"""Parts of a table that are weights, architecture and test."""
+FEWEST_ROWS = 20
+
+
+def table_task(
+    inputs: ArrayLike,
+    targets: ArrayLike,
+    *,
+    name: str = "table",
+    variables: Sequence[str] | None = None,
+    target_names: Sequence[str] | None = None,
+    shares: tuple[float, float, float] = TABLE_SHARES,
+    split_seed: int = 0,
+    scale_inputs: bool = True,
+    scale_targets: bool = True,
+    fewest: int = FEWEST_ROWS,
+) -> EquationTask:
+    """A task of the rows of ``inputs`` (N, variables) and ``targets`` (N,) or (N, outputs).
+
+    Args:
+        name: what the task is called.
+        variables, target_names: names of the columns; default x1, x2 … and y1, y2 … (y if one).
+        shares: parts that are weights, architecture and test.
+        split_seed: seed of the division.
+        scale_inputs, scale_targets: see ``units``; measured on the training rows.
+        fewest: rows that there have to be.
+
+    Raises ``TaskError`` for rows that are too few, or numbers that are not finite.
+    """
+    x = np.asarray(inputs, dtype=np.float64)
+    y = np.asarray(targets, dtype=np.float64).reshape(len(x), -1)
+    if len(x) < fewest:
+        raise TaskError(f"the table has {len(x)} rows; expected at least {fewest}")
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise TaskError("the table holds numbers that are not finite; leave those rows out")
+    names = variables or [f"x{i + 1}" for i in range(x.shape[1])]
+    outputs = target_names or (
+        ["y"] if y.shape[1] == 1 else [f"y{i + 1}" for i in range(y.shape[1])]
+    )
+    order = np.random.default_rng(split_seed).permutation(len(x))
+    ends = np.round(np.cumsum(shares) * len(x)).astype(int)[:-1]
+    places = np.split(order, ends)
+
+    def split(rows: NDArray[np.int64]) -> TableSplit:
+        return TableSplit(torch.from_numpy(x[rows]), torch.from_numpy(y[rows]))
+
+    training = split(np.concatenate(places[:2]))
+    scaling = units(training, scale_inputs, scale_targets)
+    weights, architecture, test = (split(rows).scaled(scaling) for rows in places)
+    return EquationTask(
+        name=name,
+        weights=weights,
+        architecture=architecture,
+        test=test,
+        training=training.scaled(scaling),
+        variables=tuple(names),
+        targets=tuple(outputs),
+        scaling=scaling,
     )

@@ -6,10 +6,11 @@ The estimator, which needs scikit-learn and the search, is loaded when it is fir
 from typing import TYPE_CHECKING, Any
 
 from dartsedu.equation.discovery import Candidate, Discovery, Restart, conclude, random_alphas
-from dartsedu.equation.expression import Equation, Formula, Table, formula
+from dartsedu.equation.expression import Equation, Formula, formula
 from dartsedu.equation.operations import AUTORA_PRIMITIVES, OPERATIONS, PRIMITIVES
 from dartsedu.equation.supernet import EquationSupernet, Output, equation_space
-from dartsedu.equation.table import EquationTask, table_task
+from dartsedu.table import Table
+from dartsedu.tasks import EquationTask, table_task
 
 if TYPE_CHECKING:
     from dartsedu.equation.monitor import DARTSExecutionMonitor

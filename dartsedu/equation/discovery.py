@@ -18,15 +18,15 @@ from dartsedu.discretisation import discretised_mixture
 from dartsedu.equation.expression import (
     Equation,
     Formula,
-    Table,
     formula,
     read_equation,
     squared_error,
 )
 from dartsedu.equation.refit import refit
 from dartsedu.equation.supernet import CELL, EquationSupernet
-from dartsedu.equation.table import EquationTask, TableSplit
 from dartsedu.genotype import Genotype, derive
+from dartsedu.table import Table, TableSplit
+from dartsedu.tasks import EquationTask
 
 
 @dataclass(frozen=True)
@@ -95,18 +95,20 @@ def conclude(
     task: EquationTask,
     derivation: Literal["max", "sample"] = "max",
     seed: int = 0,
+    most: int = 6,
     refit_steps: int = 40,
 ) -> Discovery:
     """Discretise every restart, refit it in so many steps at most, and choose.
 
     ``max`` takes the largest α of every edge (the rule ``argmax``); ``sample`` draws one by its
-    mixture weight. The supernet's coefficients are moved to the fitted ones.
+    mixture weight, with ``seed``. At most ``most`` equations are written as formulas. The
+    supernet's coefficients are moved to the fitted ones.
     """
     genotypes = supernet.genotypes() if derivation == "max" else sampled(supernet, seed)
     restarts = equations(supernet, genotypes, task, refit_steps)
     found: list[Candidate] = []
     if supernet.output.kind == "real" and supernet.output.size == 1:
-        found = candidates(restarts, task.table(task.weights), task.table(task.architecture))
+        found = candidates(restarts, task.table(task.weights), task.table(task.architecture), most)
     return Discovery(tuple(restarts), tuple(found))
 
 

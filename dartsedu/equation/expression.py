@@ -10,19 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import floor, inf, isfinite, log10, sqrt
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from dartsedu.equation.operations import OPERATIONS
 from dartsedu.equation.supernet import CELL, EquationSupernet, OutputType, respond
 from dartsedu.genotype import Cell, Edge, Genotype
+from dartsedu.table import Floats, Scaling, Table
 from dartsedu.values import Value
-
-Floats = NDArray[np.float64]
 
 
 class Term(Value):
@@ -133,15 +132,6 @@ class Equation(Value):
                 _number(centre) + _number(spread) * output if self.kind == "real" else output
             )
         return found
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """Units in which a supernet sees a table: inputs / scale, (target − centre) / scale."""
-
-    inputs: tuple[float, ...]
-    centre: tuple[float, ...]
-    scale: tuple[float, ...]
 
 
 def read_equation(
@@ -292,13 +282,6 @@ def formula(
                 break
             best = simpler[int(np.argmin(errors))]
     return best
-
-
-class Table(NamedTuple):
-    """Rows of data: ``inputs`` (N, variables) and one target each, (N,), float64."""
-
-    inputs: Floats
-    targets: Floats
 
 
 def squared_error(formula: Formula, table: Table) -> tuple[float, float]:

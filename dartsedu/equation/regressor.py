@@ -26,10 +26,10 @@ from dartsedu.equation.expression import Equation, Formula
 from dartsedu.equation.monitor import Leader
 from dartsedu.equation.operations import PRIMITIVES
 from dartsedu.equation.supernet import EquationSupernet, Output, OutputType, equation_space
-from dartsedu.equation.table import EquationTask, table_task
 from dartsedu.presets import ArchitectureOptimizer, EquationSearchSettings, WeightsOptimizer
 from dartsedu.search import Search
 from dartsedu.stream import seed_of
+from dartsedu.tasks import EquationTask, table_task
 from dartsedu.values import Value, explain
 
 KINDS: dict[str, OutputType] = {
@@ -413,10 +413,14 @@ def _supernet(
     with torch.random.fork_rng([]):
         torch.default_generator.manual_seed(seed_of(seed, "supernet"))
         supernet = EquationSupernet(
-            equation_space(len(task.variables), given.num_graph_nodes, given.primitives),
+            equation_space(
+                len(task.variables),
+                given.num_graph_nodes,
+                given.primitives,
+                "sigmoid" if fair else "softmax",
+            ),
             restarts=given.restarts,
             output=output,
-            relaxation="sigmoid" if fair else "softmax",
             complexity=given.arch_weight_decay_df,
             presence=given.arch_weight_decay_df
             + given.arch_weight_decay_base * given.num_graph_nodes,
