@@ -99,9 +99,7 @@ def equation_lines(
         for node, terms in zip(nodes, equation.nodes, strict=True)
     ]
     function = function or _OUTPUT[equation.kind]
-    for name, factors, constant in zip(
-        outputs, equation.factors, equation.constants, strict=True
-    ):
+    for name, factors, constant in zip(outputs, equation.factors, equation.constants, strict=True):
         parts = [_product(f, k, decimals, form) for f, k in zip(factors, nodes, strict=True)]
         combined = _sum([*parts, f"{constant:.{decimals}f}"])
         lines.append(f"{name} = {_applied(function, combined, form)}")
@@ -145,8 +143,10 @@ def _term(term: Term, x: str, decimals: int, form: Format) -> str:
     """f(a · x + b) in words; a number that the primitive fixes is shown where units changed it."""
     operation = OPERATIONS[term.primitive]
     if operation.of == "ln":  # exp(a ln x + b) = e^b x^a
-        power = f"{x}^{{{term.scale:.{decimals}f}}}" if form == "latex" else (
-            f"{x}^{term.scale:.{decimals}f}"
+        power = (
+            f"{x}^{{{term.scale:.{decimals}f}}}"
+            if form == "latex"
+            else (f"{x}^{term.scale:.{decimals}f}")
         )
         return power if term.offset == 0 else _product(exp(term.offset), power, decimals, form)
     fixed = operation.scale is not None and abs(term.scale) == 1

@@ -1,7 +1,7 @@
 """A scikit-learn estimator that explains a table by an equation.
 
-Parameters, attributes and methods are those of ``DARTSRegressor`` in ``autora-theorist-darts`` 1.1.0
-(Musslick 2021), where they have a meaning; ``docs/equations.md`` says what differs and why.
+Parameters, attributes and methods are those of ``DARTSRegressor`` in ``autora-theorist-darts``
+1.1.0 (Musslick 2021), where they have a meaning; ``docs/equations.md`` says what differs and why.
 """
 
 from __future__ import annotations
@@ -97,7 +97,8 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):
             in 0…1 (all three the same); ``probability_distribution`` for columns that sum to 1.
         classifier_weight_decay: decay of the output's coefficients during the search.
         darts_type: ``original`` for softmax, ``fair`` for sigmoid mixtures with a zero-one loss.
-        init_weights_function: applied to the supernet (``torch.nn.Module.apply``) before the search.
+        init_weights_function: applied to the supernet before the search, as
+            ``torch.nn.Module.apply`` does.
         param_updates_per_epoch: steps of the coefficients in an epoch, rounded up so that every
             step of the architecture is followed by as many.
         param_updates_for_sampled_model: steps of the final least squares, at most.
@@ -144,20 +145,20 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):
         classifier_weight_decay: float = 1e-2,
         darts_type: str = "original",
         init_weights_function: Callable[[torch.nn.Module], Any] | None = None,
-        param_updates_per_epoch: int = 10,
-        param_updates_for_sampled_model: int = 100,
-        param_learning_rate_max: float = 2.5e-2,
+        param_updates_per_epoch: int = 5,
+        param_updates_for_sampled_model: int = 40,
+        param_learning_rate_max: float = 0.05,
         param_learning_rate_min: float = 0.01,
         param_momentum: float = 0.9,
         param_weight_decay: float = 3e-4,
         arch_updates_per_epoch: int = 1,
-        arch_learning_rate_max: float = 3e-3,
+        arch_learning_rate_max: float = 0.05,
         arch_weight_decay: float = 1e-4,
         arch_weight_decay_df: float = 3e-4,
         arch_weight_decay_base: float = 0.0,
         arch_momentum: float = 0.5,
         fair_darts_loss_weight: float = 1.0,
-        max_epochs: int = 10,
+        max_epochs: int = 30,
         grad_clip: float | None = 5.0,
         primitives: Sequence[str] = PRIMITIVES,
         train_classifier_coefficients: bool = True,
@@ -249,8 +250,8 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):
             supernet,
             task,
             given.sampling_strategy,
-            seed_of(seed, "sample"),
-            given.param_updates_for_sampled_model,
+            seed=seed_of(seed, "sample"),
+            refit_steps=given.param_updates_for_sampled_model,
         )
         self.X_, self.y_, self._flat = X, y, flat
         self.network_ = supernet

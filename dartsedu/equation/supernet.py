@@ -241,8 +241,7 @@ class EquationSupernet(Supernet):
 
     def _decay(self) -> Tensor | None:
         """What is added to the loss of w for the size of the output's coefficients."""
-        output = self.output
-        found = [self.output_scale] * output.scale + [self.output_offset] * output.offset
+        found = [p for name, p in self.weights().items() if name.startswith("output_")]
         if not (self.output_decay and found):
             return None
         return self.output_decay / 2 * add(p.square().sum() for p in found)
