@@ -201,7 +201,8 @@ class Formula:
     """One output of an equation, written short.
 
     Attributes:
-        template: a SymPy expression of the variables and of ``constants``' names c0, c1, … (c_0, … where a variable begins with c)
+        template: a SymPy expression of the variables and of ``constants``' names c0, c1, …
+            (c_0, c_1, … if the name of a variable begins with c).
         constants: the numbers, by name.
         variables: names of the variables.
     """

@@ -82,7 +82,7 @@ class _Parameters(Value):
     random_state: Any
 
 
-class DARTSRegressor(RegressorMixin, BaseEstimator):
+class DARTSRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # No types there.
     """Finds an equation that explains ``y`` by the columns of ``X``.
 
     Many searches run side by side, each from a start of its own: architecture and coefficients
