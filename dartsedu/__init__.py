@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dartsedu.cnn import CNNNetwork, CNNSupernet, cnn_space, multiply_adds
     from dartsedu.dashboard import compare, live, replay
     from dartsedu.discretisation import discretisation_gap
+    from dartsedu.equation import DARTSRegressor
     from dartsedu.genotype import PUBLISHED, Genotype, derive, random_genotype
     from dartsedu.presets import load_preset
     from dartsedu.recording import Recording, recorded
@@ -38,6 +39,7 @@ _HOME = {
     "cnn": ("CNNNetwork", "CNNSupernet", "cnn_space", "multiply_adds"),
     "dashboard": ("compare", "live", "replay"),
     "discretisation": ("discretisation_gap",),
+    "equation": ("DARTSRegressor",),
     "genotype": ("PUBLISHED", "Genotype", "derive", "random_genotype"),
     "presets": ("load_preset",),
     "recording": ("Recording", "recorded"),
@@ -54,6 +56,7 @@ __all__ = [
     "PUBLISHED",
     "CNNNetwork",
     "CNNSupernet",
+    "DARTSRegressor",
     "Exact",
     "FiniteDifference",
     "FirstOrder",

@@ -208,7 +208,7 @@ class Stream(Iterator[Step], ABC):
 def seed_of(seed: int, purpose: str, index: int = 0) -> int:
     """An independent 63-bit seed for each (seed, purpose, index)."""
     words = [seed, *purpose.encode(), index]
-    return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0]) >> 1
 
 
 # ---- Signals ------------------------------------------------------------------------------------

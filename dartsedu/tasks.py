@@ -482,6 +482,7 @@ def table_task(
     split_seed: int = 0,
     scale_inputs: bool = True,
     scale_targets: bool = True,
+    fewest: int = FEWEST_ROWS,
 ) -> EquationTask:
     """A task of the rows of ``inputs`` (N, variables) and ``targets`` (N,) or (N, outputs).
 
@@ -491,13 +492,14 @@ def table_task(
         shares: parts that are weights, architecture and test.
         split_seed: seed of the division.
         scale_inputs, scale_targets: see ``units``; measured on the training rows.
+        fewest: rows that there have to be.
 
     Raises ``TaskError`` for rows that are too few, or numbers that are not finite.
     """
     x = np.asarray(inputs, dtype=np.float64)
     y = np.asarray(targets, dtype=np.float64).reshape(len(x), -1)
-    if len(x) < FEWEST_ROWS:
-        raise TaskError(f"the table has {len(x)} rows; expected at least {FEWEST_ROWS}")
+    if len(x) < fewest:
+        raise TaskError(f"the table has {len(x)} rows; expected at least {fewest}")
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise TaskError("the table holds numbers that are not finite; leave those rows out")
     names = variables or [f"x{i + 1}" for i in range(x.shape[1])]

@@ -1,4 +1,9 @@
-"""The equation space: a law found from data as a graph of functions (Musslick 2021)."""
+"""The equation space: a law found from data as a graph of functions (Musslick 2021).
+
+The estimator, which needs scikit-learn and the search, is loaded when it is first used.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from dartsedu.equation.discovery import Candidate, Discovery, Restart, conclude, random_alphas
 from dartsedu.equation.expression import Equation, Formula, formula
@@ -7,11 +12,17 @@ from dartsedu.equation.supernet import EquationSupernet, Output, equation_space
 from dartsedu.table import Table
 from dartsedu.tasks import EquationTask, table_task
 
+if TYPE_CHECKING:
+    from dartsedu.equation.monitor import DARTSExecutionMonitor
+    from dartsedu.equation.regressor import DARTSRegressor
+
 __all__ = [
     "AUTORA_PRIMITIVES",
     "OPERATIONS",
     "PRIMITIVES",
     "Candidate",
+    "DARTSExecutionMonitor",
+    "DARTSRegressor",
     "Discovery",
     "Equation",
     "EquationSupernet",
@@ -26,3 +37,15 @@ __all__ = [
     "random_alphas",
     "table_task",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "DARTSRegressor":
+        from dartsedu.equation.regressor import DARTSRegressor
+
+        return DARTSRegressor
+    if name == "DARTSExecutionMonitor":
+        from dartsedu.equation.monitor import DARTSExecutionMonitor
+
+        return DARTSExecutionMonitor
+    raise AttributeError(f"module 'dartsedu.equation' has no attribute {name!r}")

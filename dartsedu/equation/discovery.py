@@ -96,15 +96,16 @@ def conclude(
     derivation: Literal["max", "sample"] = "max",
     seed: int = 0,
     most: int = 6,
+    refit_steps: int = 40,
 ) -> Discovery:
-    """Discretise every restart, refit it, and choose.
+    """Discretise every restart, refit it in so many steps at most, and choose.
 
     ``max`` takes the largest α of every edge (the rule ``argmax``); ``sample`` draws one by its
     mixture weight, with ``seed``. At most ``most`` equations are written as formulas. The
     supernet's coefficients are moved to the fitted ones.
     """
     genotypes = supernet.genotypes() if derivation == "max" else sampled(supernet, seed)
-    restarts = equations(supernet, genotypes, task)
+    restarts = equations(supernet, genotypes, task, refit_steps)
     found: list[Candidate] = []
     if supernet.output.kind == "real" and supernet.output.size == 1:
         found = candidates(restarts, task.table(task.weights), task.table(task.architecture), most)
@@ -121,7 +122,10 @@ def sampled(supernet: EquationSupernet, seed: int) -> list[Genotype]:
 
 
 def equations(
-    supernet: EquationSupernet, genotypes: Sequence[Genotype], task: EquationTask
+    supernet: EquationSupernet,
+    genotypes: Sequence[Genotype],
+    task: EquationTask,
+    refit_steps: int = 40,
 ) -> list[Restart]:
     """The equation of every restart, best first.
 
@@ -130,7 +134,7 @@ def equations(
     """
     mixture = torch.stack([discretised_mixture(supernet.space, g)[CELL] for g in genotypes])
     mixture = mixture.to(supernet.scale)
-    refit(supernet, mixture, task.weights.whole)
+    refit(supernet, mixture, task.weights.whole, refit_steps)
     errors = _errors(supernet, mixture, task.architecture)
     found = [
         Restart(

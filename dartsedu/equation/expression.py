@@ -202,6 +202,7 @@ class Formula:
 
     Attributes:
         template: a SymPy expression of the variables and of ``constants``' names c0, c1, …
+            (c_0, c_1, … if the name of a variable begins with c).
         constants: the numbers, by name.
         variables: names of the variables.
     """
@@ -339,14 +340,17 @@ def _fit(expression: Any, variables: Sequence[str], table: Table) -> Formula:
     import sympy as sp
 
     numbers: list[sp.Float] = []
+    letter = "c"
+    while any(variable.startswith(letter) for variable in variables):
+        letter += "_"
 
     def name(number: sp.Float) -> sp.Symbol:
         numbers.append(number)
-        return sp.Symbol(f"c{len(numbers) - 1}", real=True)
+        return sp.Symbol(f"{letter}{len(numbers) - 1}", real=True)
 
     template = _replace_numbers(expression, name)
     values = [float(number) for number in numbers]
-    names = tuple(f"c{i}" for i in range(len(numbers)))
+    names = tuple(f"{letter}{i}" for i in range(len(numbers)))
     constants = _fit_constants(_evaluator(template, variables, names), values, table)
     return Formula(template, dict(zip(names, constants, strict=True)), tuple(variables))
 

@@ -94,6 +94,11 @@ class EquationSupernet(Supernet):
         complexity: weight of the penalty: the mean number of coefficients of the mixture,
             Σ_edges Σ_primitives weight · degrees of freedom. It is a part of the loss; since it
             does not depend on w, it moves α alone.
+        presence: weight of the penalty of a term, Σ_edges Σ_primitives but *none* weight, likewise.
+        zero_one: weight of the zero-one loss −mean (weight − ½)² over edges and primitives, which
+            drives sigmoid mixtures to 0 or 1 (Fair DARTS, Chu et al. 2020), likewise.
+        output_decay: decay of the output's factors and constants, a half of it times their squares
+            beside the loss of w.
         alpha_scale: α start at this times standard normal numbers, different in every restart.
 
     Raises ``ValueError`` for a space that holds no equations or an unknown primitive.
@@ -102,7 +107,8 @@ class EquationSupernet(Supernet):
     restarts: int
     standing: Tensor
     """Running mean of each restart's architecture loss, NaN before the first."""
-    freedom: Tensor
+    prices: Tensor
+    """What each primitive adds to the loss at mixture weight 1, (primitives, 1)."""
 
     def __init__(
         self,
@@ -111,14 +117,17 @@ class EquationSupernet(Supernet):
         restarts: int = 1,
         output: Output = Output(),
         complexity: float = 0.0,
+        presence: float = 0.0,
+        zero_one: float = 0.0,
+        output_decay: float = 0.0,
         alpha_scale: float = 0.0,
     ) -> None:
         super().__init__(space)
         check_space(space)
         if restarts < 1:
             raise ValueError(f"restarts is {restarts}; expected at least 1")
-        self.restarts = restarts
-        self.output, self.complexity = output, complexity
+        self.restarts, self.output = restarts, output
+        self.zero_one, self.output_decay = zero_one, output_decay
         edges, primitives = space.shape(CELL)
         self.alphas = nn.ParameterDict({CELL: alpha_scale * _normal(restarts, edges, primitives)})
         scales, offsets = (self._columns(name) for name in ("scale", "offset"))
@@ -134,8 +143,10 @@ class EquationSupernet(Supernet):
             fixed = [self._fixed(p, name) for p in space.primitives]
             self.register_buffer(f"{name}_places", places, persistent=False)
             self.register_buffer(f"{name}_fixed", _column(fixed), persistent=False)
-        freedom = [float(degrees_of_freedom(p)) for p in space.primitives]
-        self.register_buffer("freedom", _column(freedom), persistent=False)
+        prices = [
+            complexity * degrees_of_freedom(p) + presence * (p != "none") for p in space.primitives
+        ]
+        self.register_buffer("prices", _column(prices), persistent=False)
         self.register_buffer("standing", torch.full((restarts,), torch.nan, dtype=torch.float64))
         self._families = self._by_function()
 
@@ -220,12 +231,20 @@ class EquationSupernet(Supernet):
         weights = (self.mixture() if mixture is None else mixture)[CELL].to(self.scale)
         weights = weights.expand(self.restarts, -1, -1)
         losses = error(self.output.kind, self(batch.inputs, weights), batch.targets)
-        if self.complexity:
-            losses = losses + self.complexity * (weights @ self.freedom).sum((1, 2))
+        losses = losses + (weights @ self.prices).sum((1, 2))
+        if self.zero_one:
+            losses = losses - self.zero_one * (weights - 0.5).square().mean((1, 2))
         kept = losses.detach()
         # Restarts are independent, so the gradient of the sum is each one's own.
         loss = losses.sum() - kept.sum() + kept[self.leader]
-        return Outcome(loss, losses=kept)
+        return Outcome(loss, losses=kept, penalty=self._decay())
+
+    def _decay(self) -> Tensor | None:
+        """What is added to the loss of w for the size of the output's coefficients."""
+        found = [p for name, p in self.weights().items() if name.startswith("output_")]
+        if not (self.output_decay and found):
+            return None
+        return self.output_decay / 2 * add(p.square().sum() for p in found)
 
     def respond(self, inputs: Tensor, mixture: Tensor | None = None) -> Tensor:
         """What every restart predicts, after its output type: (restarts, N, outputs)."""
