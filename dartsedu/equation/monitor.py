@@ -85,7 +85,7 @@ class DARTSExecutionMonitor:
         α are those of the restart that led at the end. Raises ``ValueError`` before the first
         epoch.
         """
-        from dartsedu.plots import blank_picture
+        from dartsedu.picture import blank_picture
 
         if not self.epoch_history:
             raise ValueError("there is no epoch to draw yet: fit a regressor with this monitor")
