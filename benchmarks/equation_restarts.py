@@ -5,10 +5,15 @@
 The peer (``pip install autora-theorist-darts==1.1.0``) runs in a process of its own under
 ``--peer-python``, by default this interpreter, one fit at a time on one thread.
 
-- *speed*: fits on the same data with the same primitives, one a round; seconds of CPU and of wall
-  time for a fit, medians with the smallest and the largest.
+- *speed*: a round is one fit of the peer and one search of ours with ``--ours`` restarts, on the
+  same
+  data with the same primitives, in alternating order; seconds of CPU and of wall time for a fit or
+  restart, refit included, and their ratio in each round: medians with the smallest and the largest.
+  Ours once with the peer's schedule (10 steps of α, 100 of w) and once with the preset's.
 - *recovery*: for each law and seed as many fits as asked for. The best on held-out rows is judged
-  by ``dartsedu/equation/recovery.py``.
+  by ``dartsedu/equation/recovery.py``. Beside it, on the same rows: our search with its own
+  primitives and with the peer's, random graphs of the same space refitted and written in the same
+  way, and a polynomial. Ours takes less CPU time than the peer's fits; both are in the report.
 
 Settings of the peer: *default*, those of its constructor; *example*, those of the example in its
 documentation (500 epochs of 100 weight steps).
@@ -21,15 +26,25 @@ import json
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import sympy
+import torch
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures
 
+from dartsedu.equation import EquationSupernet, EquationTask, conclude, random_alphas, table_task
+from dartsedu.equation.discovery import equations
 from dartsedu.equation.recovery import recovered
 from dartsedu.laws import LAWS, Law, find_law
+from dartsedu.presets import load_preset
+from dartsedu.search import Search
+from dartsedu.spaces import build_supernet
 
 # Names that both packages have, with the same formula but for the linear forms of ln and
 # reciprocal, which have no offset in the peer. *wide* can express the laws but goes without plain
@@ -154,12 +169,26 @@ def spread(values: list[float]) -> dict[str, float]:
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
-def speed(peer: Peer, law: Law, rows: int, rounds: int, settings: dict) -> dict:
-    """Seconds for a fit. The first fit of a process warms it up and does not count."""
+def speed(peer: Peer, law: Law, rows: int, rounds: int, settings: dict, restarts: int) -> dict:
+    """Seconds for a fit. The first of either warms up and does not count."""
     X, y = law.sample(rows, noise=0.05, seed=0)
+    primitives = settings["primitives"]
     peer.fit(X, y, X[:1], 0, settings)
-    fits = [peer.fit(X, y, X[:1], seed, settings) for seed in range(rounds)]
-    # Our restarts of a round go here, in random order with the peer's fit: the ratio is paired.
+    timed_restarts(X, y, law, primitives, 2, 0, ["search.epochs=2"])
+    fits: list[Fit] = []
+    ours: dict[str, list[tuple[float, float]]] = {name: [] for name in SCHEDULES}
+    for seed in range(rounds):
+        jobs: list[Callable[[], None]] = [
+            lambda seed=seed: fits.append(peer.fit(X, y, X[:1], seed, settings)),
+            *(
+                lambda seed=seed, name=name, changes=changes: ours[name].append(
+                    timed_restarts(X, y, law, primitives, restarts, seed, changes)
+                )
+                for name, changes in SCHEDULES.items()
+            ),
+        ]
+        for job in jobs if seed % 2 else reversed(jobs):
+            job()
     return {
         "law": law.name,
         "rows": rows,
@@ -167,7 +196,95 @@ def speed(peer: Peer, law: Law, rows: int, rounds: int, settings: dict) -> dict:
         "failed": sum(bool(f.error) for f in fits),
         "cpu": spread([f.cpu for f in fits]),
         "wall": spread([f.wall for f in fits]),
+        "ours": {
+            name: {
+                "restarts": restarts,
+                "cpu": spread([cpu for cpu, _ in times]),
+                "wall": spread([wall for _, wall in times]),
+                "cpu_ratio": spread([f.cpu / t[0] for f, t in zip(fits, times, strict=True)]),
+                "wall_ratio": spread([f.wall / t[1] for f, t in zip(fits, times, strict=True)]),
+            }
+            for name, times in ours.items()
+        },
     }
+
+
+SCHEDULES = {
+    "the peer's schedule": ["search.epochs=10", "search.weights_steps=10"],
+    "the preset's schedule": [],
+}
+
+
+def searched(
+    X: np.ndarray,
+    y: np.ndarray,
+    law: Law,
+    primitives: list[str] | None,
+    restarts: int,
+    seed: int,
+    *changes: str,
+) -> tuple[EquationSupernet, EquationTask]:
+    """A supernet and its task after a search; without a search for ``search.epochs=0``."""
+    chosen = [] if primitives is None else [f"supernet.primitives={json.dumps(primitives)}"]
+    settings = load_preset("equation", [f"supernet.restarts={restarts}", *chosen, *changes])
+    task = table_task(X, y, variables=tuple(law.variables), shares=(0.6, 0.4, 0.0))
+    supernet = build_supernet(settings, task, seed)
+    for _ in Search(supernet, task, settings.search, seed=seed):
+        pass
+    return supernet, task
+
+
+def timed_restarts(
+    X: np.ndarray,
+    y: np.ndarray,
+    law: Law,
+    primitives: list[str],
+    restarts: int,
+    seed: int,
+    changes: list[str],
+) -> tuple[float, float]:
+    """CPU and wall seconds a restart, from the data to refitted equations."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    supernet, task = searched(X, y, law, primitives, restarts, seed, *changes)
+    equations(supernet, supernet.genotypes(), task)
+    return (time.process_time() - cpu) / restarts, (time.perf_counter() - wall) / restarts
+
+
+def ours_best(
+    law: Law,
+    rows: int,
+    noise: float,
+    seed: int,
+    restarts: int,
+    primitives: list[str] | None,
+    random: bool,
+) -> dict:
+    """Our preferred formula, of a search or of random graphs, judged like the peer's best."""
+    X, y = law.sample(rows, noise=noise, seed=seed)
+    began = time.process_time()
+    if random:
+        supernet, task = searched(X, y, law, primitives, restarts, seed, "search.epochs=1")
+        random_alphas(supernet, seed)
+    else:
+        supernet, task = searched(X, y, law, primitives, restarts, seed)
+    found = conclude(supernet, task).formula
+    cpu = time.process_time() - began
+    verdict = recovered(found.expression, law, noise)
+    return {
+        "cpu": cpu,
+        "equation": str(found),
+        "equivalent": verdict.equivalent,
+        "at_floor": verdict.at_floor,
+        "error": verdict.error,
+    }
+
+
+def polynomial_error(law: Law, rows: int, noise: float, seed: int) -> float:
+    """Error of a cubic on new rows without noise, in deviations of the target."""
+    X, y = law.sample(rows, noise=noise, seed=seed)
+    new, truth = law.sample(1000, seed=1_000_003)
+    model = make_pipeline(PolynomialFeatures(3), LinearRegression()).fit(X, y)
+    return float(np.sqrt(np.mean((model.predict(new) - truth) ** 2)) / truth.std())
 
 
 def peer_best(
@@ -215,11 +332,16 @@ def recovery(
     results = []
     for seed in range(options.seeds):
         for law in laws.values():
-            # Ours goes here, on the same rows, for as many seconds of CPU time as the peer took.
-            outcome = peer_best(
-                peer, law, options.rows, options.noise, seed, options.restarts, settings
-            )
-            results.append({"law": law.name} | outcome)
+            same = (law, options.rows, options.noise, seed)
+            outcome = {"law": law.name, "polynomial": polynomial_error(*same)}
+            for name, primitives in (("own", None), ("peer's", settings["primitives"])):
+                for how in ("search", "random"):
+                    outcome[f"{how}, {name} primitives"] = ours_best(
+                        *same, options.ours, primitives, how == "random"
+                    )
+            if options.restarts:
+                outcome["peer"] = peer_best(peer, *same, options.restarts, settings)
+            results.append(outcome)
             print(json.dumps(results[-1]), flush=True)
     return results
 
@@ -235,7 +357,8 @@ def main() -> None:
     parser.add_argument("--noise", type=float, default=0.05)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--restarts", type=int, default=20)
+    parser.add_argument("--restarts", type=int, default=20, help="fits of the peer; 0: none")
+    parser.add_argument("--ours", type=int, default=128, help="restarts of ours, side by side")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     laws = {name: find_law(name) for name in options.law or LAWS}
@@ -244,11 +367,12 @@ def main() -> None:
         "primitives": PRIMITIVES[options.primitives],
         "num_graph_nodes": options.nodes,
     }
+    torch.set_num_threads(1)
     peer = Peer(options.peer_python)
     report: dict = {"peer": peer.version, "settings": settings}
     if options.rounds:
         law = next(iter(laws.values()))
-        report["speed"] = speed(peer, law, options.rows, options.rounds, settings)
+        report["speed"] = speed(peer, law, options.rows, options.rounds, settings, options.ours)
         print(json.dumps(report["speed"]), flush=True)
     report["recovery"] = recovery(peer, laws, options, settings)
     peer.close()
