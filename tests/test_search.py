@@ -114,6 +114,11 @@ def test_a_checkpoint_of_version_1_from_before_hidden_states_were_carried_is_con
     assert all(same_step(a, b) for a, b in zip(whole[4:], resumed, strict=True))
 
 
+def test_mixed_precision_is_refused_without_a_gpu(make_search):
+    with pytest.raises(ValueError, match=r"search\.precision=bfloat16 is for a GPU"):
+        make_search(precision="bfloat16")
+
+
 def test_settings_choose_the_architect(search_settings):
     chosen = search_settings.model_copy(
         update={"architect": "finite-difference", "xi": 0.3, "virtual_momentum": True}

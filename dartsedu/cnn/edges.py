@@ -62,16 +62,14 @@ class Norms:
 
     def keep(self, mean: Tensor, var: Tensor) -> None:
         """Move all statistics towards those of a batch (maps, C); as many modules for each map."""
-        if not self._rows or self._rows[0].data_ptr() != self._buffer(0).data_ptr():
+        present = cast(Tensor, self.first.running_mean)
+        if not self._rows or self._rows[0].data_ptr() != present.data_ptr():
             self._gather()  # At first, and after modules were moved or loaded.
         each = len(self.modules) // len(mean)
         for kept, new in zip(self._rows, (mean, var), strict=False):
             new = new if each == 1 else new.repeat_interleave(each, dim=0)
             kept.lerp_(new, self.first.momentum or 0.0)
         self._rows[2].add_(1)
-
-    def _buffer(self, number: int) -> Tensor:
-        return cast(Tensor, self.modules[number].running_mean)
 
     @torch.inference_mode(False)  # They may next be moved in a pass with gradients.
     def _gather(self) -> None:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dartsedu.architect import Exact, FiniteDifference, FirstOrder, VirtualStep
+from dartsedu.architect import Exact, FiniteDifference, FirstOrder, VirtualStep, as_vector
 from dartsedu.cnn import OPERATIONS, CNNSupernet, cnn_space, fast, large_maps, small_maps
+from dartsedu.cnn import depthwise as depthwise_file
 from dartsedu.cnn.depthwise import depthwise
 from dartsedu.cnn.edges import Norms, batch_norm
 from dartsedu.cnn.products import normalised
@@ -220,6 +221,45 @@ def test_batch_norm_of_channels_last_maps_has_the_right_input_gradient():
     z = centred * scale * gamma.double().repeat_interleave(4).view(1, -1, 1, 1)
     (true,) = torch.autograd.grad(z, exact, toward.double())
     torch.testing.assert_close(found.double(), true, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["plain", "fast"])
+def test_mixed_precision_finds_nearly_the_gradients_of_float32(monkeypatch, form):
+    """As on a GPU: convolutions in bfloat16, the derivative of w taken outside of autocast."""
+    monkeypatch.setattr(fast, "LARGEST_MAP", 0)
+    monkeypatch.setattr(large_maps, "depthwise", depthwise_file._convolve)
+    torch.manual_seed(0)
+    net = CNNSupernet(cnn_space(nodes=2), channels=4, cells=3, fast=form == "fast")
+    images = Batch(torch.randn(32, 3, 9, 9), torch.arange(32) % 10)
+    weights = list(net.weights().values())
+    optimizer = torch.optim.SGD(weights, lr=0.1)
+    found = []
+    for mixed in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed, cache_enabled=False):
+            of_alpha = FirstOrder().gradient(net, images, images, optimizer).gradient
+            loss = net.loss(images).loss
+        of_w = torch.autograd.grad(loss, weights)
+        assert {slope.dtype for slope in of_w} == {torch.float32}
+        found.append([loss.detach(), as_vector(of_alpha.values()), as_vector(of_w)])
+    torch.testing.assert_close(found[1][0], found[0][0], rtol=0.01, atol=0)
+    for one, two in zip(found[0][1:], found[1][1:], strict=True):
+        assert torch.cosine_similarity(one, two, dim=0) > 0.95
+
+
+def test_statistics_stay_the_modules_own_when_they_are_moved_copied_and_loaded():
+    """The fast form keeps them side by side; whatever replaces a module's buffers is heard."""
+    plain, other = pair(cnn_space(nodes=1))
+    assert_same(plain, other, batch((6, 6)))
+    other = copy.deepcopy(other).float().double()
+    plain.float().double()
+    for net in (plain, other):
+        net.zero_grad()
+    assert_same(plain, other, batch((6, 6), seed=2))
+    other.load_state_dict(plain.state_dict(), assign=True)
+    other, plain = copy.deepcopy(other), copy.deepcopy(plain)
+    for net in (plain, other):
+        net.zero_grad()
+    assert_same(plain, other, batch((6, 6), seed=3))
 
 
 class NoWaiting(TorchDispatchMode):
