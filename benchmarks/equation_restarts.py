@@ -6,10 +6,9 @@ The peer (``pip install autora-theorist-darts==1.1.0``) runs in a process of its
 ``--peer-python``, by default this interpreter, one fit at a time on one thread.
 
 - *speed*: a round is one fit of the peer and one search of ours with ``--ours`` restarts, on the
-  same
-  data with the same primitives, in alternating order; seconds of CPU and of wall time for a fit or
-  restart, refit included, and their ratio in each round: medians with the smallest and the largest.
-  Ours once with the peer's schedule (10 steps of α, 100 of w) and once with the preset's.
+  same data with the same primitives, in alternating order; seconds of CPU and of wall time for a
+  fit or restart, refit included, and their ratio in each round: medians with the smallest and the
+  largest. Ours once with the peer's schedule (10 steps of α, 100 of w) and once with the preset's.
 - *recovery*: for each law and seed as many fits as asked for. The best on held-out rows is judged
   by ``dartsedu/equation/recovery.py``. Beside it, on the same rows: our search with its own
   primitives and with the peer's, random graphs of the same space refitted and written in the same
