@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
-from dartsedu.relaxation import mixture_weights
+from dartsedu.relaxation import Relaxation, mixture_weights
 from dartsedu.stream import Step, Stream, signals_held
 from dartsedu.topology import SearchSpace
 from dartsedu.values import Value, explain
@@ -26,7 +26,10 @@ class RecordingError(ValueError):
 
 
 class Header(Value):
-    """First line of a recording: what run this is. ``space`` is absent where no α is searched."""
+    """First line of a recording: what run this is.
+
+    ``space`` is absent where no α is searched; ``relaxation`` makes mixture weights of them.
+    """
 
     format: Literal["dartsedu recording"] = "dartsedu recording"
     version: Literal[1] = 1
@@ -34,11 +37,23 @@ class Header(Value):
     total: int = Field(ge=1)
     seed: int
     space: SearchSpace | None = None
+    relaxation: Relaxation = "softmax"
 
     @classmethod
-    def of(cls, stream: Stream, space: SearchSpace | None = None) -> Self:
+    def of(
+        cls,
+        stream: Stream,
+        space: SearchSpace | None = None,
+        relaxation: Relaxation = "softmax",
+    ) -> Self:
         """The header of a stream's recording."""
-        return cls(kind=stream.kind, total=stream.total, seed=stream.seed, space=space)
+        return cls(
+            kind=stream.kind,
+            total=stream.total,
+            seed=stream.seed,
+            space=space,
+            relaxation=relaxation,
+        )
 
 
 class _Line(Value):
@@ -51,6 +66,7 @@ class _Line(Value):
     learning_rate: dict[str, float]
     alphas: dict[str, list[list[float]]]
     elapsed: float = Field(ge=0)
+    written: str | None = None
 
 
 def _nine_digits(values: NDArray[np.float32]) -> list[list[float]]:
@@ -101,6 +117,8 @@ class Recorder:
             "alphas": {cell: _nine_digits(alpha) for cell, alpha in step.alphas.items()},
             "elapsed": round(step.elapsed, 4),
         }
+        if step.written is not None:
+            line["written"] = step.written
         self._write(json.dumps(line, separators=(",", ":"), allow_nan=False))
 
     def sync(self) -> None:
@@ -129,6 +147,7 @@ def recorded(
     checkpoint: str | Path,
     *,
     space: SearchSpace | None = None,
+    relaxation: Relaxation = "softmax",
     checkpoint_every: int = 1,
 ) -> Generator[Step]:
     """The coming steps of ``stream``, each given only when it is on disk.
@@ -138,7 +157,8 @@ def recorded(
     arrives; a killed process does again what came after the last one, with the same result.
     """
     saved = written = stream.done
-    with Recorder(recording, Header.of(stream, space), keep=stream.done) as recorder:
+    header = Header.of(stream, space, relaxation)
+    with Recorder(recording, header, keep=stream.done) as recorder:
         try:
             while True:
                 with signals_held():
@@ -226,7 +246,7 @@ def _read(line: _Line, header: Header, index: int) -> Step:
         if len(rows) != shape[0] or any(len(row) != shape[1] for row in rows):
             raise ValueError(f"α of cell {cell!r} has not the shape {shape}")
         alphas[cell] = np.array(rows, dtype=np.float32)
-        mixture[cell] = mixture_weights(torch.from_numpy(alphas[cell])).numpy()
+        mixture[cell] = mixture_weights(torch.from_numpy(alphas[cell]), header.relaxation).numpy()
     return Step(
         index=line.index,
         epoch=line.epoch,
@@ -236,4 +256,5 @@ def _read(line: _Line, header: Header, index: int) -> Step:
         alphas=alphas,
         mixture=mixture,
         elapsed=line.elapsed,
+        written=line.written,
     )

@@ -126,6 +126,13 @@ class Supernet(nn.Module, ABC):
     def judged(self, outcome: Outcome) -> None:
         """Told the outcome on every architecture batch of a search; several restarts keep count."""
 
+    def written(self, task: Any) -> str | None:
+        """What the shown genotype says as a formula, with w as they are, in names of ``task``.
+
+        ``None`` in a space without formulas.
+        """
+        return None
+
     def genotype(self, rule: str = "paper") -> Genotype:
         """The genotype that ``rule`` (see ``genotype.RULES``) derives from the present α."""
         shown = self.leading(dict(self.alphas.items()))

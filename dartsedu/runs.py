@@ -295,6 +295,7 @@ class Run:
             self.recording_path,
             self.folder / "checkpoint.pt",
             space=search.space,
+            relaxation=search.supernet.relaxation,
             checkpoint_every=self.settings.search.checkpoint_every,
         )
 

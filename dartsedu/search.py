@@ -171,6 +171,7 @@ class Search(Stream):
             learning_rate=rates,
             alphas=_arrays(self.supernet.leading(dict(self.supernet.alphas.items()))),
             mixture=_arrays(self.supernet.leading(self.supernet.mixture())),
+            written=self.supernet.written(self.task),
         )
 
     def _move_alphas(self, weights_batch: Any, architecture_batch: Any, epoch: int) -> Outcome:

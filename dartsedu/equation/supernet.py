@@ -22,6 +22,7 @@ from dartsedu.equation.operations import FUNCTIONS, OPERATIONS, PRIMITIVES, degr
 from dartsedu.genotype import VOCABULARY, Genotype, derive
 from dartsedu.relaxation import Mixture, Outcome, Relaxation, Supernet, add
 from dartsedu.splits import Batch
+from dartsedu.tasks import EquationTask
 from dartsedu.topology import SearchSpace, Topology
 
 CELL = VOCABULARY["equation"].cells[0]
@@ -244,6 +245,14 @@ class EquationSupernet(Supernet):
 
     def leading(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {name: tensor[self.leader] for name, tensor in tensors.items()}
+
+    def written(self, task: EquationTask) -> str:
+        """The leader's equation, not refitted: the functions of largest α with their present w."""
+        from dartsedu.equation.expression import read_equation  # It reads supernets itself.
+
+        names, scaling = task.variables, task.scaling
+        equation = read_equation(self, self.genotype("argmax"), self.leader, names, scaling)
+        return equation.written(task.targets)
 
     def genotypes(self, rule: str = "argmax") -> list[Genotype]:
         """The genotype of every restart."""
