@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 the run failed, 2 the request was wrong, 130 Ctrl-C, 143 S
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from collections import deque
@@ -25,8 +26,9 @@ from dartsedu.recording import RecordingError
 from dartsedu.runs import Run, RunError, Trained
 from dartsedu.splits import TaskError
 from dartsedu.stream import CheckpointError, NonFiniteError, Step
-from dartsedu.tasks import TASKS, TEXT_TASKS
+from dartsedu.tasks import EQUATION_TASKS, TASKS, TEXT_TASKS, EquationTask
 from dartsedu.terminal import genotype_table, summary, watch
+from dartsedu.yardstick import ERROR
 
 app = typer.Typer(
     help="Learn differentiable architecture search (DARTS) by watching it happen.",
@@ -38,14 +40,14 @@ app = typer.Typer(
 console = Console(markup=False, highlight=False, soft_wrap=True)
 errors = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
 
-DEFAULT_PRESETS = {"cnn": "classroom", "rnn": "rnn-classroom"}
+DEFAULT_PRESETS = {"cnn": "classroom", "rnn": "rnn-classroom", "equation": "equation"}
 """The preset of a space where none is named."""
 TERMINATED = 128 + signal.SIGTERM
 Preset = Annotated[
     str | None,
     typer.Option(
         help=f"Named settings: {', '.join(PRESETS)}. [default: "
-        f"{' or, for a text, '.join(DEFAULT_PRESETS.values())}]"
+        "{cnn}, for a text {rnn}, for a table {equation}]".format(**DEFAULT_PRESETS)
     ),
 ]
 TaskName = Annotated[
@@ -60,6 +62,21 @@ Overrides = Annotated[
         help="Replace a setting, e.g. --set search.epochs=3; repeat for more. "
         "'dartsedu show PRESET' lists all fields.",
     ),
+]
+Space = Annotated[
+    Literal["cnn", "rnn", "equation"] | None,
+    typer.Option(help="What is searched. [default: follows from the task or the preset]"),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(help="A CSV file to explain by an equation, names of columns in its first line."),
+]
+TargetColumn = Annotated[
+    str | None, typer.Option("--target", help="The column of --data that is to be explained.")
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(help="The columns of --data that explain, with commas. [default: all others]"),
 ]
 Seed = Annotated[
     int | None,
@@ -81,15 +98,31 @@ Folder = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
 @app.command()
 def search(
     preset: Preset = None,
+    space: Space = None,
     task: TaskName = None,
+    data: Data = None,
+    target: TargetColumn = None,
+    variables: Columns = None,
     seed: Seed = None,
     device: Device = None,
     out: Out = None,
     overrides: Overrides = None,
 ) -> None:
-    """Search a cell: α and w descend in turn. Leaves a run's folder with a report."""
-    space = "rnn" if task in TEXT_TASKS else "cnn"
-    settings = _settings(preset or DEFAULT_PRESETS[space], task, overrides)
+    """Search a cell, or an equation: α and w descend in turn. Leaves a run's folder with a report.
+
+    For an equation name a law to draw data from (--task weber-fechner) or give your own table:
+    --data FILE.csv --target COLUMN.
+    """
+    table = _table_settings(task, data, target, variables)
+    if data is not None:
+        task = "csv"
+    chosen = preset or DEFAULT_PRESETS[space or _space_of(task)]
+    settings = _settings(chosen, task, [*table, *(overrides or [])])
+    if space not in (None, settings.space):
+        raise SettingsError(
+            f"the preset {chosen!r} is of the space {settings.space!r}, not {space!r}; drop one of "
+            "--preset and --space"
+        )
     folder = out or Path("runs") / f"{settings.preset}-{seed or 0}"
     where = _device(device)
     run = Run.create(folder, settings, seed or 0, device=_kind(where))
@@ -185,6 +218,32 @@ def show(
 # ---- What the commands share --------------------------------------------------------------------
 
 
+def _space_of(task: str | None) -> Literal["cnn", "rnn", "equation"]:
+    """The space that a task belongs to."""
+    if task in EQUATION_TASKS:
+        return "equation"
+    return "rnn" if task in TEXT_TASKS else "cnn"
+
+
+def _table_settings(
+    task: str | None, data: Path | None, target: str | None, variables: str | None
+) -> list[str]:
+    """The settings that say which table is to be explained."""
+    if data is None:
+        if target is not None or variables is not None:
+            raise SettingsError("--target and --variables name columns of --data FILE.csv")
+        return []
+    if task not in (None, "csv"):
+        raise SettingsError(f"--data is a task of its own; drop --task {task}")
+    if target is None:
+        raise SettingsError("--data needs --target, the name of the column to be explained")
+    chosen = [f"task.path={json.dumps(str(data.resolve()))}", f"task.target={json.dumps(target)}"]
+    if variables is not None:
+        names = [name.strip() for name in variables.split(",")]
+        chosen.append(f"task.variables={json.dumps(names)}")
+    return chosen
+
+
 def _settings(preset: str, task: str | None, overrides: list[str] | None) -> Settings:
     chosen = [] if task is None else [f'task.name="{task}"']
     return load_preset(preset, [*chosen, *(overrides or [])])
@@ -244,6 +303,7 @@ def _search(run: Run, device: torch.device) -> None:
     genotype = run.end_search(search)
     console.print(genotype_table(genotype))
     _show_gap(run)
+    _show_findings(run)
     _report(run)
 
 
@@ -316,6 +376,7 @@ def _show_run(run: Run) -> None:
     if run.order.searches:
         _show_search(run)
     _show_gap(run)
+    _show_findings(run)
     for trained in run.results().trained:
         console.print(_tested(run, trained))
 
@@ -351,6 +412,26 @@ def _show_gap(run: Run) -> None:
             f"architecture split: {unit}mixture {mixture}, discretised {discretised} "
             "(same weights, not retrained)"
         )
+
+
+def _show_findings(run: Run) -> None:
+    findings = run.results().findings
+    if findings is None:
+        return
+    task = run.task()
+    assert isinstance(task, EquationTask)
+    target = task.targets[0]
+    for found in findings.found[:3]:
+        console.print(f"{target} = {found.formula}   (test error {ERROR.show(found.test_error)})")
+    if findings.random_found is not None:
+        random = findings.random_found
+        console.print(
+            f"of as many random graphs: {random.formula}   "
+            f"(test error {ERROR.show(random.test_error)})"
+        )
+    if findings.truth is not None:
+        said = "the law that made the data" if findings.recovered else "not the law"
+        console.print(f"the data came from {target} = {findings.truth}: the first is {said}")
 
 
 def main() -> None:

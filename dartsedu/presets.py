@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from dartsedu.genotype import RULES
-from dartsedu.tasks import IMAGE_TASKS, TEXT_TASKS
+from dartsedu.tasks import EQUATION_TASKS, IMAGE_TASKS, TEXT_TASKS
 from dartsedu.values import Value, explain
 from dartsedu.yardstick import ACCURACY, ERROR, PERPLEXITY, Yardstick
 
@@ -53,6 +53,8 @@ class ImageSettings(Value):
     def _is_known(cls, name: str) -> str:
         if name in TEXT_TASKS:
             raise ValueError("this task is a text; use a preset for texts, such as rnn-classroom")
+        if name in EQUATION_TASKS:
+            raise ValueError("this task is a table; use the preset equation")
         if name not in IMAGE_TASKS:
             raise ValueError(f"unknown task; expected one of: {', '.join(IMAGE_TASKS)}")
         return name
@@ -79,6 +81,8 @@ class TextSettings(Value):
     def _is_known(cls, name: str) -> str:
         if name in IMAGE_TASKS:
             raise ValueError("this task is images; use a preset for images, such as classroom")
+        if name in EQUATION_TASKS:
+            raise ValueError("this task is a table; use the preset equation")
         if name not in TEXT_TASKS:
             raise ValueError(f"unknown task; expected one of: {', '.join(TEXT_TASKS)}")
         return name
@@ -175,7 +179,17 @@ class TableSettings(Value):
     )
     rows: int = Field(300, ge=20, description="rows drawn from a law")
     noise: float = Field(0.02, ge=0, description="of a law's target, in its own deviations")
-    split_seed: int = Field(0, ge=0, lt=2**32, description="division into three; a law's noise")
+    split_seed: int = Field(0, ge=0, lt=2**32, description="rows of a law; division into three")
+    scale_inputs: bool = Field(True, description="variables are divided by their size")
+
+    @model_validator(mode="after")
+    def _is_known(self) -> Self:
+        if self.name not in EQUATION_TASKS:
+            known = ", ".join(EQUATION_TASKS)
+            raise ValueError(f"task {self.name!r} is no table; expected one of: {known}")
+        if self.name != "csv" and (self.path or self.target or self.variables):
+            raise ValueError("path, target and variables are of the task csv; use --task csv")
+        return self
 
 
 class EquationSupernetSettings(Value):
@@ -189,7 +203,6 @@ class EquationSupernetSettings(Value):
     relaxation: Literal["softmax", "sigmoid"] = "softmax"
     complexity: float = Field(1e-3, ge=0, description="penalty of a coefficient in the mixture")
     alpha_scale: float = Field(1e-3, ge=0, description="α start at this times normal numbers")
-    scale_inputs: bool = Field(True, description="variables are divided by their size")
 
 
 class EquationSearchSettings(SearchSettings):
@@ -366,7 +379,7 @@ def override(settings: Settings, overrides: Iterable[str]) -> Settings:
         if field == "space" and value != settings.space:
             raise SettingsError(
                 f"preset {settings.preset!r} is of the space {settings.space!r}, which cannot be "
-                "changed; choose a preset of the other space"
+                "changed; choose a preset of another space"
             )
         *path, last = field.split(".")
         target = values

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
-from dartsedu.relaxation import Relaxation, mixture_weights
+from dartsedu.relaxation import mixture_weights
 from dartsedu.stream import Step, Stream, signals_held
 from dartsedu.topology import SearchSpace
 from dartsedu.values import Value, explain
@@ -26,10 +26,7 @@ class RecordingError(ValueError):
 
 
 class Header(Value):
-    """First line of a recording: what run this is.
-
-    ``space`` is absent where no α is searched; ``relaxation`` makes mixture weights of them.
-    """
+    """First line of a recording: what run this is. ``space`` is absent where no α is searched."""
 
     format: Literal["dartsedu recording"] = "dartsedu recording"
     version: Literal[1] = 1
@@ -37,23 +34,11 @@ class Header(Value):
     total: int = Field(ge=1)
     seed: int
     space: SearchSpace | None = None
-    relaxation: Relaxation = "softmax"
 
     @classmethod
-    def of(
-        cls,
-        stream: Stream,
-        space: SearchSpace | None = None,
-        relaxation: Relaxation = "softmax",
-    ) -> Self:
+    def of(cls, stream: Stream, space: SearchSpace | None = None) -> Self:
         """The header of a stream's recording."""
-        return cls(
-            kind=stream.kind,
-            total=stream.total,
-            seed=stream.seed,
-            space=space,
-            relaxation=relaxation,
-        )
+        return cls(kind=stream.kind, total=stream.total, seed=stream.seed, space=space)
 
 
 class _Line(Value):
@@ -147,7 +132,6 @@ def recorded(
     checkpoint: str | Path,
     *,
     space: SearchSpace | None = None,
-    relaxation: Relaxation = "softmax",
     checkpoint_every: int = 1,
 ) -> Generator[Step]:
     """The coming steps of ``stream``, each given only when it is on disk.
@@ -157,8 +141,7 @@ def recorded(
     arrives; a killed process does again what came after the last one, with the same result.
     """
     saved = written = stream.done
-    header = Header.of(stream, space, relaxation)
-    with Recorder(recording, header, keep=stream.done) as recorder:
+    with Recorder(recording, Header.of(stream, space), keep=stream.done) as recorder:
         try:
             while True:
                 with signals_held():
@@ -237,6 +220,7 @@ def _read(line: _Line, header: Header, index: int) -> Step:
     if line.index != index:
         raise ValueError(f"step {line.index} where step {index} was expected")
     expected = {} if header.space is None else {c.name: c for c in header.space.cells}
+    relaxation = "softmax" if header.space is None else header.space.relaxation
     if line.alphas.keys() != expected.keys():
         raise ValueError(f"α of the cells {list(line.alphas)}; expected {list(expected)}")
     alphas, mixture = {}, {}
@@ -246,7 +230,7 @@ def _read(line: _Line, header: Header, index: int) -> Step:
         if len(rows) != shape[0] or any(len(row) != shape[1] for row in rows):
             raise ValueError(f"α of cell {cell!r} has not the shape {shape}")
         alphas[cell] = np.array(rows, dtype=np.float32)
-        mixture[cell] = mixture_weights(torch.from_numpy(alphas[cell]), header.relaxation).numpy()
+        mixture[cell] = mixture_weights(torch.from_numpy(alphas[cell]), relaxation).numpy()
     return Step(
         index=line.index,
         epoch=line.epoch,

@@ -9,20 +9,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import reduce
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from dartsedu.genotype import Genotype, derive
-from dartsedu.topology import SearchSpace
+from dartsedu.topology import Relaxation, SearchSpace
 
 Mixture = Mapping[str, Tensor]
 """Mixture weights by cell, each of shape (edges, primitives)."""
-
-
-Relaxation = Literal["softmax", "sigmoid"]
 
 
 def mixture_weights(alpha: Tensor, relaxation: Relaxation = "softmax") -> Tensor:
@@ -92,7 +89,6 @@ class Supernet(nn.Module, ABC):
 
     restarts: int | None = None
     """How many; ``None``: one, and no axis."""
-    relaxation: Relaxation = "softmax"
 
     def __init__(self, space: SearchSpace, alpha_scale: float = 0.0) -> None:
         super().__init__()
@@ -116,7 +112,8 @@ class Supernet(nn.Module, ABC):
     def mixture(self) -> dict[str, Tensor]:
         """The mixture weights by cell, of α's shape; of softmax, rows sum to 1."""
         return {
-            name: mixture_weights(alpha, self.relaxation) for name, alpha in self.alphas.items()
+            name: mixture_weights(alpha, self.space.relaxation)
+            for name, alpha in self.alphas.items()
         }
 
     def leading(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

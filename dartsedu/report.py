@@ -13,11 +13,13 @@ import numpy as np
 from scipy.stats import ttest_ind
 
 from dartsedu import plots
+from dartsedu.equation.pictures import law_figure, restarts_figure
 from dartsedu.genotype import Genotype
 from dartsedu.presets import changes, describe
 from dartsedu.recording import Recording
 from dartsedu.runs import Results, Run, Trained
 from dartsedu.stream import Step
+from dartsedu.tasks import EquationTask
 from dartsedu.values import write_text
 from dartsedu.yardstick import ACCURACY, Yardstick, perplexity
 
@@ -56,10 +58,13 @@ def write_report(run: Run) -> Path:
     pictures = _pictures(run, genotype, recording, results.trained)
     for picture in pictures.values():
         plots.save_picture(run.folder / "pictures" / f"{picture.name}.svg", picture.svg)
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    template = files("dartsedu").joinpath("report.html.jinja").read_text(encoding="utf-8")
-    page = environment.from_string(template).render(
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, loader=jinja2.FunctionLoader(_template)
+    )
+    name = "report" if results.findings is None else "equation/report"
+    page = environment.get_template(f"{name}.html.jinja").render(
         run=run,
+        task=run.task(),
         settings=describe(run.settings),
         changes=changes(run.settings),
         genotype=genotype,
@@ -77,6 +82,10 @@ def write_report(run: Run) -> Path:
     path = run.folder / "report.html"
     write_text(path, page)
     return path
+
+
+def _template(name: str) -> str:
+    return files("dartsedu").joinpath(name).read_text(encoding="utf-8")
 
 
 REFERENCES = {
@@ -144,6 +153,12 @@ def _pictures(
         name = "accuracies" if run.settings.yardstick is ACCURACY else "perplexities"
         lines = run.results().references
         add(name, plots.scores_figure(shown_groups, run.settings.yardstick, lines))
+    findings = run.results().findings
+    if findings is not None:
+        table = run.task()
+        assert isinstance(table, EquationTask)
+        add("law", law_figure(table, findings.predictions, findings.found[0].latex))
+        add("restarts", restarts_figure(findings.errors, findings.random_errors))
     return {picture.name: picture for picture in shown}
 
 

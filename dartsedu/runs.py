@@ -3,6 +3,7 @@
 settings.json     what was asked for, with seed and versions
 recording.jsonl   the search, a line a step        checkpoint.pt   where it stands
 genotype.json     the cell found                   results.json    gap and test accuracies
+equation.json     of an equation: with its numbers
 training/NAME/    each network trained from scratch: genotype, recording, checkpoint
 pictures/         SVG files                        report.html     all of it on one page
 """
@@ -25,15 +26,25 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from dartsedu.discretisation import Gap, discretisation_gap
+from dartsedu.equation import EquationSupernet
+from dartsedu.findings import Findings, find
 from dartsedu.genotype import Genotype, random_genotype
 from dartsedu.ngrams import reference_losses
-from dartsedu.presets import AnySettings, RNNTrainSettings, Settings, SettingsError, override
+from dartsedu.presets import (
+    AnySettings,
+    EquationSettings,
+    RNNTrainSettings,
+    Settings,
+    SettingsError,
+    TrainSettings,
+    override,
+)
 from dartsedu.recording import Recording, recorded
 from dartsedu.rnn import TextNetwork
 from dartsedu.search import Search
 from dartsedu.spaces import build_network, build_supernet, search_space
 from dartsedu.stream import Step, Stream
-from dartsedu.tasks import Task, TextTask, load_task
+from dartsedu.tasks import EquationTask, Task, TextTask, load_task
 from dartsedu.text import END, TextSplit
 from dartsedu.topology import SearchSpace, Topology
 from dartsedu.train import Training
@@ -107,11 +118,12 @@ def _only(accuracy: float | None, perplexity: float | None) -> float:
 
 class Results(Value):
     """``results.json``: what has been measured so far. ``references`` are test perplexities of what
-    is no network: counted words, and the least that is possible."""
+    is no network: counted words, and the least that is possible. ``findings`` are of equations."""
 
     gap: Gap | None = None
     trained: tuple[Trained, ...] = ()
     references: dict[str, float] | None = None
+    findings: Findings | None = None
 
 
 class Candidate(Value):
@@ -295,23 +307,39 @@ class Run:
             self.recording_path,
             self.folder / "checkpoint.pt",
             space=search.space,
-            relaxation=search.supernet.relaxation,
             checkpoint_every=self.settings.search.checkpoint_every,
         )
 
     def end_search(self, search: Search) -> Genotype:
-        """Derive the genotype, measure the discretisation gap, write both."""
+        """Derive the genotype, measure the discretisation gap, write both.
+
+        Of an equation: refit every restart, compare, and take the genotype of the preferred one.
+        The gap is that of the leading restart, before it is refitted.
+        """
         genotype = search.supernet.genotype(self.settings.search.rule)
         gap = discretisation_gap(search.supernet, search.task.architecture, genotype)
-        self._write_results(self.results().model_copy(update={"gap": gap}))
+        results = self.results().model_copy(update={"gap": gap})
+        if isinstance(self.settings, EquationSettings):
+            assert isinstance(search.supernet, EquationSupernet)
+            assert isinstance(search.task, EquationTask)
+            discovery, findings = find(search.supernet, search.task, self.settings, self.order.seed)
+            genotype = discovery.equation.genotype()
+            write_text(
+                self.folder / "equation.json", discovery.equation.model_dump_json(indent=2) + "\n"
+            )
+            results = results.model_copy(update={"findings": findings})
+        self._write_results(results)
         genotype.save(self.genotype_path)
         return genotype
 
     # ---- Training ------------------------------------------------------------------------------
 
     def candidates(self) -> list[Candidate]:
-        """The networks to train that are not trained yet: the genotype's, random ones, LSTMs."""
-        found, train = self.genotype(), self.settings.train
+        """The networks to train that are not trained yet: the genotype's, random ones, LSTMs.
+
+        Raises ``RunError`` for an equation.
+        """
+        found, train = self.genotype(), self._train_settings()
         seeds = range(self.order.seed, self.order.seed + train.seeds)
         every = [
             Candidate(name=f"genotype-{seed}", kind="genotype", seed=seed, genotype=found)
@@ -327,6 +355,16 @@ class Run:
                 every.append(Candidate(name=f"lstm-{seed}", kind="lstm", seed=seed, genotype=None))
         done = {trained.name for trained in self.results().trained}
         return [candidate for candidate in every if candidate.name not in done]
+
+    def _train_settings(self) -> TrainSettings:
+        train = self.settings.train
+        if not isinstance(train, TrainSettings):
+            raise RunError(
+                "there is nothing to train: the coefficients of an equation are fitted when its "
+                "search ends. Its report is "
+                f"{self.folder / 'report.html'}"
+            )
+        return train
 
     def _space_of(self, genotype: Genotype) -> SearchSpace:
         """The space of random cells as large as ``genotype``, with the settings' primitives."""
@@ -347,7 +385,7 @@ class Run:
         """
         self._make_exact(device)
         folder, seed = self._training(candidate), candidate.seed
-        train, size = self.settings.train, 0
+        train, size = self._train_settings(), 0
         if candidate.genotype is None:
             size = build_network(self.genotype(), train, task, seed).size
         else:
@@ -363,7 +401,7 @@ class Run:
             training,
             folder / "recording.jsonl",
             folder / "checkpoint.pt",
-            checkpoint_every=self.settings.train.checkpoint_every,
+            checkpoint_every=self._train_settings().checkpoint_every,
         )
 
     def end_training(self, candidate: Candidate, training: Training) -> Trained:

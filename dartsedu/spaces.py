@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from pydantic import ValidationError
 
-from dartsedu import cnn, rnn
+from dartsedu import cnn, equation, rnn
 from dartsedu.genotype import Genotype, derive
 from dartsedu.network import Network
 from dartsedu.presets import (
     CNNSettings,
     CNNTrainSettings,
+    EquationSettings,
     RNNSettings,
     RNNTrainSettings,
     Settings,
@@ -23,15 +24,17 @@ from dartsedu.presets import (
 )
 from dartsedu.relaxation import Supernet
 from dartsedu.stream import seed_of
-from dartsedu.tasks import ImageTask, Task, TextTask
+from dartsedu.tasks import EquationTask, ImageTask, Task, TextTask
 from dartsedu.topology import SearchSpace
 from dartsedu.values import explain
 
 
-def search_space(settings: Settings) -> SearchSpace:
+def search_space(settings: Settings, task: Task | None = None) -> SearchSpace:
     """The cells and primitives that the settings describe.
 
-    Raises ``SettingsError`` if they describe none, or one that their rule can derive nothing from.
+    An equation has as many inputs as ``task`` has variables; one, where none is given. Raises
+    ``SettingsError`` if the settings describe no space, or one that their rule can derive nothing
+    from.
     """
     named = settings.supernet.primitives
     try:
@@ -40,6 +43,13 @@ def search_space(settings: Settings) -> SearchSpace:
                 settings.supernet.nodes,
                 settings.supernet.keep,
                 cnn.PRIMITIVES if named is None else named,
+            )
+        elif isinstance(settings, EquationSettings):
+            space = equation.equation_space(
+                len(task.variables) if isinstance(task, EquationTask) else 1,
+                settings.supernet.nodes,
+                equation.PRIMITIVES if named is None else named,
+                settings.supernet.relaxation,
             )
         else:
             space = rnn.rnn_space(
@@ -59,8 +69,15 @@ def build_supernet(settings: Settings, task: Task, seed: int) -> Supernet:
 
     Raises ``SettingsError`` for a task of another space.
     """
-    space = search_space(settings)
+    space = search_space(settings, task)
     with _started(seed, "supernet"):
+        if isinstance(settings, EquationSettings) and isinstance(task, EquationTask):
+            return equation.EquationSupernet(
+                space,
+                restarts=settings.supernet.restarts,
+                complexity=settings.supernet.complexity,
+                alpha_scale=settings.supernet.alpha_scale,
+            )
         if isinstance(settings, CNNSettings) and isinstance(task, ImageTask):
             return cnn.CNNSupernet(
                 space,

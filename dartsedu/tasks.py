@@ -17,10 +17,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from dartsedu.grammar import ENGLISH
+from dartsedu.laws import LAWS
 from dartsedu.splits import ArraySplit, Augmentation, FolderSplit, Split
 from dartsedu.splits import TaskError as TaskError
 from dartsedu.stream import seed_of
-from dartsedu.table import Scaling, Table, TableSplit, units
+from dartsedu.table import Scaling, Table, TableSplit, read_csv, units
 from dartsedu.text import (
     END,
     TextSplit,
@@ -101,6 +102,10 @@ class EquationTask(Task):
     targets: tuple[str, ...]
     scaling: Scaling
 
+    def parts(self) -> dict[str, TableSplit]:
+        """The three disjoint splits by name."""
+        return {"weights": self.weights, "architecture": self.architecture, "test": self.test}
+
     def table(self, split: TableSplit, target: int = 0) -> Table:
         """The rows of a split in the units of the data, with one of the targets."""
         inputs = split.inputs.cpu().numpy() * np.array(self.scaling.inputs)
@@ -170,9 +175,10 @@ TORCHVISION: dict[str, Source] = {
 CORPORA: dict[str, str] = {"ptb": "penn", "wikitext2": "wikitext-2"}
 """Texts read from files, by name, with their folder: Penn Treebank and WikiText-2."""
 
+EQUATION_TASKS: tuple[str, ...] = (*LAWS, "csv")
 IMAGE_TASKS: tuple[str, ...] = ("digits", *TORCHVISION, "imagenet")
 TEXT_TASKS: tuple[str, ...] = ("pydoc", "grammar", *CORPORA)
-TASKS: tuple[str, ...] = (*IMAGE_TASKS, *TEXT_TASKS)
+TASKS: tuple[str, ...] = (*IMAGE_TASKS, *TEXT_TASKS, *EQUATION_TASKS)
 """Names that ``load_task`` knows."""
 
 
@@ -185,6 +191,11 @@ def load_task(
     image_size: int = 224,
     workers: int = 4,
     vocabulary: int | None = None,
+    rows: int = 300,
+    path: str | Path | None = None,
+    target: str | None = None,
+    variables: Sequence[str] | None = None,
+    scale_inputs: bool = True,
 ) -> Task:
     """A task by name.
 
@@ -196,13 +207,17 @@ def load_task(
             by class. ``test`` is the data set's own and does not depend on it; digits has none,
             so a fixed stratified fifth is set apart. Of ``pydoc`` and ``grammar`` 70 % are
             ``weights``, 15 % ``architecture`` and a fixed 15 % ``test``; a corpus in files has its
-            own three parts.
-        noise: standard deviation of noise added to every image, in units of the data's own.
-            0 is the data as it is; more makes a small task hard enough to tell cells apart.
+            own three parts. The rows of a table are dealt at random, see ``TABLE_SHARES``.
+        noise: standard deviation of noise added to every image, in units of the data's own, or to
+            the target of a law, in units of its own. 0 is the data as it is; more makes a small
+            task hard enough to tell cells apart.
         image_size: side of the images cut from an ``imagenet`` folder, pixels.
         workers: processes that read an ``imagenet`` folder.
         vocabulary: number of words of a text's vocabulary; rarer ones become ``<unk>``.
             ``None``: all.
+        rows: number of rows drawn from a law.
+        path, target, variables: of ``csv``, see ``table.read_csv``.
+        scale_inputs: of a table, see ``table.units``.
 
     Raises ``TaskError`` for an unknown name, or where the data is missing and cannot be
     downloaded: it says which file to put where.
@@ -223,6 +238,32 @@ def load_task(
         return _grammar(split_seed)
     if name in CORPORA:
         return _text_task(name, read_corpus(Path(root) / CORPORA[name]), vocabulary)
+    if name in LAWS:
+        law = LAWS[name]
+        return table_task(
+            *law.sample(rows, noise, split_seed),
+            name=name,
+            variables=tuple(law.variables),
+            target_names=(law.target,),
+            split_seed=split_seed,
+            scale_inputs=scale_inputs,
+        )
+    if name == "csv":
+        if path is None or target is None:
+            raise TaskError(
+                "the task csv needs a file and the column to be explained: "
+                "--data FILE --target NAME"
+            )
+        inputs, targets, names = read_csv(path, target, variables)
+        return table_task(
+            inputs,
+            targets,
+            name=Path(path).name,
+            variables=names,
+            target_names=(target,),
+            split_seed=split_seed,
+            scale_inputs=scale_inputs,
+        )
     raise TaskError(f"unknown task {name!r}; expected one of: {', '.join(TASKS)}")
 
 

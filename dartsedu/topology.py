@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 from dartsedu.values import Value
 
 Combine = Literal["concat", "mean", "sum"]
+Relaxation = Literal["softmax", "sigmoid"]
+"""How α becomes mixture weights, see ``relaxation.mixture_weights``."""
 
 
 class Link(NamedTuple):
@@ -90,12 +92,14 @@ Link(source=1, target=3), Link(source=2, target=3))
 class SearchSpace(Value):
     """The cells to be found, each a topology, and the primitives every edge may choose from.
 
-    The α of cell ``c`` has the shape ``(len(c.edges), len(primitives))``.
+    The α of cell ``c`` has the shape ``(len(c.edges), len(primitives))``; ``relaxation`` is how it
+    becomes mixture weights.
     """
 
     name: str
     primitives: tuple[str, ...] = Field(min_length=1)
     cells: tuple[Topology, ...] = Field(min_length=1)
+    relaxation: Relaxation = "softmax"
 
     @model_validator(mode="after")
     def _has_no_doubles(self) -> Self:

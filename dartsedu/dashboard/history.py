@@ -107,7 +107,7 @@ class History:
             "name": name,
             "total": self.header.total,
             "rule": self.rule,
-            "relaxation": self.header.relaxation,
+            "relaxation": self.space.relaxation,
             "scalars": self._scalars,
             "primitives": [
                 {
@@ -137,7 +137,7 @@ class History:
     def _row(self, step: Step, found: Genotype) -> NDArray[np.float32]:
         kind = passing(self.space)
         cells = [topology.name for topology in self.space.cells]
-        competing = self.header.relaxation == "softmax"  # Other weights are no chances.
+        competing = self.space.relaxation == "softmax"  # Other weights are no chances.
         scalars = [
             step.index,
             step.epoch,

@@ -122,7 +122,7 @@ class LiveRun(_Shown):
     ) -> None:
         if not interval > 0:
             raise ValueError(f"interval = {interval}; expected seconds above 0")
-        header = Header.of(search, search.space, search.supernet.relaxation)
+        header = Header.of(search, search.space)
         self._history = History(header, earlier, search.settings.rule)
         super().__init__("Architecture search, live", {"": self._history})
         self.search = search
@@ -244,7 +244,7 @@ class LiveRun(_Shown):
         step, search = chosen[0], self.search
         mixture = {
             cell: mixture_weights(
-                torch.tensor(alpha, device=search.device), search.supernet.relaxation
+                torch.tensor(alpha, device=search.device), search.space.relaxation
             )
             for cell, alpha in step.alphas.items()
         }

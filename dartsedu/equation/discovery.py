@@ -95,17 +95,19 @@ def conclude(
     task: EquationTask,
     derivation: Literal["max", "sample"] = "max",
     seed: int = 0,
+    most: int = 6,
 ) -> Discovery:
     """Discretise every restart, refit it, and choose.
 
     ``max`` takes the largest α of every edge (the rule ``argmax``); ``sample`` draws one by its
-    mixture weight. The supernet's coefficients are moved to the fitted ones.
+    mixture weight, with ``seed``. At most ``most`` equations are written as formulas. The
+    supernet's coefficients are moved to the fitted ones.
     """
     genotypes = supernet.genotypes() if derivation == "max" else sampled(supernet, seed)
     restarts = equations(supernet, genotypes, task)
     found: list[Candidate] = []
     if supernet.output.kind == "real" and supernet.output.size == 1:
-        found = candidates(restarts, task.table(task.weights), task.table(task.architecture))
+        found = candidates(restarts, task.table(task.weights), task.table(task.architecture), most)
     return Discovery(tuple(restarts), tuple(found))
 
 

@@ -37,6 +37,8 @@ EXACT = 1e-6
 """Two functions closer than this, relative to the spread of the truth, are the same function."""
 POINTS = 256
 """Number of points at which functions are compared, many times the constants of any law."""
+TOLERANCE = 0.02
+"""A difference that does not matter, relative to the spread: 0.04 % of the variance."""
 REACH = 9.0
 """A constant c may move by this many times max(1, |c|). Without a bound ``a x**c + b`` would
 contain the logarithm, as the limit of c → 0 and a → ∞."""
@@ -84,7 +86,8 @@ class Family:
 
     def _constant(self, value: Any) -> sympy.Symbol:
         self._constants.append(sympy.Dummy(f"c{len(self._constants)}", real=True))
-        self._values.append(float(value))
+        real = sympy.sympify(value)
+        self._values.append(float(real) if real.is_real and real.is_finite else np.nan)
         return self._constants[-1]
 
     def _free(self, part: sympy.Basic) -> sympy.Basic:
@@ -176,7 +179,7 @@ def equivalent(
     found: sympy.Expr,
     truth: sympy.Expr,
     ranges: Mapping[str, tuple[float, float]],
-    tolerance: float = 0.02,
+    tolerance: float = TOLERANCE,
 ) -> bool:
     """Whether ``found`` is the law ``truth`` in structure, up to the values of its constants.
 
@@ -257,27 +260,27 @@ class Recovery:
 
 
 def recovered(
-    found: sympy.Expr,
-    law: Law,
-    noise: float,
-    rows: int = 1000,
-    seed: int = 1_000_003,
-    tolerance: float = 0.02,
+    found: sympy.Expr, law: Law, noise: float, rows: int = 1000, seed: int = 1_000_003
 ) -> Recovery:
     """Judge an expression that was found from ``law.sample(..., noise)``.
+
+    The tolerance of ``equivalent`` is its default or a third of the noise, whichever is more: a
+    difference that small is not to be seen in the data.
 
     Args:
         found: in the variables of the law, as SymPy symbols of their names.
         law: the truth.
         noise: that of the data the expression was found from.
         rows, seed: the held-out rows; take another seed than that of the data.
-        tolerance: of ``equivalent``.
+
+    Raises ``ValueError`` for a symbol that is none of the variables.
     """
+    same = equivalent(found, law.expression, law.variables, max(TOLERANCE, noise / 3))
     X, truth = law.sample(rows, seed=seed)
     symbols = {s.name: s for s in found.free_symbols}
     arguments = [symbols.get(name, sympy.Symbol(name)) for name in law.variables]
-    same = equivalent(found, law.expression, law.variables, tolerance)
     with np.errstate(all="ignore"):
-        values = np.broadcast_to(sympy.lambdify(arguments, found, "numpy")(*X.T), rows)
-    error = np.sqrt(np.mean(np.abs(values - truth) ** 2)) / truth.std()
-    return Recovery(same, float(error) if np.isfinite(error) else np.inf, noise)
+        function = sympy.lambdify(arguments, found.xreplace({sympy.zoo: sympy.nan}), "numpy")
+        values = np.broadcast_to(function(*X.T), rows)
+    error = float(np.sqrt(np.mean(np.abs(values - truth) ** 2)) / truth.std())
+    return Recovery(same, error if np.isfinite(error) else np.inf, noise)

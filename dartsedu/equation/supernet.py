@@ -20,17 +20,20 @@ from torch import Tensor, nn
 
 from dartsedu.equation.operations import FUNCTIONS, OPERATIONS, PRIMITIVES, degrees_of_freedom
 from dartsedu.genotype import VOCABULARY, Genotype, derive
-from dartsedu.relaxation import Mixture, Outcome, Relaxation, Supernet, add
+from dartsedu.relaxation import Mixture, Outcome, Supernet, add
 from dartsedu.splits import Batch
 from dartsedu.tasks import EquationTask
-from dartsedu.topology import SearchSpace, Topology
+from dartsedu.topology import Relaxation, SearchSpace, Topology
 
 CELL = VOCABULARY["equation"].cells[0]
 """The name of the one cell."""
 
 
 def equation_space(
-    variables: int, nodes: int = 2, primitives: Iterable[str] = PRIMITIVES
+    variables: int,
+    nodes: int = 2,
+    primitives: Iterable[str] = PRIMITIVES,
+    relaxation: Relaxation = "softmax",
 ) -> SearchSpace:
     """One cell with an input a variable; every node hears all earlier states and keeps all edges.
 
@@ -40,7 +43,9 @@ def equation_space(
     cell = Topology.dense(
         CELL, inputs=variables, nodes=nodes, keep=variables + nodes - 1, combine="sum"
     )
-    space = SearchSpace(name="equation", primitives=tuple(primitives), cells=(cell,))
+    space = SearchSpace(
+        name="equation", primitives=tuple(primitives), cells=(cell,), relaxation=relaxation
+    )
     check_space(space)
     return space
 
@@ -87,7 +92,6 @@ class EquationSupernet(Supernet):
         space: see ``equation_space``.
         restarts: independent searches held side by side.
         output: see ``Output``.
-        relaxation: softmax or sigmoid mixtures.
         complexity: weight of the penalty: the mean number of coefficients of the mixture,
             Σ_edges Σ_primitives weight · degrees of freedom. It is a part of the loss; since it
             does not depend on w, it moves α alone.
@@ -107,7 +111,6 @@ class EquationSupernet(Supernet):
         *,
         restarts: int = 1,
         output: Output = Output(),
-        relaxation: Relaxation = "softmax",
         complexity: float = 0.0,
         alpha_scale: float = 0.0,
     ) -> None:
@@ -115,7 +118,7 @@ class EquationSupernet(Supernet):
         check_space(space)
         if restarts < 1:
             raise ValueError(f"restarts is {restarts}; expected at least 1")
-        self.restarts, self.relaxation = restarts, relaxation
+        self.restarts = restarts
         self.output, self.complexity = output, complexity
         edges, primitives = space.shape(CELL)
         self.alphas = nn.ParameterDict({CELL: alpha_scale * _normal(restarts, edges, primitives)})

@@ -404,8 +404,8 @@ def test_an_exported_page_holds_formulas_as_text(tmp_path):
 
 def test_weights_that_do_not_compete_have_no_entropy():
     recording = made_up(cnn_space(nodes=1), 2)
-    header = recording.header.model_copy(update={"relaxation": "sigmoid"})
-    history = History(header, recording.steps)
+    fair = recording.space.model_copy(update={"relaxation": "sigmoid"})
+    history = History(recording.header.model_copy(update={"space": fair}), recording.steps)
     spec = history.describe("")
     scalars = dict(zip(spec["scalars"], np.frombuffer(history.rows(0, 1), "<f4"), strict=False))
     assert spec["relaxation"] == "sigmoid"

@@ -151,6 +151,24 @@ def test_numbers_are_set_free_and_structures_are_not():
     assert numbers(shared / (1 + shared)) == [-0.5, 1, 1, 1]
 
 
+@pytest.mark.parametrize(
+    "found",
+    [sympy.zoo, sympy.nan, log(S) + sympy.oo, log(S) + sympy.I, S * log(Float(-2)), log(S - 5)],
+)
+def test_an_expression_without_real_values_is_no_law_and_no_failure(found):
+    verdict = recovered(found, find_law("weber-fechner"), noise=0.1)
+    assert not verdict.equivalent
+    assert not verdict.at_floor
+
+
+def test_the_tolerance_grows_with_the_noise():
+    """Exponents that are wrong by what 200 rows with that noise leave open."""
+    found = p ** Float(1.06) * x ** Float(0.97)
+    law = find_law("expected-value")
+    assert not recovered(found, law, noise=0.02).equivalent
+    assert recovered(found, law, noise=0.2).equivalent
+
+
 def test_an_unknown_symbol_is_named():
     with pytest.raises(ValueError, match="contains a, x; expected only the variables S"):
         equivalent(Symbol("a") * x + S, S, {"S": (0, 1)})

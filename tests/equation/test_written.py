@@ -119,14 +119,13 @@ def search():
     torch.manual_seed(0)
     x = np.linspace(1, 9, 40)[:, None]
     task = table_task(x, np.log(x), variables=["S"], target_names=["R"])
-    supernet = EquationSupernet(
-        equation_space(1, 1), restarts=3, relaxation="sigmoid", alpha_scale=1
-    )
+    space = equation_space(1, 1, relaxation="sigmoid")
+    supernet = EquationSupernet(space, restarts=3, alpha_scale=1)
     return Search(supernet, task, load_preset("equation", ["search.epochs=4"]).search)
 
 
 def test_a_search_writes_its_leader_and_a_recording_keeps_it(search, tmp_path):
-    header = Header.of(search, search.space, search.supernet.relaxation)
+    header = Header.of(search, search.space)
     with Recorder(tmp_path / "run.jsonl", header) as recorder:
         steps = list(search)
         for step in steps:

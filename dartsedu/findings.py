@@ -1,0 +1,147 @@
+"""What a search for equations found, beside what it has to be compared with."""
+
+from __future__ import annotations
+
+from math import isfinite, sqrt
+
+import numpy as np
+
+from dartsedu.equation.discovery import Candidate, Discovery, conclude, random_alphas
+from dartsedu.equation.expression import squared_error
+from dartsedu.equation.supernet import EquationSupernet
+from dartsedu.laws import LAWS
+from dartsedu.presets import EquationSettings
+from dartsedu.spaces import build_supernet
+from dartsedu.stream import seed_of
+from dartsedu.tasks import EquationTask
+from dartsedu.values import Value
+
+DEGREE = 3
+"""Of the polynomial that equations are compared with."""
+
+
+class Found(Value):
+    """A formula that explains the data.
+
+    Attributes:
+        formula: as SymPy writes it, constants rounded to their uncertainty.
+        latex: the same for a page.
+        complexity: constants, variables and functions in it.
+        held_out_error: on the architecture split, with constants fitted to the weights split.
+        test_error: on the test split, with constants fitted to all other rows.
+        restarts: how many restarts came to it.
+
+    Errors are root mean squares in standard deviations of the target.
+    """
+
+    formula: str
+    latex: str
+    complexity: int
+    held_out_error: float
+    test_error: float
+    restarts: int
+
+
+class Findings(Value):
+    """Everything a report on an equation says.
+
+    Attributes:
+        found: the preferred formula, then those that explain the data almost as well or worse.
+        errors: of every restart's refitted equation on the architecture split, ascending; one
+            without a finite value there is left out.
+        random_found: the preferred formula of as many random graphs, treated alike; ``None`` where
+            none were asked for.
+        random_errors: of these graphs, ascending.
+        references: test errors of what is no search: the mean, linear and polynomial regression,
+            and, of a law, the noise.
+        truth: the law that the data were drawn from, if known.
+        recovered: whether ``found`` is that law, see ``equation.recovery``.
+        random_recovered: likewise of ``random_found``.
+        predictions: of the preferred formula for the rows of each split, in the target's units.
+    """
+
+    found: tuple[Found, ...]
+    errors: tuple[float, ...]
+    random_found: Found | None = None
+    random_errors: tuple[float, ...] = ()
+    references: dict[str, float]
+    truth: str | None = None
+    recovered: bool | None = None
+    random_recovered: bool | None = None
+    predictions: dict[str, tuple[float, ...]]
+
+
+def find(
+    supernet: EquationSupernet, task: EquationTask, settings: EquationSettings, seed: int
+) -> tuple[Discovery, Findings]:
+    """Refit and choose among a searched supernet's restarts; the same for random graphs.
+
+    The test split is read here, once. The supernet's coefficients are moved.
+    """
+    discovery = conclude(supernet, task, settings.search.derivation, seed, settings.train.formulas)
+    chance: Discovery | None = None
+    if settings.train.random_restarts:
+        more = settings.supernet.model_copy(update={"restarts": settings.train.random_restarts})
+        start = settings.model_copy(update={"supernet": more})
+        other = build_supernet(start, task, seed_of(seed, "random equations") % 2**31)
+        assert isinstance(other, EquationSupernet)
+        random_alphas(other, seed)
+        chance = conclude(other, task, "max", seed, settings.train.formulas)
+    law = LAWS.get(settings.task.name)
+    noise = settings.task.noise
+
+    def is_law(candidate: Candidate | None) -> bool | None:
+        if law is None or candidate is None:
+            return None
+        from dartsedu.equation.recovery import recovered
+
+        return recovered(candidate.formula.expression, law, noise).recovered
+
+    best = chance.candidates[0] if chance else None
+    return discovery, Findings(
+        found=tuple(_found(candidate, task) for candidate in discovery.candidates),
+        errors=_errors(discovery),
+        random_found=None if best is None else _found(best, task),
+        random_errors=_errors(chance) if chance else (),
+        references=_references(task) | ({"noise": noise / sqrt(1 + noise**2)} if law else {}),
+        truth=str(law.expression) if law else None,
+        recovered=is_law(discovery.candidates[0]),
+        random_recovered=is_law(best),
+        predictions={
+            name: tuple(discovery.formula.predict(task.table(split).inputs).tolist())
+            for name, split in task.parts().items()
+        },
+    )
+
+
+def _errors(discovery: Discovery) -> tuple[float, ...]:
+    return tuple(sqrt(r.error) for r in discovery.restarts if isfinite(r.error))
+
+
+def _found(candidate: Candidate, task: EquationTask) -> Found:
+    scale = task.scaling.scale[0]
+    formula = candidate.formula
+    return Found(
+        formula=str(formula),
+        latex=formula.latex(),
+        complexity=formula.complexity,
+        held_out_error=sqrt(candidate.error) / scale,
+        test_error=sqrt(squared_error(formula, task.table(task.test))[0]) / scale,
+        restarts=len(candidate.restarts),
+    )
+
+
+def _references(task: EquationTask) -> dict[str, float]:
+    """Test errors of regressions fitted to all rows but those of the test split."""
+    from sklearn.linear_model import LinearRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import PolynomialFeatures
+
+    train, test = task.table(task.training), task.table(task.test)
+    errors = {"mean": test.targets - train.targets.mean()}
+    for name, degree in (("linear", 1), ("polynomial", DEGREE)):
+        model = make_pipeline(PolynomialFeatures(degree), LinearRegression())
+        model.fit(train.inputs, train.targets)
+        errors[name] = test.targets - model.predict(test.inputs)
+    scale = task.scaling.scale[0]
+    return {name: float(np.sqrt(np.square(e).mean())) / scale for name, e in errors.items()}
