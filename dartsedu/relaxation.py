@@ -120,6 +120,10 @@ class Supernet(nn.Module, ABC):
         """The shown part of what is kept by cell, of α or its mixture: (edges, primitives) each."""
         return dict(tensors)
 
+    def shown_loss(self, outcome: Outcome) -> Tensor:
+        """The loss of the shown part, which may have changed since ``outcome`` was computed."""
+        return outcome.loss
+
     def judged(self, outcome: Outcome) -> None:
         """Told the outcome on every architecture batch of a search; several restarts keep count."""
 

@@ -162,7 +162,10 @@ class Search(Stream):
         return Step(
             index=self.done,
             epoch=epoch,
-            loss={split: float(outcome.loss) for split, outcome in outcomes.items()},
+            loss={
+                split: float(self.supernet.shown_loss(outcome))
+                for split, outcome in outcomes.items()
+            },
             accuracy={
                 split: float(outcome.accuracy)
                 for split, outcome in outcomes.items()

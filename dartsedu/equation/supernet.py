@@ -240,6 +240,10 @@ class EquationSupernet(Supernet):
         """The restart with the least running mean of the architecture loss."""
         return int(self.standing.nan_to_num(torch.inf).argmin())
 
+    def shown_loss(self, outcome: Outcome) -> Tensor:
+        assert outcome.losses is not None
+        return outcome.losses[self.leader]
+
     def judged(self, outcome: Outcome) -> None:
         losses = outcome.losses
         assert losses is not None

@@ -87,7 +87,7 @@ def check_edge(answer: Callable[..., Tensor]) -> str:
     with torch.no_grad():
         supernet.scale[0, 0], supernet.offset[0, 0] = scale, offset
         expected = supernet(x[:, None], weights[None, None])[0, 0]
-    functions = (lambda z: z, torch.exp, torch.sigmoid)
+    functions: tuple[Callable[[Tensor], Tensor], ...] = (lambda z: z, torch.exp, torch.sigmoid)
 
     def mixed(weights: Tensor, inside: Callable[[int], Tensor]) -> Tensor:
         parts = [w * f(inside(k)) for k, (w, f) in enumerate(zip(weights, functions, strict=True))]
