@@ -256,7 +256,7 @@ def set_gradients(
             w.grad = None
     parts = vectors.split([w.numel() // rows for w, _ in used], dim=1)
     for (w, _), part in zip(used, parts, strict=True):
-        w.grad = part.reshape(w.shape)
+        w.grad = part.reshape(w.shape).contiguous()  # The fused optimiser reads it as one block.
     return norms.max()
 
 

@@ -66,7 +66,8 @@ class TableSplit(ShuffledSplit):
 
     def scaled(self, scaling: Scaling) -> TableSplit:
         """The rows in the units of ``scaling``."""
-        inputs, centre, scale = (torch.tensor(values).to(self.inputs) for values in scaling)
+        kind = {"dtype": self.inputs.dtype, "device": self.inputs.device}
+        inputs, centre, scale = (torch.tensor(values, **kind) for values in scaling)
         return TableSplit(self.inputs / inputs, (self.targets - centre) / scale)
 
 

@@ -446,6 +446,8 @@ def normal_form(expression: Any) -> Any:
         if not node.args:
             return node
         node = node.func(*map(fold, node.args))
+        if node.is_number:
+            return node if node.is_Rational else node.evalf()
         if isinstance(node, sp.exp):
             constant, rest = sp.expand(node.args[0]).as_independent(*node.free_symbols, as_Add=True)
             return sp.exp(constant).evalf() * sp.exp(rest)
@@ -574,16 +576,13 @@ def _tidy(expression: Any) -> Any:
     """Whole numbers written without a point, other floats as short as they are."""
     import sympy as sp
 
-    return expression.xreplace(
-        {
-            number: sp.Integer(int(number))
-            if number == int(number) and abs(number) < 1e6
-            else sp.Float(
-                f"{float(number):.12g}", len(f"{abs(float(number)):.12g}".strip("0.")) or 1
-            )
-            for number in expression.atoms(sp.Float)
-        }
-    )
+    def short(number: Any) -> Any:
+        digits = f"{float(number):.12g}"
+        if float(digits) == int(float(digits)) and abs(float(digits)) < 1e6:
+            return sp.Integer(int(float(digits)))
+        return sp.Float(digits)
+
+    return expression.xreplace({number: short(number) for number in expression.atoms(sp.Float)})
 
 
 def _symbolic_functions() -> dict[str, Any]:
