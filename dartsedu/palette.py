@@ -15,6 +15,12 @@ COLOURS: dict[str, str] = {
     "relu": "#a90fe8",
     "sigmoid": "#089aaa",
     "identity": "#4c7655",
+    "linear": "#c08a08",
+    "linear_exp": "#089aaa",
+    "linear_logistic": "#a90fe8",
+    "linear_reciprocal": "#4c7655",
+    "ln": "#a3507a",
+    "power": "#7b6c06",
 }
 """One colour a primitive, apart from the others of its space for every kind of colour vision, on
 white and on black.
@@ -32,6 +38,9 @@ DASHED = {
     "dil_conv_5x5",
     "tanh",
     "identity",
+    "linear_reciprocal",
+    "ln",
+    "power",
 }
 """Every other primitive is dashed, since on thin lines colour alone is not enough."""
 
@@ -44,6 +53,8 @@ CELL_COLOURS = ("#a90fe8", "#7b6c06")
 _SUBSCRIPT = str.maketrans("kt-0123456789", "ₖₜ₋₀₁₂₃₄₅₆₇₈₉", "_{}")
 RECURRENT = "recurrent"
 """The cell whose one input is made of a word and of what the cell said before."""
+EQUATION = "equation"
+"""The cell whose inputs are the variables of a table."""
 
 
 def colour(primitive: str) -> str:
@@ -65,8 +76,11 @@ def short(primitive: str) -> str:
 def state_names(inputs: int, nodes: int, cell: str = "") -> list[str]:
     """Names of a cell's states, as the paper writes them: its inputs, then 0, 1, 2, …
 
-    State 0 of the recurrent cell is made of x_t and h_{t-1}; its nodes are 1, 2, …
+    State 0 of the recurrent cell is made of x_t and h_{t-1}; its nodes are 1, 2, … An equation has
+    variables x_1, x_2, … and latent quantities u_1, u_2, …
     """
+    if cell == EQUATION:
+        return [f"x_{i + 1}" for i in range(inputs)] + [f"u_{i + 1}" for i in range(nodes)]
     if cell == RECURRENT:
         return ["x_t, h_{t-1}", *(str(i) for i in range(1, nodes + 1))]
     return [f"c_{{k-{inputs - i}}}" for i in range(inputs)] + [str(i) for i in range(nodes)]
@@ -79,4 +93,4 @@ def state_label(name: str) -> str:
 
 def output_label(cell: str) -> str:
     """The name of a cell's output in plain Unicode."""
-    return "hₜ" if cell == RECURRENT else "cₖ"
+    return {RECURRENT: "hₜ", EQUATION: "y"}.get(cell, "cₖ")

@@ -51,6 +51,7 @@ class _Line(Value):
     learning_rate: dict[str, float]
     alphas: dict[str, list[list[float]]]
     elapsed: float = Field(ge=0)
+    written: str | None = None
 
 
 def _nine_digits(values: NDArray[np.float32]) -> list[list[float]]:
@@ -101,6 +102,8 @@ class Recorder:
             "alphas": {cell: _nine_digits(alpha) for cell, alpha in step.alphas.items()},
             "elapsed": round(step.elapsed, 4),
         }
+        if step.written is not None:
+            line["written"] = step.written
         self._write(json.dumps(line, separators=(",", ":"), allow_nan=False))
 
     def sync(self) -> None:
@@ -237,4 +240,5 @@ def _read(line: _Line, header: Header, index: int) -> Step:
         alphas=alphas,
         mixture=mixture,
         elapsed=line.elapsed,
+        written=line.written,
     )

@@ -120,8 +120,19 @@ class Supernet(nn.Module, ABC):
         """The shown part of what is kept by cell, of α or its mixture: (edges, primitives) each."""
         return dict(tensors)
 
+    def shown_loss(self, outcome: Outcome) -> Tensor:
+        """The loss of the shown part, which may have changed since ``outcome`` was computed."""
+        return outcome.loss
+
     def judged(self, outcome: Outcome) -> None:
         """Told the outcome on every architecture batch of a search; several restarts keep count."""
+
+    def written(self, task: Any) -> str | None:
+        """What the shown genotype says as a formula, with w as they are, in names of ``task``.
+
+        ``None`` in a space without formulas.
+        """
+        return None
 
     def genotype(self, rule: str = "paper") -> Genotype:
         """The genotype that ``rule`` (see ``genotype.RULES``) derives from the present α."""

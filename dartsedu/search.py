@@ -163,7 +163,10 @@ class Search(Stream):
         return Step(
             index=self.done,
             epoch=epoch,
-            loss={split: float(outcome.loss) for split, outcome in outcomes.items()},
+            loss={
+                split: float(self.supernet.shown_loss(outcome))
+                for split, outcome in outcomes.items()
+            },
             accuracy={
                 split: float(outcome.accuracy)
                 for split, outcome in outcomes.items()
@@ -172,6 +175,7 @@ class Search(Stream):
             learning_rate=rates,
             alphas=_arrays(self.supernet.leading(dict(self.supernet.alphas.items()))),
             mixture=_arrays(self.supernet.leading(self.supernet.mixture())),
+            written=self.supernet.written(self.task),
         )
 
     def _move_alphas(self, weights_batch: Any, architecture_batch: Any, epoch: int) -> Outcome:

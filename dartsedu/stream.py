@@ -41,8 +41,9 @@ class Step:
         learning_rate: by optimiser (``weights``, ``architecture``), as used in this step.
         alphas: raw α by cell, shape (edges, primitives), after the step; empty when training a
             discrete network.
-        mixture: softmax(α) by cell, likewise.
+        mixture: mixture weights by cell, likewise.
         elapsed: seconds spent in steps since the run began, pauses excluded, resumed runs added.
+        written: what the genotype of these α says as a formula, where the space has formulas.
     """
 
     index: int
@@ -53,6 +54,7 @@ class Step:
     alphas: Arrays = field(default_factory=dict)
     mixture: Arrays = field(default_factory=dict)
     elapsed: float = 0.0
+    written: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("loss", "accuracy", "learning_rate", "alphas", "mixture"):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dartsedu import cnn, plots, rnn
+from dartsedu import cnn, equation, plots, rnn
 from dartsedu.cell_graph import genotype_figure
 from dartsedu.cnn import OPERATIONS, cnn_space
 from dartsedu.genotype import PUBLISHED, random_genotype
@@ -69,8 +69,15 @@ def test_names_and_colours():
         "7×1 1×7",
     ]
     assert [state_label(n) for n in state_names(2, 2)] == ["cₖ₋₂", "cₖ₋₁", "0", "1"]
-    assert set(COLOURS) == {*cnn.PRIMITIVES, *rnn.PRIMITIVES}
+    assert set(COLOURS) == {*cnn.PRIMITIVES, *rnn.PRIMITIVES, *equation.PRIMITIVES}
     assert colour("anything else")
+    labels = [state_label(n) for n in state_names(2, 2, "equation")]
+    assert labels == ["x₁", "x₂", "u₁", "u₂"]
+
+
+@pytest.mark.parametrize("primitives", [cnn.PRIMITIVES, rnn.PRIMITIVES, equation.PRIMITIVES])
+def test_no_two_primitives_of_a_space_look_alike(primitives):
+    assert len({COLOURS[p] for p in primitives}) == len(primitives)
 
 
 def luminance(hexadecimal):

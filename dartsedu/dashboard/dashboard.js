@@ -22,11 +22,17 @@ export function softmax(alpha) {
   return powers.map((p) => p / sum);
 }
 
+/** Mixture weights that do not compete: each α alone. */
+export const sigmoid = (alpha) => Array.from(alpha, (a) => 1 / (1 + Math.exp(-a)));
+
+const RELAXATIONS = { softmax, sigmoid };
+
 /** The steps of one run; `spec` is what History.describe gives. */
 export class Run {
   constructor(spec) {
     this.spec = spec;
     this.operations = spec.primitives.length;
+    this.relaxation = spec.relaxation in RELAXATIONS ? spec.relaxation : "softmax";
     this.column = Object.fromEntries(spec.scalars.map((name, i) => [name, i]));
     let next = spec.scalars.length;
     this.alphaStart = spec.cells.map((cell) => {
@@ -47,12 +53,13 @@ export class Run {
   clear() {
     this.count = 0;
     this.rows = new Float32Array(64 * this.width);
+    this.texts = []; // what each row says as a formula, where the space has formulas
     this.changes = []; // numbers of the rows whose genotype differs from the one before
     this.partial = false; // whether these are a few rows of many, kept in a saved notebook
   }
 
   /** Add rows of which the first has the number `first`; false if some before it are missing. */
-  append(first, data) {
+  append(first, data, texts = []) {
     const total = Math.floor(data.length / this.width);
     const from = this.count - first;
     if (from < 0) return false;
@@ -66,15 +73,16 @@ export class Run {
     }
     this.rows.set(fresh, this.count * this.width);
     const start = this.count;
+    texts.slice(from, total).forEach((text, i) => (this.texts[start + i] = text));
     this.count = first + total;
     for (let i = Math.max(1, start); i < this.count; i++) if (this.differs(i)) this.changes.push(i);
     return true;
   }
 
   /** Take the few rows that a saved notebook holds. */
-  restore(data) {
+  restore(data, texts = []) {
     this.clear();
-    this.append(0, data);
+    this.append(0, data, texts);
     this.partial = this.count > 0 && this.index(this.count - 1) - this.index(0) >= this.count;
   }
 
@@ -111,7 +119,7 @@ export class Run {
   }
 
   mixture(i, cell, edge) {
-    return softmax(this.alpha(i, cell, edge));
+    return RELAXATIONS[this.relaxation](this.alpha(i, cell, edge));
   }
 
   /** The operations that the genotype keeps on an edge, strongest first; none if it is cut. */
@@ -185,7 +193,7 @@ export class Session {
     this.lastMessage = this.lastHello = performance.now();
     this.needed = this.runs.map(() => -Infinity); // when rows were asked for, until they come
     (model.get("snapshots") ?? []).forEach((rows, i) => {
-      if (rows.byteLength) this.runs[i]?.restore(floats(rows));
+      if (rows.byteLength) this.runs[i]?.restore(floats(rows), model.get("texts")?.[i]);
     });
     this.listener = (message, buffers) => this.receive(message, buffers ?? []);
     model.on("msg:custom", this.listener);
@@ -238,14 +246,15 @@ export class Session {
     this.changed();
   }
 
-  takeRows({ run: i, first, of }, data) {
+  takeRows({ run: i, first, of, texts }, data) {
     const shown = this.runs[i];
     const run = shown.partial ? (this.coming[i] ??= new Run(shown.spec)) : shown;
     this.available[i] = of;
     if (first <= run.count) this.needed[i] = -Infinity;
-    const fits = run.append(first, data);
+    const fits = run.append(first, data, texts);
     if (run !== shown && run.count >= of) {
-      Object.assign(shown, { rows: run.rows, count: run.count, changes: run.changes, partial: false });
+      const { rows, count, changes, texts: all } = run;
+      Object.assign(shown, { rows, count, changes, texts: all, partial: false });
       this.coming[i] = null;
     }
     if (!fits) this.need(i);
@@ -567,7 +576,7 @@ class EdgePanel {
       return { row, bar, share, alpha };
     });
     this.scale = html("th", { scope: "col", class: "dartsedu-note" });
-    const [operation, share, alpha] = ["operation", "softmax", "α"].map((text) => html("th", { scope: "col", text }));
+    const [operation, share, alpha] = ["operation", run.relaxation, "α"].map((text) => html("th", { scope: "col", text }));
     put(share, { class: "dartsedu-number" }, []);
     put(alpha, { class: "dartsedu-number" }, []);
     this.table = html(
@@ -577,7 +586,7 @@ class EdgePanel {
     const lines = run.spec.primitives.map((primitive, o) => ({
       ...primitive, value: (i) => run.mixture(i, this.chosen.cell, this.chosen.edge)[o],
     }));
-    this.chart = new Chart(run, "softmax(α) of this edge", lines, view, 440, 200);
+    this.chart = new Chart(run, `${run.relaxation}(α) of this edge`, lines, view, 440, 200);
     this.node = html("section", { class: "dartsedu-panel", "aria-label": "chosen edge" }, this.table, this.chart.node);
   }
 
@@ -585,7 +594,7 @@ class EdgePanel {
     this.chosen = chosen;
     const { run } = this;
     const alpha = run.alpha(i, chosen.cell, chosen.edge);
-    const weights = softmax(alpha);
+    const weights = run.mixture(i, chosen.cell, chosen.edge);
     const kept = run.kept(i, chosen.cell, chosen.edge);
     say(this.caption, `${run.spec.cells[chosen.cell].name} cell, ${name}: ${kept.length ? "kept" : "would be cut"}`);
     const whole = Math.max(...weights) > 0.5 ? 1 : 0.5;
@@ -795,6 +804,9 @@ class View {
 
   column(run) {
     const graphs = run.spec.cells.map((_, cell) => new Graph(run, cell, this));
+    const formula = html("span", { class: "dartsedu-formula" });
+    const written = html("p", { class: "dartsedu-written", hidden: "" },
+      html("span", { class: "dartsedu-note", text: "What the kept edges say, with w as they are: " }), formula);
     const panel = new EdgePanel(run, this);
     const charts = run.spec.charts.map(({ title: name, lines }) => new Chart(
       run, name,
@@ -808,10 +820,11 @@ class View {
       ...(run.spec.name ? [html("h3", { text: run.spec.name })] : []),
       html("div", { class: "dartsedu-cells" }, ...run.spec.cells.map((cell, c) =>
         html("figure", {}, html("figcaption", { text: `${cell.name} cell` }), graphs[c].node))),
+      written,
       html("div", { class: "dartsedu-details" }, panel.node,
         html("div", { class: "dartsedu-charts" }, ...charts.map((c) => c.node))),
       html("p", { class: "dartsedu-note", text: "Ticks under the curves: steps at which the derived genotype changed. Click a curve to go there." }));
-    return { run, graphs, panel, charts, node };
+    return { run, graphs, written, formula, panel, charts, node };
   }
 
   // ---- commands
@@ -891,10 +904,12 @@ class View {
     this.curvesAreDue = wait <= 0 || this.session.status.state !== "running";
     if (this.curvesAreDue) this.lastCurves = performance.now();
     else this.curves ??= setTimeout(() => { this.curves = null; this.schedule(); }, wait);
-    for (const { run, graphs, panel, charts } of this.columns) {
+    for (const { run, graphs, written, formula, panel, charts } of this.columns) {
       if (!run.count) continue;
       const i = run.at(index);
       for (const graph of graphs) graph.draw(i, this.chosen);
+      written.hidden = !run.texts[i];
+      say(formula, run.texts[i] ?? "");
       const known = run.spec.cells[chosen.cell]?.edges[chosen.edge] ? chosen : { cell: 0, edge: 0 };
       panel.draw(i, known, graphs[known.cell].name(known.edge));
       for (const chart of charts) {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,13 +31,20 @@ SPLITS = ("weights", "architecture")
 _GAP = 0.26  # free space around a state in the picture, in columns
 
 
+class Snapshot(NamedTuple):
+    """Some rows of a history, and their formulas: as many, or none."""
+
+    rows: bytes
+    texts: list[str]
+
+
 class History:
     """The steps of one run, with their rows.
 
     A row is little-endian float32: the scalars that ``description`` names (NaN where a step has
     none), then raw α cell by cell, then for every edge the primitives that ``rule`` keeps there,
     as digits of base (primitives + 1): 0 if the edge is cut, else column + 1 of the strongest, and
-    so on for a second one.
+    so on for a second one. A step that is written as a formula has a text beside its row.
 
     Appending and reading may happen in different threads.
     """
@@ -73,11 +80,20 @@ class History:
         """So many rows from number ``first`` on, as far as there are."""
         return b"".join(row.tobytes() for row in self._rows[first : first + count])
 
-    def thinned(self, most: int) -> bytes:
+    def texts(self, first: int, count: int) -> list[str]:
+        """The formulas of the same rows; empty in a space that writes none."""
+        return self._texts(range(first, min(first + count, len(self))))
+
+    def thinned(self, most: int) -> Snapshot:
         """At most so many rows, the first and the last among them, evenly spread."""
         total = len(self)
         chosen = np.unique(np.linspace(0, total - 1, min(total, most)).round().astype(int))
-        return b"".join(self._rows[i].tobytes() for i in chosen)
+        rows = b"".join(self._rows[i].tobytes() for i in chosen)
+        return Snapshot(rows, self._texts(chosen.tolist()))
+
+    def _texts(self, places: Iterable[int]) -> list[str]:
+        found = [self.steps[i].written for i in places]
+        return [text or "" for text in found] if any(found) else []
 
     @property
     def width(self) -> int:
@@ -91,6 +107,7 @@ class History:
             "name": name,
             "total": self.header.total,
             "rule": self.rule,
+            "relaxation": self.space.relaxation,
             "scalars": self._scalars,
             "primitives": [
                 {
@@ -120,13 +137,14 @@ class History:
     def _row(self, step: Step, found: Genotype) -> NDArray[np.float32]:
         kind = passing(self.space)
         cells = [topology.name for topology in self.space.cells]
+        competing = self.space.relaxation == "softmax"  # Other weights are no chances.
         scalars = [
             step.index,
             step.epoch,
             step.elapsed,
             *(step.loss.get(split, np.nan) for split in SPLITS),
             *(step.accuracy.get(split, np.nan) for split in SPLITS),
-            *(entropy(step.mixture[cell]) for cell in cells),
+            *(entropy(step.mixture[cell]) if competing else np.nan for cell in cells),
             *(found[cell].count(kind) if kind else np.nan for cell in cells),
         ]
         alphas = [np.ravel(step.alphas[cell]) for cell in cells]

@@ -10,6 +10,7 @@ from typing import Any
 
 import jinja2
 
+from dartsedu.dashboard.history import Snapshot
 from dartsedu.script import script
 from dartsedu.values import write_text
 
@@ -17,13 +18,17 @@ _FOLDER = Path(__file__).parent
 
 
 def write_page(
-    path: str | Path, title: str, spec: dict[str, Any], snapshots: Sequence[bytes]
+    path: str | Path, title: str, spec: dict[str, Any], snapshots: Sequence[Snapshot]
 ) -> Path:
-    """Write the page of a replay, atomically. ``snapshots`` are rows, one buffer a run."""
+    """Write the page of a replay, atomically. There is one snapshot a run."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    state = {"spec": spec, "snapshots": [base64.b64encode(rows).decode() for rows in snapshots]}
+    state = {
+        "spec": spec,
+        "snapshots": [base64.b64encode(kept.rows).decode() for kept in snapshots],
+        "texts": [kept.texts for kept in snapshots],
+    }
     # Inside a script element only "</script" and "<!--" could end or change it.
     data = json.dumps(state, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
     page = environment.get_template("page.html.jinja").render(

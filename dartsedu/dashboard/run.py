@@ -177,7 +177,9 @@ class LiveRun(Shown):
             )
         step, search = chosen[0], self.search
         mixture = {
-            cell: mixture_weights(torch.tensor(alpha, device=search.device))
+            cell: mixture_weights(
+                torch.tensor(alpha, device=search.device), search.space.relaxation
+            )
             for cell, alpha in step.alphas.items()
         }
         genotype = derive(search.space, step.alphas, self._history.rule)

@@ -1,9 +1,10 @@
 """The view in the browser: an anywidget, and the messages between it and a run.
 
-Kernel → view: ``{"type": "rows", "run", "first", "of"}`` with a buffer of rows (see
-``history.History``), ``of`` being how many there are; ``{"type": "status", …}``;
-``{"type": "gap", …}``. View → kernel: ``{"type": "hello"}`` from a view that has just opened,
-``{"type": "need", "run", "have"}`` for rows, and ``{"type": "command", …}``.
+Kernel → view: ``{"type": "rows", "run", "first", "of", "texts"}`` with a buffer of rows (see
+``history.History``), ``of`` being how many there are and ``texts`` the formulas of these rows, if
+any; ``{"type": "status", …}``; ``{"type": "gap", …}``. View → kernel: ``{"type": "hello"}`` from a
+view that has just opened, ``{"type": "need", "run", "have"}`` for rows, and
+``{"type": "command", …}``.
 
 Traits are set while no step is being computed, or seldom.
 """
@@ -64,6 +65,7 @@ class Dashboard(anywidget.AnyWidget):
     spec = traitlets.Dict().tag(sync=True)
     status = traitlets.Dict().tag(sync=True)
     snapshots = traitlets.List(traitlets.Bytes()).tag(sync=True)
+    texts = traitlets.List(traitlets.List(traitlets.Unicode())).tag(sync=True)
 
     def __init__(
         self,
@@ -76,13 +78,13 @@ class Dashboard(anywidget.AnyWidget):
         self._histories = histories
         self._obey = obey
         self._greet = greet
-        super().__init__(spec=spec, status=status or {}, snapshots=self._thinned())
+        super().__init__(spec=spec, status=status or {}, **self._kept())
         self.on_msg(self._receive)
 
     def keep(self, status: dict[str, Any]) -> None:
         """Put status and thinned rows where a saved notebook keeps them."""
-        self.status = status
-        self.snapshots = self._thinned()
+        self.status, kept = status, self._kept()
+        self.snapshots, self.texts = kept["snapshots"], kept["texts"]
 
     def send_rows(self, run: int, first: int, most: int = _CHUNK) -> int:
         """Send a run's rows from number ``first`` on; returns the number of the next one."""
@@ -90,11 +92,14 @@ class Dashboard(anywidget.AnyWidget):
         count = min(len(history) - first, max(1, most // (4 * history.width)))
         if count > 0:
             message = {"type": "rows", "run": run, "first": first, "of": len(history)}
-            self.send(message, [history.rows(first, count)])
+            texts = history.texts(first, count)
+            self.send(message | {"texts": texts}, [history.rows(first, count)])
         return first + max(0, count)
 
-    def _thinned(self) -> list[bytes]:
-        return [history.thinned(SNAPSHOT) for history in self._histories]
+    def _kept(self) -> dict[str, Any]:
+        """The traits that hold some rows of every run."""
+        thinned = [history.thinned(SNAPSHOT) for history in self._histories]
+        return {"snapshots": [k.rows for k in thinned], "texts": [k.texts for k in thinned]}
 
     def _receive(self, _: Any, content: Any, buffers: Any) -> None:
         """Take a message from a browser; anything it may not say is left out with a warning."""

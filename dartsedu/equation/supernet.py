@@ -22,6 +22,7 @@ from dartsedu.equation.operations import FUNCTIONS, OPERATIONS, PRIMITIVES, degr
 from dartsedu.genotype import VOCABULARY, Genotype, derive
 from dartsedu.relaxation import Mixture, Outcome, Supernet, add
 from dartsedu.splits import Batch
+from dartsedu.tasks import EquationTask
 from dartsedu.topology import Relaxation, SearchSpace, Topology
 
 CELL = VOCABULARY["equation"].cells[0]
@@ -258,6 +259,10 @@ class EquationSupernet(Supernet):
         """The restart with the least running mean of the architecture loss."""
         return int(self.standing.nan_to_num(torch.inf).argmin())
 
+    def shown_loss(self, outcome: Outcome) -> Tensor:
+        assert outcome.losses is not None
+        return outcome.losses[self.leader]
+
     def judged(self, outcome: Outcome) -> None:
         losses = outcome.losses
         assert losses is not None
@@ -266,6 +271,14 @@ class EquationSupernet(Supernet):
 
     def leading(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {name: tensor[self.leader] for name, tensor in tensors.items()}
+
+    def written(self, task: EquationTask) -> str:
+        """The leader's equation, not refitted: the functions of largest α with their present w."""
+        from dartsedu.equation.expression import read_equation  # It reads supernets itself.
+
+        names, scaling = task.variables, task.scaling
+        equation = read_equation(self, self.genotype("argmax"), self.leader, names, scaling)
+        return equation.written(task.targets)
 
     def genotypes(self, rule: str = "argmax") -> list[Genotype]:
         """The genotype of every restart."""

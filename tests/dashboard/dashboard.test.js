@@ -1,7 +1,7 @@
 // The front end alone: data, messages, drawing and keys, with a kernel made of two functions.
 
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import widget, { Run, Session, softmax } from "../../dartsedu/dashboard/dashboard.js";
+import widget, { Run, Session, sigmoid, softmax } from "../../dartsedu/dashboard/dashboard.js";
 
 const OPS = ["none", "skip_connect", "sep_conv_3x3"];
 
@@ -38,8 +38,8 @@ const rows = (first, count) => Float32Array.from(Array.from({ length: count }, (
 const view = (data) => new DataView(data.buffer, data.byteOffset, data.byteLength);
 
 class Kernel {
-  constructor({ mode = "live", runs = [description()], status = {}, snapshots = [], gaps = [] } = {}) {
-    this.traits = { spec: { mode, title: "a search", runs, gaps }, status, snapshots };
+  constructor({ mode = "live", runs = [description()], status = {}, snapshots = [], texts = [], gaps = [] } = {}) {
+    this.traits = { spec: { mode, title: "a search", runs, gaps }, status, snapshots, texts };
     this.heard = [];
     this.listeners = [];
   }
@@ -49,7 +49,7 @@ class Kernel {
   off(_, listener) { this.listeners = this.listeners.filter((l) => l !== listener); }
   send(message) { this.heard.push(message); }
   say(message, ...buffers) { for (const listener of this.listeners) listener(message, buffers.map(view)); }
-  rows(first, count, run = 0, of = first + count) { this.say({ type: "rows", run, first, of }, rows(first, count)); }
+  rows(first, count, run = 0, of = first + count, texts = []) { this.say({ type: "rows", run, first, of, texts }, rows(first, count)); }
   state(state, more = {}) { this.say({ type: "status", state, message: "", limit: null, have: 0, ...more }); }
   of(type) { return this.heard.filter((message) => message.type === type); }
 }
@@ -127,6 +127,15 @@ describe("rows", () => {
     expect(places[0]).toBe(0);
     expect(places.at(-1)).toBe(4999);
     expect(run.scalar(4321, "index")).toBe(4321);
+  });
+
+  it("turn into mixture weights by what the description says", () => {
+    const data = rows(0, 1);
+    const [plain, fair] = [description(), { ...description(), relaxation: "sigmoid" }].map((spec) => new Run(spec));
+    for (const run of [plain, fair]) run.append(0, data);
+    expect(plain.mixture(0, 0, 0)).toEqual(softmax([0, 2, 1]));
+    expect(fair.mixture(0, 0, 0)).toEqual(sigmoid([0, 2, 1]));
+    expect(sigmoid([0, Math.log(3)])[1]).toBeCloseTo(0.75);
   });
 
   it("turn into mixture weights by softmax", () => {
@@ -287,6 +296,37 @@ describe("a live view", () => {
     kernel.rows(85, 1);
     draw();
     expect(text(".dartsedu-progress-text")).toContain("86 of 100 steps");
+  });
+
+  it("writes out what the kept edges say at the step that is shown, as text", () => {
+    const { kernel, el, draw, slider } = open();
+    const written = el.querySelector(".dartsedu-written");
+    const formula = el.querySelector(".dartsedu-formula");
+    kernel.rows(0, 2);
+    draw();
+    expect(written.hidden).toBe(true);
+    const words = (first, count) => Array.from({ length: count }, (_, i) => `y = ${first + i} <b>x</b>`);
+    kernel.rows(2, 4, 0, 6, words(2, 4));
+    kernel.rows(4, 4, 0, 8, words(4, 4)); // overlaps
+    draw();
+    expect(written.hidden).toBe(false);
+    expect(formula.textContent).toBe("y = 7 <b>x</b>");
+    expect(formula.children.length).toBe(0);
+    slider.value = "3";
+    slider.dispatchEvent(new Event("input"));
+    draw();
+    expect(formula.textContent).toBe("y = 3 <b>x</b>");
+  });
+
+  it("keeps the formulas of a saved notebook until the kernel has everything", () => {
+    const kept = Float32Array.from([...row(0), ...row(40)]);
+    const { kernel, draw, text } = open({ snapshots: [view(kept)], texts: [["y = a", "y = b"]] });
+    vi.advanceTimersByTime(4600);
+    draw();
+    expect(text(".dartsedu-formula")).toBe("y = b");
+    kernel.rows(0, 42, 0, 42, Array.from({ length: 42 }, (_, i) => `y = ${i}`));
+    draw();
+    expect(text(".dartsedu-formula")).toBe("y = 41");
   });
 
   it("measures what would be lost by stopping now", () => {

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -390,6 +391,43 @@ def test_rows_hold_alpha_scalars_and_the_genotype(rule):
             expected = genotype[topology.name].edges
             assert found == {(e.source, state, e.primitive) for state, e in expected}
         assert len(rest) == 0
+
+
+def test_formulas_go_with_their_rows():
+    recording = made_up(cnn_space(nodes=1), 9)
+    steps = tuple(replace(step, written=f"y = {step.index}") for step in recording.steps)
+    history = History(recording.header, steps)
+    assert history.texts(2, 3) == ["y = 2", "y = 3", "y = 4"]
+    assert history.texts(7, 99) == ["y = 7", "y = 8"]
+    kept = history.thinned(3)
+    assert kept.texts == ["y = 0", "y = 4", "y = 8"]
+    assert np.frombuffer(kept.rows, "<f4").reshape(3, -1)[:, 0].tolist() == [0, 4, 8]
+    assert History(recording.header, recording.steps).thinned(3).texts == []
+    shown = compare({"a": Recording(recording.header, steps), "b": recording})
+    browser = Browser(shown)
+    assert [len(texts) for texts in browser.widget.texts] == [9, 0]
+    browser.say(type="need", run=0, have=7)
+    browser.say(type="need", run=1, have=7)
+    assert [message["texts"] for message in browser.of("rows")] == [["y = 7", "y = 8"], []]
+
+
+def test_an_exported_page_holds_formulas_as_text(tmp_path):
+    recording = made_up(cnn_space(nodes=1), 2)
+    steps = tuple(replace(step, written="y = </script><b>x</b>") for step in recording.steps)
+    shown = compare({"a": Recording(recording.header, steps)})
+    page = shown.export_html(tmp_path / "page.html").read_text()
+    assert "</script><b>" not in page
+    assert "y = \\u003c/script>" in page
+
+
+def test_weights_that_do_not_compete_have_no_entropy():
+    recording = made_up(cnn_space(nodes=1), 2)
+    fair = recording.space.model_copy(update={"relaxation": "sigmoid"})
+    history = History(recording.header.model_copy(update={"space": fair}), recording.steps)
+    spec = history.describe("")
+    scalars = dict(zip(spec["scalars"], np.frombuffer(history.rows(0, 1), "<f4"), strict=False))
+    assert spec["relaxation"] == "sigmoid"
+    assert np.isnan(scalars["entropy normal"])
 
 
 def test_what_a_step_does_not_have_is_nan():

@@ -1,0 +1,418 @@
+"""Lesson 07: an edge of functions, a graph that finds a law, two laws that look alike, checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from math import comb
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dartsedu.discretisation import discretised_mixture
+from dartsedu.equation import Discovery, EquationSupernet, Output, equation_space
+from dartsedu.equation.operations import guarded_ln
+from dartsedu.equation.refit import refit
+from dartsedu.equation.supernet import CELL
+from dartsedu.lessons.check import Wrong, ask, check, same
+from dartsedu.lessons.explorer import Control, Explorer
+from dartsedu.lessons.panel import Bars, Dots, Line, Mark, Panel, Scene, draw
+from dartsedu.lessons.relaxation import growth_data
+from dartsedu.palette import COLOURS, OTHER, colour, short
+from dartsedu.plots import Picture
+from dartsedu.presets import load_preset
+from dartsedu.search import Search
+from dartsedu.tasks import EquationTask, table_task
+
+Floats = NDArray[np.float64]
+
+THREE = ("linear", "linear_exp", "linear_logistic")
+"""The functions of lesson 01's edge, by their names here."""
+MIXTURE, CUT, FITTED = COLOURS["linear_logistic"], COLOURS["linear_exp"], COLOURS["power"]
+
+
+def growth_task() -> EquationTask:
+    """The 40 points of a logistic curve that lesson 01 mixes functions on."""
+    x, y = growth_data()
+    return table_task(x[:, None].numpy(), y.numpy(), name="growth")
+
+
+def equation_search(task: EquationTask, seed: int = 0, nodes: int = 2, epochs: int = 150) -> Search:
+    """A search of 64 restarts with the settings of the preset ``equation``, but ``epochs``."""
+    torch.manual_seed(seed)
+    space = equation_space(len(task.variables), nodes)
+    supernet = EquationSupernet(space, restarts=64, complexity=1e-3, alpha_scale=1e-3)
+    settings = load_preset("equation", [f"search.epochs={epochs}"]).search
+    return Search(supernet, task, settings, seed=seed)
+
+
+# ---- One edge -----------------------------------------------------------------------------------
+
+
+def strongest(supernet: EquationSupernet) -> dict[str, float]:
+    """The share of a supernet's restarts, of one edge each, that would keep each primitive."""
+    kept = [genotype[CELL].nodes[0][0].primitive for genotype in supernet.genotypes()]
+    return {p: kept.count(p) / len(kept) for p in supernet.space.primitives}
+
+
+def strongest_picture(shares: Mapping[int, Mapping[str, float]]) -> Picture:
+    """Which primitive leads in what share of the restarts, a panel for each number of steps."""
+    panels, words = [], []
+    for steps, found in shares.items():
+        names = [short(p) for p in found]
+        bars = Bars(names, list(found.values()), [colour(p) for p in found])
+        panels.append(Panel(f"after {steps} steps", [bars], "share of restarts", xlim=(0, 1)))
+        told = ", ".join(f"{n} {s:.0%}" for n, s in zip(names, found.values(), strict=True))
+        words.append(f"after {steps} steps {told}")
+    return draw(Scene(panels, f"Which function leads, by share of restarts: {'; '.join(words)}."))
+
+
+@check
+def check_edge(answer: Callable[..., Tensor]) -> str:
+    """``answer(x, weights, scale, offset)`` is a mixture of x, exp x and σ(x) of scale·x + offset.
+
+    Held to an ``EquationSupernet`` of one edge.
+    """
+    supernet = EquationSupernet(
+        equation_space(1, 1, THREE), output=Output(scale=False, offset=False)
+    )
+    x = torch.tensor([-1.0, 0.0, 0.5, 2.0], dtype=torch.float64)
+    weights = torch.tensor([0.5, 0.2, 0.3], dtype=torch.float64)
+    scale = torch.tensor([2.0, -0.5, 3.0], dtype=torch.float64)
+    offset = torch.tensor([1.0, 0.25, -1.0], dtype=torch.float64)
+    with torch.no_grad():
+        supernet.scale[0, 0], supernet.offset[0, 0] = scale, offset
+        expected = supernet(x[:, None], weights[None, None])[0, 0]
+    functions: tuple[Callable[[Tensor], Tensor], ...] = (lambda z: z, torch.exp, torch.sigmoid)
+
+    def mixed(weights: Tensor, inside: Callable[[int], Tensor]) -> Tensor:
+        parts = [w * f(inside(k)) for k, (w, f) in enumerate(zip(weights, functions, strict=True))]
+        return torch.stack(parts).sum(0)
+
+    outside = [scale[k] * f(x) + offset[k] for k, f in enumerate(functions)]
+    mistakes = {
+        "scale and offset stand outside the function: it is f(a·x + b), not a·f(x) + b": (
+            torch.stack([w * o for w, o in zip(weights, outside, strict=True)]).sum(0)
+        ),
+        "the offset is left out": mixed(weights, lambda k: scale[k] * x),
+        "the scale is left out": mixed(weights, lambda k: x + offset[k]),
+        "the mixture weights are left out": mixed(
+            torch.ones(3), lambda k: scale[k] * x + offset[k]
+        ),
+        "softmax is applied again: these weights already sum to 1": mixed(
+            torch.softmax(weights, 0), lambda k: scale[k] * x + offset[k]
+        ),
+        "the three have changed places: weights are for x, exp and σ, in this order": mixed(
+            weights[[0, 2, 1]], lambda k: scale[k] * x + offset[k]
+        ),
+    }
+    same(
+        ask(answer, x, weights, scale, offset),
+        expected,
+        "edge(x, weights, scale, offset)",
+        mistakes,
+    )
+    return "the same as an EquationSupernet of one edge."
+
+
+# ---- Where a function ends ----------------------------------------------------------------------
+
+
+@check
+def check_ln(answer: Callable[[Tensor], Tensor]) -> str:
+    """``answer(x)`` is ln(x) from 0.001 on and a line of slope 1 below, with that slope."""
+    inside = torch.tensor([1e-3, 0.01, 1.0, 5.0], dtype=torch.float64)
+    same(
+        ask(answer, inside),
+        inside.log(),
+        "safe_ln where ln is defined",
+        {
+            "a small number is added inside ln: then it is no longer ln where it could be": (
+                (inside + 1e-3).log()
+            ),
+            "this is the logarithm to base 10; ln has the base e": inside.log10(),
+        },
+        1e-9,
+    )
+    below = torch.tensor([9e-4, 0.0, -0.5, -3.0], dtype=torch.float64)
+    flat = torch.full_like(below, 1e-3).log()
+    mistakes = {
+        "below 0.001 it is flat: no slope leads back into the domain": flat,
+        "the sign is dropped with abs: −3 and 3 become the same": below.abs().clamp(min=1e-3).log(),
+        "the line does not meet ln at 0.001: there is a step": flat + below,
+        "the line falls where it should rise": flat - (below - 1e-3),
+    }
+    found = ask(answer, below)
+    if isinstance(found, Tensor) and found.isnan().any():
+        raise Wrong("for x below 0 it is nan: ln is still called there. Clamp x before ln sees it.")
+    same(found, guarded_ln(below), "safe_ln below 0.001", mistakes, 1e-9)
+    every = torch.cat([below, inside[1:]]).requires_grad_()
+    found = ask(answer, every)
+    if not found.requires_grad:
+        raise Wrong("the values are right, but no gradient passes: keep to tensor operations.")
+    (slopes,) = torch.autograd.grad(found.sum(), every)
+    if not slopes.isfinite().all():
+        raise Wrong(
+            "the values are right, but a slope is nan or infinite. torch.where hides the value of "
+            "ln at −3, not its slope. Clamp x before ln sees it."
+        )
+    expected = torch.cat([torch.ones(4, dtype=torch.float64), 1 / inside[1:]])
+    same(slopes, expected, "the slope of safe_ln", tolerance=1e-9)
+    return "exact inside, finite outside, and its slope leads back. It is the package's guarded_ln."
+
+
+# ---- A graph, and what is left of it ------------------------------------------------------------
+
+
+def data_picture(task: EquationTask) -> Picture:
+    """The rows of the three splits of a table with one variable."""
+    looks = {"weights": COLOURS["ln"], "architecture": COLOURS["linear_exp"], "test": OTHER}
+    tables = {name: task.table(getattr(task, name)) for name in looks}
+    marks = [
+        Dots(table.inputs[:, 0], table.targets, looks[name], name, size=2.5)
+        for name, table in tables.items()
+    ]
+    counts = ", ".join(f"{len(table.targets)} {name}" for name, table in tables.items())
+    x = np.concatenate([table.inputs[:, 0] for table in tables.values()])
+    y = np.concatenate([table.targets for table in tables.values()])
+    panel = Panel("", marks, task.variables[0], task.targets[0], _ends(x), _ends(y))
+    text = (
+        f"{task.targets[0]} against {task.variables[0]}, rising ever more slowly. Rows: {counts}."
+    )
+    return draw(Scene([panel], text))
+
+
+def _ends(values: Floats) -> tuple[float, float]:
+    margin = 0.05 * float(np.ptp(values))
+    return float(values.min()) - margin, float(values.max()) + margin
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A function on the way from mixture to equation.
+
+    Attributes:
+        error: root mean square error on the architecture split, in deviations of the target.
+        x, y: its curve, in the units of the data.
+    """
+
+    error: float
+    x: Floats
+    y: Floats
+
+
+def stages(supernet: EquationSupernet, task: EquationTask) -> dict[str, Stage]:
+    """What discretisation does to the leading restart: mixture, argmax, argmax refitted.
+
+    The task has one variable. The supernet stays as it is.
+    """
+    leader, copy = supernet.leader, deepcopy(supernet)
+    genotypes = copy.genotypes()
+    kept = torch.stack([discretised_mixture(copy.space, g)[CELL] for g in genotypes]).double()
+    found = {
+        "mixture": _stage(copy, None, leader, task),
+        "argmax": _stage(copy, kept, leader, task),
+    }
+    refit(copy, kept, task.weights.whole)
+    return {**found, "argmax, refitted": _stage(copy, kept, leader, task)}
+
+
+@torch.no_grad()
+def _stage(
+    supernet: EquationSupernet, mixture: Tensor | None, leader: int, task: EquationTask
+) -> Stage:
+    batch, scaling = task.architecture.whole, task.scaling
+    rest = supernet.respond(batch.inputs, mixture)[leader] - batch.targets
+    x = task.table(task.training).inputs[:, 0]
+    grid = np.linspace(x.min(), x.max(), 120)
+    inputs = torch.from_numpy(grid[:, None] / scaling.inputs[0])
+    y = supernet.respond(inputs, mixture)[leader, :, 0].numpy()
+    error = float(rest.square().mean().sqrt())
+    return Stage(error, grid, scaling.centre[0] + scaling.scale[0] * y)
+
+
+def stages_picture(found: Mapping[str, Stage], task: EquationTask) -> Picture:
+    """The curves of ``stages`` on the data of the architecture split."""
+    table = task.table(task.architecture)
+    y = np.concatenate([table.targets, *(stage.y for stage in found.values())])
+    marks: list[Mark] = [Dots(table.inputs[:, 0], table.targets, OTHER, "data", size=2.5)]
+    looks = zip(found.items(), (MIXTURE, CUT, FITTED), ("-", ":", "--"), strict=True)
+    for (name, stage), ink, style in looks:
+        marks.append(Line(stage.x, stage.y, ink, name, style))  # type: ignore[arg-type]
+    words = ", ".join(f"{name} {stage.error:.3f}" for name, stage in found.items())
+    text = f"Three curves on the data. Their errors, in deviations of the target: {words}."
+    ends = _ends(table.inputs[:, 0])
+    return draw(Scene([Panel("", marks, task.variables[0], task.targets[0], ends, _ends(y))], text))
+
+
+def listed(found: Discovery, task: EquationTask) -> str:
+    """The formulas of a discovery, preferred first, a line each."""
+    scale = task.scaling.scale[0]
+    lines = ["    error  complexity  formula"]
+    for number, candidate in enumerate(found.candidates):
+        mark = "→" if number == 0 else " "
+        error = candidate.error**0.5 / scale
+        lines.append(f"{mark} {error:7.3f}  {candidate.formula.complexity:10}  {candidate.formula}")
+    return "\n".join(lines)
+
+
+# ---- Restarts -----------------------------------------------------------------------------------
+
+
+def best_of(errors: Sequence[float], count: int) -> float:
+    """The least error of ``count`` of these restarts: its median over all draws.
+
+    Drawn without repetition. The least is among the first i of n errors in ascending order with the
+    chance 1 − C(n − i, count) / C(n, count).
+    """
+    ordered, n = sorted(errors), len(errors)
+    if not 1 <= count <= n:
+        raise ValueError(f"count is {count}; expected 1 to {n}, the number of errors")
+    return next(e for i, e in enumerate(ordered, 1) if 2 * comb(n - i, count) <= comb(n, count))
+
+
+def best_of_picture(errors: Mapping[str, Sequence[float]], floor: float) -> Picture:
+    """Errors of restarts in order, and the best of so many in the median.
+
+    Errors are root mean squares in deviations of the target; ``floor`` is that of the noise.
+    """
+    looks = ((MIXTURE, "-"), (OTHER, "--"), (FITTED, ":"))
+    ranked: list[Mark] = []
+    best: list[Mark] = []
+    words, most = [], 1
+    finite = {name: [e for e in values if np.isfinite(e)] for name, values in errors.items()}
+    for (name, values), (ink, style) in zip(finite.items(), looks, strict=False):
+        counts = list(range(1, len(values) + 1))
+        medians = [best_of(values, k) for k in counts]
+        ranked.append(Line(counts, sorted(values), ink, name, style))  # type: ignore[arg-type]
+        best.append(Line(counts, medians, ink, name, style))  # type: ignore[arg-type]
+        words.append(
+            f"{name}: one restart {medians[0]:.3f}, the best of four {medians[3]:.3f}, of all "
+            f"{medians[-1]:.3f}"
+        )
+        most = max(most, len(values))
+    line = Line([1, most], [floor, floor], COLOURS["ln"], "noise", "--", faint=True)
+    ends = (0.8 * min(floor, *(min(part) for part in finite.values())), 3.0)
+    panels = [
+        Panel(
+            "every restart", [*ranked, line], "restart, best first", "error", (1, most), ends, "y"
+        ),
+        Panel("the best of so many", [*best, line], "restarts", "error", (1, most), ends, "xy"),
+    ]
+    return draw(
+        Scene(panels, f"Errors on held-out rows, medians. {'; '.join(words)}. Noise: {floor:.3f}.")
+    )
+
+
+# ---- Two formulas, one set of data --------------------------------------------------------------
+
+ROWS = 60
+
+
+def rivals_explorer() -> Explorer:
+    """A power law with noise, and the logarithm that comes closest to it.
+
+    Stimuli are spaced by ratios, as in experiments on sensation.
+    """
+    generator = np.random.default_rng(0)
+    places, draws = np.sort(generator.uniform(size=ROWS)), generator.standard_normal(ROWS)
+
+    def show(exponent: float, span: float, noise: float) -> Scene:
+        grid = np.geomspace(1.0, span, 400)
+        x = span**places
+        centre, scale = (grid**exponent).mean(), (grid**exponent).std()
+        power = (grid**exponent - centre) / scale
+        y = (x**exponent - centre) / scale + noise * draws
+        columns = np.column_stack([np.ones_like(grid), np.log(grid)])
+        factors = np.linalg.lstsq(columns, power, rcond=None)[0]
+        misfit = float(np.sqrt(np.mean((columns @ factors - power) ** 2)))
+        rest = {
+            "power": _squares(x**exponent, y),
+            "logarithm": _squares(np.log(x), y),
+        }
+        gain = rest["logarithm"] - rest["power"]
+        error = float(gain.std(ddof=1) / np.sqrt(ROWS))
+        told = "can" if gain.mean() > 2 * error else "cannot"
+        rows = max(1, round(16 * (noise / misfit) ** 2))
+        marks: list[Mark] = [
+            Dots(x, y, OTHER, f"{ROWS} rows", size=2.5),
+            Line(grid, power, COLOURS["power"], f"x^{exponent:g}, the truth"),
+            Line(grid, columns @ factors, COLOURS["ln"], "a + b ln(x)", "--"),
+        ]
+        bars = Bars(["noise", "misfit of ln"], [100 * noise, 100 * misfit], [OTHER, COLOURS["ln"]])
+        return Scene(
+            [
+                Panel("two formulas", marks, "x", "y", (1.0, span), (-3.0, 2.8)),
+                Panel("in % of the deviation of y", [bars], xlim=(0.0, 65.0)),
+            ],
+            f"The best logarithm misses the power by {100 * misfit:.2f} %, the noise is "
+            f"{100 * noise:.0f} %. These {ROWS} rows {told} tell them apart; it takes about "
+            f"{rows:,} rows.",
+        )
+
+    return Explorer(
+        "A power or a logarithm?",
+        show,
+        exponent=Control("exponent a", [0.05, 0.1, 0.2, 0.33, 0.5, 0.67, 1.0], 0.33),
+        span=Control("largest x (the least is 1)", [2.0, 5.0, 10.0, 30.0, 100.0, 1000.0], 2.0),
+        noise=Control("noise", [0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5], 0.1),
+    )
+
+
+def _squares(feature: Floats, y: Floats) -> Floats:
+    """Squared residuals of each row after the best a + b · feature."""
+    columns = np.column_stack([np.ones_like(feature), feature])
+    found: Floats = np.square(columns @ np.linalg.lstsq(columns, y, rcond=None)[0] - y)
+    return found
+
+
+@check
+def check_choose(answer: Callable[[list[float], list[float], list[int]], Any]) -> str:
+    """``answer(errors, spreads, complexities)`` follows the one-standard-error rule."""
+    cases: list[tuple[list[float], list[float], list[int], int, dict[str, int]]] = [
+        (
+            [0.010, 0.011, 0.030],
+            [0.002, 0.002, 0.004],
+            [9, 4, 1],
+            1,
+            {
+                "you took the least error; a simpler one is as good within one standard error": 0,
+                "you took the simplest of all; its error is too large": 2,
+            },
+        ),
+        (
+            [0.030, 0.012, 0.010],
+            [0.030, 0.002, 0.002],
+            [1, 4, 9],
+            1,
+            {
+                "you took the least error; a simpler one is as good within one standard error": 2,
+                "each is judged by its own spread; the limit is that of the best: its error and "
+                "its spread": 0,
+            },
+        ),
+        (
+            [0.0115, 0.010, 0.011],
+            [0.002, 0.002, 0.002],
+            [4, 9, 4],
+            2,
+            {"of two equally simple ones take the one with the lesser error": 0},
+        ),
+    ]
+    for errors, spreads, complexities, place, mistakes in cases:
+        found = ask(answer, errors, spreads, complexities)
+        if isinstance(found, (np.integer, Tensor)):
+            found = int(found)
+        if not isinstance(found, int):
+            raise Wrong(f"choose should return a place, 0 to 2, but gave {found!r}.")
+        same(
+            found,
+            torch.tensor(float(place)),
+            f"choose({errors}, {spreads}, {complexities})",
+            {meaning: torch.tensor(float(wrong)) for meaning, wrong in mistakes.items()},
+        )
+    return "the simplest that is no worse than the best, as far as the data can tell."
