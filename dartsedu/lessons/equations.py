@@ -23,7 +23,7 @@ from dartsedu.lessons.explorer import Control, Explorer
 from dartsedu.lessons.panel import Bars, Dots, Line, Mark, Panel, Scene, draw
 from dartsedu.lessons.relaxation import growth_data
 from dartsedu.palette import COLOURS, OTHER, colour, short
-from dartsedu.plots import Picture
+from dartsedu.picture import Picture
 from dartsedu.presets import load_preset
 from dartsedu.search import Search
 from dartsedu.tasks import EquationTask, table_task
