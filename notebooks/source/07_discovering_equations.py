@@ -480,9 +480,9 @@ print(lesson.listed(conclude(search.supernet, mine), mine))
 #
 # ## Break it
 #
-# - In part 3 use `restarts=1`: build the supernet as in part 1. How often do you get the logarithm with other
-#   seeds?
-# - Give the supernet of part 1 `complexity=1.0`. Which primitive wins when every coefficient costs that much?
+# - Search `task` with `EquationSupernet(equation_space(1, 2), restarts=1)`, as in part 1. How often do you get the
+#   logarithm with other seeds?
+# - The same with `restarts=64, complexity=1.0`: what is left when every coefficient costs that much?
 # - Search `load_task("damped-oscillation")`. Its law has a product of an exponential and a cosine. Is it in the
 #   space at all?
 # - `equation_space(1, 2, relaxation="sigmoid")` ends the competition of the functions. What happens to the errors
