@@ -297,11 +297,12 @@ def best_of_picture(errors: Mapping[str, Sequence[float]], floor: float) -> Pict
         most = max(most, len(values))
     line = Line([1, most], [floor, floor], COLOURS["ln"], "noise", "--", faint=True)
     ends = (0.8 * min(floor, *(min(part) for part in finite.values())), 3.0)
+    top = 1.3 * max(floor, *(best_of(part, 1) for part in finite.values()))
     panels = [
         Panel(
             "every restart", [*ranked, line], "restart, best first", "error", (1, most), ends, "y"
         ),
-        Panel("the best of so many", [*best, line], "restarts", "error", (1, most), ends, "xy"),
+        Panel("the best of so many", [*best, line], "restarts", "error", (1, most), (0.0, top)),
     ]
     return draw(
         Scene(panels, f"Errors on held-out rows, medians. {'; '.join(words)}. Noise: {floor:.3f}.")

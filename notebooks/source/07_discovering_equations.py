@@ -85,7 +85,7 @@ lesson.check_edge(edge)
 # **Predict, then run:** the truth is *logistic*. In what share of the restarts is it ahead after 20 steps? After
 # 200?
 
-# %%
+# %% tags=["nbval-ignore-output"]
 torch.manual_seed(0)
 supernet = EquationSupernet(equation_space(1, 1, lesson.THREE), restarts=64)
 search = Search(supernet, lesson.growth_task(), load_preset("equation").search)
@@ -96,8 +96,8 @@ for step in search:
 lesson.strongest_picture(shares)
 
 # %% [markdown]
-# Same data, same settings, different starts, different answers. Even after 200 steps one restart in four would
-# keep the wrong function.
+# Same data, same settings, different starts, different answers. Even after 200 steps nearly half of the
+# restarts would keep the wrong function.
 #
 # > **Takeaway.** An edge can mix functions as well as convolutions. Which one wins depends on the start.
 
@@ -125,7 +125,9 @@ float((weights * values).sum())
 
 
 # %% tags=["exercise"]
-def safe_ln(x): ...  # your code: x is a tensor of any shape
+def safe_ln(x):
+    """ln of a tensor of any shape, guarded below 0.001."""
+    ...  # your code
 
 
 # %% [markdown]
@@ -147,6 +149,7 @@ def safe_ln(x): ...  # your code: x is a tensor of any shape
 
 # %% tags=["solution"]
 def safe_ln(x):
+    """ln of a tensor of any shape, guarded below 0.001."""
     return x.clamp(min=0.001).log() + (x - 0.001).clamp(max=0)
 
 
@@ -185,7 +188,8 @@ task = load_task("weber-fechner", noise=0.1, rows=200)
 lesson.data_picture(task)
 
 # %% [markdown]
-# Now search, live. The view shows one of the 64 restarts: the one that leads on the architecture rows at that
+# Now search, live: press **Play** below; the next cell waits for the end. (Reading on GitHub? The figure two cells
+# down shows how it ended.) The view shows one of the 64 restarts: the one that leads on the architecture rows at that
 # moment. The leader may change, and then all α jump at once. $x_1$ is the stimulus S.
 #
 # Under the graph stands the equation that the kept edges say. Watch three things while it runs, or drag the
@@ -210,8 +214,8 @@ for step in (steps[0], steps[len(steps) // 2], steps[-1]):
 run.figure()
 
 # %% [markdown]
-# The loss fell within a few steps. The equation on the screen is another matter. It need not be a logarithm, and
-# its numbers do not even fit. Why not?
+# The mixture's loss ends far below where it began. The equation on the screen is another matter. It need not be a
+# logarithm, and its numbers do not even fit. Why not?
 #
 # > **Takeaway.** A mixture that fits well is not yet an equation.
 
@@ -240,15 +244,15 @@ lesson.stages_picture(found, task)
 #
 # So every restart is cut and refitted. The best ones are written as formulas: multiplied out, superfluous
 # terms dropped, constants fitted once more. [`conclude`](dartsedu/equation/discovery.py:conclude) does all of
-# it. The arrow marks its choice; errors are those of the architecture rows.
+# it. The arrow marks its choice; errors are those of the architecture rows. (The formulas are written by SymPy, whose
+# `log` is ln and whose `**` is a power.)
 
 # %% tags=["nbval-ignore-output"]
 discovery = conclude(search.supernet, task)
 print(lesson.listed(discovery, task))
 
 # %% [markdown]
-# Fechner's law was drawn with R = 1.5 ln(S) + 1.37. But look at the other lines. Is there a formula that
-# explains the data just as well? We come back to it in part 6.
+# The data were drawn from R = 1.5 ln(S) + 1.37. Is the choice near it?
 #
 # > **Takeaway.** Cut, refit, compare. Never read the constants of a mixture.
 
@@ -275,16 +279,23 @@ lesson.best_of_picture(errors, floor=0.1)
 # One restart is a gamble: the worst are several times as bad as the best. A handful is enough for the *error*;
 # after that more hardly help.
 #
-# Now the uncomfortable part: **the best random graphs are as good as the best that the search found.** With 343
-# graphs 64 draws see much of what there is, and least squares does the rest.
+# Now the uncomfortable part: **the best random graph is as good as the best that the search found.** (And chance may
+# prefer another formula with the same error: part 6.)
 #
-# Perhaps one of the two has preferred a formula that is not the law? One run does not decide that either. On eight
-# more data sets, with other seeds, the least errors of the two lay within 2 % of each other (random graphs were
-# ahead in six), and the preferred formula was the logarithm 7 times for the search, 8 times for random graphs.
-# Gradient descent on α could earn its keep where a space is too large to sample. Here it has not shown that it does.
+# One run decides nothing, so we did it on eight more data sets, with other seeds:
 #
-# > **Takeaway.** Restart often, and always beside random graphs with the same refit. A search that does not beat
-# > them has found what was easy to find.
+# | of 8 data sets | search | random graphs |
+# |---|---|---|
+# | lesser error of a typical restart (the median) | 7 | 1 |
+# | lesser error of the best of 64, by 0.1 to 3 % | 0 | 8 |
+# | preferred the logarithm | 8 | 8 |
+#
+# So α does learn something: a typical restart is better than chance. But only the best counts. With 343 graphs 64
+# draws see much of what there is, and least squares does the rest. Gradient descent on α could earn its keep where
+# a space is too large to sample. Here it has not shown that it does.
+#
+# > **Takeaway.** Restart often, and always beside random graphs with the same refit. A search whose best is no
+# > better than theirs has found what was easy to find.
 
 # %% [markdown]
 # ## 6 · Two formulas, one set of data
@@ -297,9 +308,10 @@ lesson.best_of_picture(errors, floor=0.1)
 # before they are counted.
 #
 # **Two functions that hardly differ.** For small $a$, $(x^a - 1)/a$ is nearly $\ln x$. So a power with a small
-# exponent and a large factor can pass for a logarithm: $52 - 51/S^{0.03}$ is nearly $1.5 \ln S + 1.4$. (Its rounded
-# constants will not show it: each leans on the other, so neither can be rounded alone.) It is an old quarrel, too:
-# Stevens (1957) held a power law against Fechner's logarithm.
+# exponent and a large factor can pass for a logarithm. What part 5 prints as $52 - 51/S^{0.03}$ is one: the factor
+# $51 \cdot 0.03 \approx 1.5$ gives it away. (Do not calculate with it: its constants lean on each other, and rounded
+# one by one they no longer fit.) It is an old quarrel, too: Stevens (1957) held a power law against Fechner's
+# logarithm.
 #
 # Find in the explorer:
 #
@@ -374,7 +386,9 @@ lesson.check_choose(choose)
 # %% [markdown]
 # ## 7 · Noise
 #
-# **Predict, then run:** at 2, 10 and 50 % of noise, does the search still find the logarithm? Here
+# At 10 % of noise, in part 4, the search preferred the logarithm.
+#
+# **Predict, then run:** will it at 2 %, and at 50 %? Here
 # [`recovered`](dartsedu/equation/recovery.py:recovered) compares with the truth, which in real life nobody has.
 
 # %% tags=["nbval-ignore-output"]
@@ -392,7 +406,9 @@ for noise in (0.02, 0.5):
 
 # %% [markdown]
 # One run of each is an anecdote, not a rate. The true constants are 1.5 and 1.37: look how many digits each line
-# dares to write. A form may survive a noise that its constants do not.
+# dares to write.
+#
+# > **Takeaway.** A form may survive a noise that its constants do not.
 #
 # ## 8 · Your own table
 #
@@ -426,7 +442,7 @@ print(lesson.listed(conclude(search.supernet, mine), mine))
 # - An edge may mix functions; a graph of such edges is a space of equations.
 # - Guards keep a search alive where a function ends.
 # - The equation on the screen is not the answer: cut, refit, write it short, compare.
-# - Many restarts, beside as many random graphs. On small spaces chance does as well.
+# - Many restarts, beside as many random graphs. On this small space chance does as well.
 # - Data cannot always decide. Report the rivals, and prefer by a rule that you stated before.
 #
 # ## Three questions
@@ -464,9 +480,9 @@ print(lesson.listed(conclude(search.supernet, mine), mine))
 #
 # ## Break it
 #
-# - In part 3 use `restarts=1`: build the supernet as in part 1. How often do you get the logarithm with other
-#   seeds?
-# - Give the supernet of part 1 `complexity=1.0`. Which primitive wins when every coefficient costs that much?
+# - Search `task` with `EquationSupernet(equation_space(1, 2), restarts=1)`, as in part 1. How often do you get the
+#   logarithm with other seeds?
+# - The same with `restarts=64, complexity=1.0`: what is left when every coefficient costs that much?
 # - Search `load_task("damped-oscillation")`. Its law has a product of an exponential and a cosine. Is it in the
 #   space at all?
 # - `equation_space(1, 2, relaxation="sigmoid")` ends the competition of the functions. What happens to the errors

@@ -17,6 +17,7 @@ from dartsedu.equation import Equation, EquationSupernet, equation_space, table_
 from dartsedu.equation.expression import Term
 from dartsedu.presets import load_preset
 from dartsedu.recording import Header, Recorder, Recording
+from dartsedu.relaxation import Outcome
 from dartsedu.search import Search
 
 
@@ -136,3 +137,13 @@ def test_a_search_writes_its_leader_and_a_recording_keeps_it(search, tmp_path):
     np.testing.assert_allclose(
         again.steps[2].mixture["equation"], steps[2].mixture["equation"], rtol=1e-6
     )
+
+
+def test_the_loss_that_is_shown_is_that_of_the_restart_that_is_shown(search):
+    """A leader that fails is no longer shown, and neither is its loss."""
+    supernet = search.supernet
+    for losses, leader in (([1.0, 2.0, 3.0], 0), ([1e9, 2.0, 3.0], 1)):
+        outcome = Outcome(torch.tensor(losses[0]), losses=torch.tensor(losses).double())
+        supernet.judged(outcome)
+        assert supernet.leader == leader
+        assert float(supernet.shown_loss(outcome)) == losses[leader]
