@@ -16,11 +16,15 @@ from dartsedu.values import Value, explain, write_text
 
 
 class Vocabulary(NamedTuple):
-    """The words a genotype file of one space may use; ``inputs`` is ``None`` where it varies."""
+    """The words a genotype file of one space may use, and the rule that derives its genotypes.
+
+    ``inputs`` is ``None`` where it varies.
+    """
 
     cells: tuple[str, ...]
     inputs: int | None
     primitives: tuple[str, ...]
+    rule: str = "paper"
 
 
 EQUATION_CURVES = (
@@ -72,6 +76,7 @@ VOCABULARY: dict[str, Vocabulary] = {
             *(f"linear_{curve}" for curve in EQUATION_CURVES),
             "power",
         ),
+        rule="argmax",  # An edge is left out by choosing none.
     ),
 }
 """Spaces by name. The paper's primitives come first; NASNet and AmoebaNet need the last two of
@@ -325,13 +330,21 @@ Only *paper* is DARTS §2.4; in every rule but *argmax* the primitive none never
 """
 
 
-def derive(space: SearchSpace, alphas: Mapping[str, ArrayLike], rule: str = "paper") -> Genotype:
-    """Discretise α: the genotype that ``rule`` reads off (default: DARTS §2.4).
+def rule_of(space: SearchSpace) -> str:
+    """The derivation rule of a space where none is named."""
+    return VOCABULARY[space.name].rule if space.name in VOCABULARY else "paper"
+
+
+def derive(
+    space: SearchSpace, alphas: Mapping[str, ArrayLike], rule: str | None = None
+) -> Genotype:
+    """Discretise α: the genotype that ``rule`` reads off (default: ``rule_of``).
 
     ``alphas`` maps each cell's name to its raw α of shape ``(edges, primitives)``. Edges of a
     node come strongest first. Raises ``GenotypeError`` for an unknown rule, a wrong shape or an
     α that is not finite.
     """
+    rule = rule or rule_of(space)
     if rule not in RULES:
         raise GenotypeError(
             f"unknown derivation rule {rule!r}; expected one of: {', '.join(RULES)}"

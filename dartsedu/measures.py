@@ -33,7 +33,7 @@ def passing(space: SearchSpace) -> str | None:
     return next((primitive for primitive in PASSING if primitive in space.primitives), None)
 
 
-def genotypes(space: SearchSpace, steps: Iterable[Step], rule: str = "paper") -> list[Genotype]:
+def genotypes(space: SearchSpace, steps: Iterable[Step], rule: str | None = None) -> list[Genotype]:
     """The genotype that ``rule`` would derive after each step."""
     return [derive(space, step.alphas, rule) for step in steps]
 

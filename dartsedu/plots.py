@@ -38,7 +38,7 @@ from dartsedu.yardstick import ACCURACY, Yardstick, perplexity
 
 
 def mixture_figure(
-    space: SearchSpace, steps: Sequence[Step], titles: Sequence[str], rule: str = "paper"
+    space: SearchSpace, steps: Sequence[Step], titles: Sequence[str], rule: str | None = None
 ) -> Picture:
     """The cells at some steps, a column each: an edge is as thick as its strongest primitive.
 
@@ -95,7 +95,7 @@ def heatmap_figure(space: SearchSpace, mixture: Mapping[str, NDArray[np.float32]
         for (row, column), weight in np.ndenumerate(weights):
             ink = "black" if weight > 0.55 * top else "white"
             axis.text(column, row, f"{weight:.2f}", ha="center", va="center", color=ink, fontsize=9)
-    picture.colorbar(image, ax=axes[0].tolist(), label="softmax(α)", shrink=0.9)
+    picture.colorbar(image, ax=axes[0].tolist(), label=f"{space.relaxation}(α)", shrink=0.9)
     return picture
 
 
@@ -139,7 +139,7 @@ def trajectories_figure(recording: Recording, cell: str) -> Picture:
         axis.set_title(names[edge])
         axis.set_ylim(0, top)
         if edge % columns == 0:
-            axis.set_ylabel("softmax(α)")
+            axis.set_ylabel(f"{space.relaxation}(α)")
         if edge >= len(names) - columns:
             axis.set_xlabel("step")
     draw_legend(picture, space.primitives)

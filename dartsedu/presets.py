@@ -199,7 +199,7 @@ class EquationSupernetSettings(Value):
     primitives: tuple[str, ...] | None = Field(
         None, min_length=1, description="none: equation.PRIMITIVES"
     )
-    restarts: int = Field(64, ge=1, description="searches side by side")
+    restarts: int = Field(128, ge=1, description="searches side by side")
     relaxation: Literal["softmax", "sigmoid"] = "softmax"
     complexity: float = Field(1e-3, ge=0, description="penalty of a coefficient in the mixture")
     alpha_scale: float = Field(1e-3, ge=0, description="α start at this times normal numbers")
@@ -281,7 +281,7 @@ class EquationTrainSettings(Value):
     """What follows a search for equations: its restarts are refitted and compared."""
 
     random_restarts: int = Field(
-        64, ge=0, description="random graphs refitted beside those that were found"
+        128, ge=0, description="random graphs refitted beside those that were found"
     )
     formulas: int = Field(6, ge=1, description="equations written as formulas, at most")
 

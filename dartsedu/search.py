@@ -272,7 +272,7 @@ def _arrays(tensors: dict[str, Tensor]) -> dict[str, Any]:
 # ---- Stop rules that look at the cell -----------------------------------------------------------
 
 
-def settled(space: SearchSpace, steps: int, rule: str = "paper") -> StopRule:
+def settled(space: SearchSpace, steps: int, rule: str | None = None) -> StopRule:
     """True once the derived genotype has stayed the same for so many steps."""
     last, since = None, 0
 

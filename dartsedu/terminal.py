@@ -37,7 +37,7 @@ def watch(
     done: int,
     console: Console,
     space: SearchSpace | None = None,
-    rule: str = "paper",
+    rule: str | None = None,
     yardstick: Yardstick = ACCURACY,
 ) -> Iterator[Step]:
     """Show ``steps`` as they pass. ``done`` of ``total`` were done in an earlier run.
@@ -99,7 +99,11 @@ def summary(step: Step, yardstick: Yardstick = ACCURACY) -> str:
 
 
 def _view(
-    progress: Progress, step: Step, space: SearchSpace | None, rule: str, yardstick: Yardstick
+    progress: Progress,
+    step: Step,
+    space: SearchSpace | None,
+    rule: str | None,
+    yardstick: Yardstick,
 ) -> RenderableType:
     parts: list[RenderableType] = [
         progress,
@@ -112,13 +116,13 @@ def _view(
     return Group(*parts)
 
 
-def _mixture_table(space: SearchSpace, step: Step, cell: str, rule: str) -> Table:
+def _mixture_table(space: SearchSpace, step: Step, cell: str, rule: str | None) -> Table:
     """Each edge with its strongest primitive; edges that the genotype would keep are marked."""
     topology = space[cell]
     kept = {(e.source, state) for state, e in derive(space, step.alphas, rule)[cell].edges}
     names = state_names(topology.inputs, topology.nodes, cell)
     table = Table(title=f"{cell} cell (● kept if stopped now)", box=None, padding=(0, 1))
-    for heading in ("edge", "", "strongest", "softmax(α)"):
+    for heading in ("edge", "", "strongest", f"{space.relaxation}(α)"):
         table.add_column(heading)
     for row, link in enumerate(topology.edges):
         weights = np.where(np.array(space.primitives) == "none", -1, step.mixture[cell][row])

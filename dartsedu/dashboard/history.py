@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dartsedu.genotype import Genotype, derive
+from dartsedu.genotype import Genotype, derive, rule_of
 from dartsedu.layout import arrange
 from dartsedu.measures import entropy, passing
 from dartsedu.palette import (
@@ -49,11 +49,11 @@ class History:
     Appending and reading may happen in different threads.
     """
 
-    def __init__(self, header: Header, steps: Iterable[Step] = (), rule: str = "paper") -> None:
+    def __init__(self, header: Header, steps: Iterable[Step] = (), rule: str | None = None) -> None:
         assert header.space is not None
         self.header = header
         self.space: SearchSpace = header.space
-        self.rule = rule
+        self.rule = rule or rule_of(header.space)
         self.steps: list[Step] = []
         self.genotypes: list[Genotype] = []
         self._rows: list[NDArray[np.float32]] = []

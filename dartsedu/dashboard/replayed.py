@@ -28,7 +28,7 @@ class Replay(Shown):
         return Dashboard(self._spec("replay"), list(self._histories.values()))
 
 
-def replay(recording: Recording | str | Path, rule: str = "paper") -> Replay:
+def replay(recording: Recording | str | Path, rule: str | None = None) -> Replay:
     """Show a recording as if it were live, at any speed. Takes the file's path as well.
 
     Raises ``RecordingError`` if the file is absent or malformed, or holds no step of a search.
@@ -36,7 +36,7 @@ def replay(recording: Recording | str | Path, rule: str = "paper") -> Replay:
     return compare({"": recording}, rule)
 
 
-def compare(recordings: Mapping[str, Recording | str | Path], rule: str = "paper") -> Replay:
+def compare(recordings: Mapping[str, Recording | str | Path], rule: str | None = None) -> Replay:
     """Show recordings side by side, by name, moving through time together.
 
     ::

@@ -269,14 +269,19 @@ class Constant(Value):
 
     value: float
     error: float | None
+    more: int = 0
 
     @property
     def rounded(self) -> float:
-        """The value to the second digit of its standard error, at least one digit of its own."""
+        """The value to the second digit of its standard error, at least one digit of its own.
+
+        ``more`` digits are added where constants make up for each other and rounding each by itself
+        would bend the curve.
+        """
         if self.error is None or not isfinite(self.error) or self.error == 0 or self.value == 0:
-            return float(f"{self.value:.4g}")
+            return float(f"{self.value:.{4 + self.more}g}")
         place = min(floor(log10(self.error)) - 1, floor(log10(abs(self.value))))
-        return round(self.value, -place)
+        return round(self.value, self.more - place)
 
 
 @dataclass(frozen=True)
@@ -327,10 +332,12 @@ class Formula:
         """The rounded formula as LaTeX."""
         import sympy as sp
 
-        return str(sp.latex(_tidy(self.rounded), ln_notation=True))
+        return str(sp.latex(_tidy(self.rounded), ln_notation=True, full_prec=False))
 
     def __str__(self) -> str:
-        return str(_tidy(self.rounded))
+        import sympy as sp
+
+        return str(sp.sstr(_tidy(self.rounded), full_prec=False))
 
     def predict(self, inputs: ArrayLike) -> Floats:
         """The exact formula at ``inputs`` (N, variables); NaN outside its domain."""
@@ -434,8 +441,25 @@ def _fit(expression: Any, variables: Sequence[str], table: Table) -> Formula:
     template = _replace_numbers(expression, name)
     values = [float(number) for number in numbers]
     names = tuple(f"{letter}{i}" for i in range(len(numbers)))
-    constants = _fit_constants(_evaluator(template, variables, names), values, table)
+    function = _evaluator(template, variables, names)
+    constants = _legible(function, _fit_constants(function, values, table), table)
     return Formula(template, dict(zip(names, constants, strict=True)), tuple(variables))
+
+
+def _legible(function: Any, constants: list[Constant], table: Table) -> list[Constant]:
+    """The constants with as many digits as keep the rounded curve within a tenth of the residuals.
+
+    Root mean squares over the table; at most ten digits more than each constant's own.
+    """
+    with np.errstate(all="ignore"):
+        exact = function(table.inputs, *(c.value for c in constants))
+        allowed = 0.1 * np.sqrt(np.mean(np.square(exact - table.targets)))
+        for more in range(10):
+            constants = [c.model_copy(update={"more": more}) for c in constants]
+            off = function(table.inputs, *(c.rounded for c in constants)) - exact
+            if not np.sqrt(np.mean(np.square(off))) > allowed:
+                break
+    return constants
 
 
 def normal_form(expression: Any) -> Any:
