@@ -117,6 +117,11 @@ def search(
     if data is not None:
         task = "csv"
     chosen = preset or DEFAULT_PRESETS[space or _space_of(task)]
+    if data is not None and load_preset(chosen).space != "equation":
+        raise SettingsError(
+            f"--data is explained by an equation, the preset {chosen!r} is of another space; drop "
+            "--preset and --space"
+        )
     settings = _settings(chosen, task, [*table, *(overrides or [])])
     if space not in (None, settings.space):
         raise SettingsError(
