@@ -308,10 +308,9 @@ lesson.best_of_picture(errors, floor=0.1)
 # before they are counted.
 #
 # **Two functions that hardly differ.** For small $a$, $(x^a - 1)/a$ is nearly $\ln x$. So a power with a small
-# exponent and a large factor can pass for a logarithm. What part 5 prints as $52 - 51/S^{0.03}$ is one: the factor
-# $51 \cdot 0.03 \approx 1.5$ gives it away. (Do not calculate with it: its constants lean on each other, and rounded
-# one by one they no longer fit.) It is an old quarrel, too: Stevens (1957) held a power law against Fechner's
-# logarithm.
+# exponent and a large factor can pass for a logarithm. What part 5 prints as $52.07 - 50.69/S^{0.03013}$ is one: the
+# product $50.69 \cdot 0.03013 \approx 1.5$ gives it away. (Its constants lean on each other, so it needs more digits
+# than each of them deserves.) It is an old quarrel, too: Stevens (1957) held a power law against Fechner's logarithm.
 #
 # Find in the explorer:
 #
