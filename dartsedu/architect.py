@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
+from torch._utils import _flatten_dense_tensors
 from torch.func import functional_call
 
 from dartsedu.relaxation import Outcome, Supernet
@@ -269,8 +269,9 @@ def as_vector(tensors: Iterable[Tensor]) -> Tensor:
 
 def as_tensors(vector: Tensor, like: Sequence[Tensor]) -> Sequence[Tensor]:
     """What ``as_vector`` made a vector of, as views of it; ``like`` has the shapes."""
-    found: Sequence[Tensor] = _unflatten_dense_tensors(vector, like)
-    return found
+    # The gradient of a split is one concatenation, that of slices a sum of as many vectors.
+    parts = vector.split([part.numel() for part in like])
+    return [part.view_as(shape) for part, shape in zip(parts, like, strict=True)]
 
 
 def _detached(outcome: Outcome) -> Outcome:
