@@ -7,7 +7,7 @@ from math import isfinite, sqrt
 import numpy as np
 
 from dartsedu.equation.discovery import Candidate, Discovery, conclude, random_alphas
-from dartsedu.equation.expression import squared_error
+from dartsedu.equation.formulas import squared_error
 from dartsedu.equation.supernet import EquationSupernet
 from dartsedu.laws import LAWS
 from dartsedu.presets import EquationSettings

@@ -6,7 +6,8 @@ The estimator, which needs scikit-learn and the search, is loaded when it is fir
 from typing import TYPE_CHECKING, Any
 
 from dartsedu.equation.discovery import Candidate, Discovery, Restart, conclude, random_alphas
-from dartsedu.equation.expression import Equation, Formula, formula
+from dartsedu.equation.expression import Equation
+from dartsedu.equation.formulas import Formula, formula
 from dartsedu.equation.operations import AUTORA_PRIMITIVES, OPERATIONS, PRIMITIVES
 from dartsedu.equation.supernet import EquationSupernet, Output, equation_space
 from dartsedu.table import Table

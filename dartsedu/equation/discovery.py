@@ -15,13 +15,8 @@ import torch
 from torch import Tensor
 
 from dartsedu.discretisation import discretised_mixture
-from dartsedu.equation.expression import (
-    Equation,
-    Formula,
-    formula,
-    read_equation,
-    squared_error,
-)
+from dartsedu.equation.expression import Equation, read_equation
+from dartsedu.equation.formulas import Formula, formula, squared_error
 from dartsedu.equation.refit import refit
 from dartsedu.equation.supernet import CELL, EquationSupernet
 from dartsedu.genotype import Genotype, derive

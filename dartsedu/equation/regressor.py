@@ -22,7 +22,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from dartsedu.equation.discovery import Discovery, conclude
 from dartsedu.equation.drawing import Format, equation_dot, equation_lines
-from dartsedu.equation.expression import Equation, Formula
+from dartsedu.equation.expression import Equation
+from dartsedu.equation.formulas import Formula
 from dartsedu.equation.monitor import Leader
 from dartsedu.equation.operations import PRIMITIVES
 from dartsedu.equation.supernet import EquationSupernet, Output, OutputType, equation_space

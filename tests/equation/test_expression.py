@@ -7,7 +7,8 @@ import torch
 
 from dartsedu.equation import Equation, Table, conclude, equation_space, formula, table_task
 from dartsedu.equation.discovery import equations
-from dartsedu.equation.expression import Constant, Term, normal_form, simplifications
+from dartsedu.equation.expression import Term
+from dartsedu.equation.formulas import Constant, normal_form, simplifications
 from dartsedu.equation.operations import OPERATIONS
 from dartsedu.equation.supernet import EquationSupernet
 from dartsedu.genotype import Genotype

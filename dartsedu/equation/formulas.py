@@ -1,0 +1,367 @@
+"""The formula that one reads: an expression written as short as may be, its constants with errors.
+
+SymPy does the algebra, SciPy the least squares; they are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import floor, inf, isfinite, log10, sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dartsedu.table import Floats, Table
+from dartsedu.values import Value
+
+
+class Constant(Value):
+    """A number of a formula: its value and standard error (``None`` if the data do not fix it)."""
+
+    value: float
+    error: float | None
+    more: int = 0
+
+    @property
+    def rounded(self) -> float:
+        """The value to the second digit of its standard error, at least one digit of its own.
+
+        ``more`` digits are added where constants make up for each other and rounding each by itself
+        would bend the curve.
+        """
+        if self.error is None or not isfinite(self.error) or self.error == 0 or self.value == 0:
+            return float(f"{self.value:.{4 + self.more}g}")
+        place = min(floor(log10(self.error)) - 1, floor(log10(abs(self.value))))
+        return round(self.value, self.more - place)
+
+
+@dataclass(frozen=True)
+class Formula:
+    """One output of an equation, written short.
+
+    Attributes:
+        template: a SymPy expression of the variables and of ``constants``' names c0, c1, …
+            (c_0, c_1, … if the name of a variable begins with c).
+        constants: the numbers, by name.
+        variables: names of the variables.
+    """
+
+    template: Any
+    constants: dict[str, Constant]
+    variables: tuple[str, ...]
+
+    @cached_property
+    def expression(self) -> Any:
+        """The SymPy expression with constants in full precision."""
+        return self._with({name: c.value for name, c in self.constants.items()})
+
+    @cached_property
+    def rounded(self) -> Any:
+        """The SymPy expression with every constant rounded to its uncertainty."""
+        return self._with({name: c.rounded for name, c in self.constants.items()})
+
+    @property
+    def complexity(self) -> int:
+        """Constants, variables and functions in it: what there is to read."""
+        import sympy as sp
+
+        leaves = sum(1 for node in sp.preorder_traversal(self.template) if node.is_Symbol)
+        functions = sum(
+            1
+            for node in sp.preorder_traversal(self.template)
+            if node.is_Function or isinstance(node, sp.Pow)
+        )
+        return leaves + functions
+
+    def _with(self, values: dict[str, float]) -> Any:
+        import sympy as sp
+
+        numbers = {sp.Symbol(name, real=True): sp.Float(v, 15) for name, v in values.items()}
+        return self.template.xreplace(numbers)
+
+    def latex(self) -> str:
+        """The rounded formula as LaTeX."""
+        import sympy as sp
+
+        return str(sp.latex(_tidy(self.rounded), ln_notation=True, full_prec=False))
+
+    def __str__(self) -> str:
+        import sympy as sp
+
+        return str(sp.sstr(_tidy(self.rounded), full_prec=False))
+
+    def predict(self, inputs: ArrayLike) -> Floats:
+        """The exact formula at ``inputs`` (N, variables); NaN outside its domain."""
+        values = [c.value for c in self.constants.values()]
+        with np.errstate(all="ignore"):
+            return _evaluator(self.template, self.variables, tuple(self.constants))(
+                np.asarray(inputs, dtype=np.float64), *values
+            )
+
+
+def formula(
+    expression: Any,
+    variables: Sequence[str],
+    fitted: Table,
+    held_out: Table | None = None,
+) -> Formula:
+    """An expression in its shortest form, its constants fitted once more to find their errors.
+
+    Products are multiplied out and constants folded (``normal_form``). With ``held_out`` data a
+    term, at any depth, is dropped and a constant made a whole number as long as the error there
+    stays within one standard error of what it was (the rule of Breiman et al. 1984, §3.4.3). The
+    standard errors of the constants are those of least squares; where two constants do one job, one
+    is held fast and has none.
+    """
+    short = normal_form(expression)
+    best = _fit(short, variables, fitted)
+    if held_out is not None:
+        limit = sum(squared_error(best, held_out))
+        while True:
+            simpler = [_fit(e, variables, fitted) for e in simplifications(best.expression)]
+            errors = [squared_error(f, held_out)[0] for f in simpler]
+            if not errors or not min(errors) <= limit:
+                break
+            best = simpler[int(np.argmin(errors))]
+    return best
+
+
+def squared_error(formula: Formula, table: Table) -> tuple[float, float]:
+    """Mean squared error and its standard error; infinite where the formula has no value."""
+    squares = np.square(formula.predict(table.inputs) - table.targets)
+    if not np.isfinite(squares).all():
+        return inf, inf
+    return float(squares.mean()), float(squares.std(ddof=1) / sqrt(len(squares)))
+
+
+def simplifications(expression: Any) -> list[Any]:
+    """Every expression that is simpler by one step: a term less, or a constant made whole."""
+    import sympy as sp
+
+    simpler = []
+    for node in sp.preorder_traversal(expression):
+        if isinstance(node, sp.Add):
+            for term in node.args:
+                if node is not expression or term.free_symbols:
+                    simpler.append(expression.xreplace({node: node - term}))
+                if (joined := _joined(node, term)) is not None:
+                    simpler.append(expression.xreplace({node: joined}))
+        elif isinstance(node, sp.Pow) and isinstance(node.exp, sp.Float):
+            whole = sp.Integer(round(float(node.exp)))
+            if abs(node.exp - whole) < 0.25:
+                simpler.append(expression.xreplace({node: node.base**whole}))
+    forms = dict.fromkeys(normal_form(e) for e in simpler)
+    forms.pop(expression, None)
+    return [e for e in forms if not e.has(sp.zoo, sp.nan, sp.oo, -sp.oo, sp.I)]
+
+
+def _joined(total: Any, term: Any) -> Any | None:
+    """a + b / (k + u), the constant a among other terms, as a u / (k + u): right if b = −a k.
+
+    Michaelis–Menten and logistic growth are written so. Where u is an exponential it is divided
+    through.
+    """
+    import sympy as sp
+
+    constant = total.as_coeff_Add()[0]
+    _, power = term.as_coeff_Mul()
+    if constant == 0 or not (isinstance(power, sp.Pow) and power.exp == -1):
+        return None
+    k, u = power.base.as_coeff_Add()
+    if k == 0:
+        return None
+    rest = total - constant - term
+    if u.as_coeff_Mul()[1].func is sp.exp:
+        return rest + constant / (1 + sp.expand(k / u))
+    return rest + constant * u / (k + u)
+
+
+def _fit(expression: Any, variables: Sequence[str], table: Table) -> Formula:
+    """An expression with its numbers as constants, at their least squares."""
+    import sympy as sp
+
+    numbers: list[sp.Float] = []
+    letter = "c"
+    while any(variable.startswith(letter) for variable in variables):
+        letter += "_"
+
+    def name(number: sp.Float) -> sp.Symbol:
+        numbers.append(number)
+        return sp.Symbol(f"{letter}{len(numbers) - 1}", real=True)
+
+    template = _replace_numbers(expression, name)
+    values = [float(number) for number in numbers]
+    names = tuple(f"{letter}{i}" for i in range(len(numbers)))
+    function = _evaluator(template, variables, names)
+    constants = _legible(function, _fit_constants(function, values, table), table)
+    return Formula(template, dict(zip(names, constants, strict=True)), tuple(variables))
+
+
+def _legible(function: Any, constants: list[Constant], table: Table) -> list[Constant]:
+    """The constants with as many digits as keep the rounded curve within a tenth of the residuals.
+
+    Root mean squares over the table; at most ten digits more than each constant's own.
+    """
+    with np.errstate(all="ignore"):
+        exact = function(table.inputs, *(c.value for c in constants))
+        allowed = 0.1 * np.sqrt(np.mean(np.square(exact - table.targets)))
+        for more in range(10):
+            constants = [c.model_copy(update={"more": more}) for c in constants]
+            off = function(table.inputs, *(c.rounded for c in constants)) - exact
+            if not np.sqrt(np.mean(np.square(off))) > allowed:
+                break
+    return constants
+
+
+def normal_form(expression: Any) -> Any:
+    """The same function multiplied out, with constants folded.
+
+    e^(a+b) → e^a e^b; ln(k u) → ln k + ln u and (k u)^a → k^a u^a with the factor |k| of the first
+    term taken out, so that one function has one form (for arguments that are positive).
+    """
+    import sympy as sp
+
+    def fold(node: Any) -> Any:
+        if not node.args:
+            return node
+        node = node.func(*map(fold, node.args))
+        if node.is_number:
+            return node if node.is_Rational else node.evalf()
+        if isinstance(node, sp.exp):
+            constant, rest = sp.expand(node.args[0]).as_independent(*node.free_symbols, as_Add=True)
+            return sp.exp(constant).evalf() * sp.exp(rest)
+        if isinstance(node, sp.log):
+            size, rest = _without_size(node.args[0])
+            if isinstance(rest, sp.Pow) and rest.exp.is_number:
+                return sp.log(size).evalf() + rest.exp * sp.log(rest.base)
+            return sp.log(size).evalf() + sp.log(rest)
+        if isinstance(node, sp.Pow) and node.exp.is_number and not _is_count(node.exp):
+            size, rest = _without_size(node.base, signed=bool(node.exp.is_integer))
+            return (size**node.exp).evalf() * rest**node.exp
+        return node
+
+    for _ in range(5):
+        folded = _exact_ones(sp.expand(fold(sp.expand(expression)), log=False, power_base=False))
+        if folded == expression:
+            break
+        expression = folded
+    return expression
+
+
+def _is_count(exponent: Any) -> bool:
+    return bool(exponent.is_integer and exponent.is_positive)
+
+
+def _without_size(node: Any, signed: bool = False) -> tuple[Any, Any]:
+    """(k, u) with node = k · u, where k is the factor of one of node's terms, or the size of it.
+
+    The term is the first that varies; of 1 + c eˣ and its like, the constant.
+    """
+    import sympy as sp
+
+    terms = sp.Add.make_args(sp.expand(node))
+    varying = [t for t in terms if t.free_symbols]
+    if not varying:
+        return sp.S.One, node
+    chosen = min(varying, key=sp.default_sort_key).as_coeff_Mul()[0]
+    if signed and any(t.has(sp.exp) for t in varying) and len(varying) < len(terms):
+        chosen = sum(t for t in terms if not t.free_symbols)
+    size = chosen if signed else abs(chosen)
+    return size, _exact_ones(sp.expand(node / size))
+
+
+def _exact_ones(expression: Any) -> Any:
+    """Floats that are 1 or −1 as whole numbers: they are no constants to be found."""
+    import sympy as sp
+
+    ones = {f: sp.Integer(round(float(f))) for f in expression.atoms(sp.Float) if _is_one(f)}
+    return expression.xreplace(ones)
+
+
+def _is_one(number: Any) -> bool:
+    return abs(abs(float(number)) - 1) < 1e-12
+
+
+def _fit_constants(function: Any, values: list[float], table: Table) -> list[Constant]:
+    """The constants at their least squares, those that the data fix with standard errors.
+
+    The Jacobian is taken in units of the constants; a direction in it that the data do not see
+    (its singular value is 1e-6 of the largest) is given up by holding its chief constant fast.
+    """
+    from scipy.optimize import least_squares
+
+    if not values or len(values) >= len(table.targets):
+        return [Constant(value=v, error=None) for v in values]
+
+    def residuals(constants: Floats) -> Floats:
+        with np.errstate(all="ignore"):
+            difference = function(table.inputs, *constants) - table.targets
+        return np.nan_to_num(difference, nan=1e6, posinf=1e6, neginf=-1e6).clip(-1e6, 1e6)
+
+    units = np.maximum(np.abs(values), 1e-6)
+    found = least_squares(residuals, values, method="lm", x_scale=units, max_nfev=50 * len(values))
+    slopes = np.asarray(found.jac)
+    scaled = slopes * np.maximum(np.abs(found.x), 1e-6)
+    free = list(range(len(values)))
+    while free:
+        _, sizes, directions = np.linalg.svd(scaled[:, free], full_matrices=False)
+        if sizes[-1] > 1e-6 * sizes[0]:
+            break
+        free.pop(int(np.argmax(np.abs(directions[-1]))))
+    errors: list[float | None] = [None] * len(values)
+    if free:
+        jacobian = slopes[:, free]
+        variance = 2 * found.cost / (len(table.targets) - len(free))
+        deviations = np.sqrt(variance * np.diag(np.linalg.inv(jacobian.T @ jacobian)).clip(min=0))
+        for place, deviation in zip(free, deviations.tolist(), strict=True):
+            errors[place] = deviation
+    pairs = zip(found.x.tolist(), errors, strict=True)
+    return [Constant(value=value, error=error) for value, error in pairs]
+
+
+def symbols(variables: Sequence[str]) -> list[Any]:
+    """The SymPy symbols of variables: real numbers."""
+    import sympy as sp
+
+    return [sp.Symbol(name, real=True) for name in variables]
+
+
+def _evaluator(expression: Any, variables: Sequence[str], constants: Sequence[str]) -> Any:
+    """``f(inputs (N, variables), *constants) -> (N,)``."""
+    import sympy as sp
+
+    arguments = symbols([*variables, *constants])
+    compiled = sp.lambdify(arguments, expression, "numpy", cse=True)
+
+    def evaluate(inputs: Floats, *values: float) -> Floats:
+        found = np.asarray(compiled(*inputs.T, *values), dtype=np.float64)
+        return np.broadcast_to(found, len(inputs))
+
+    return evaluate
+
+
+def _replace_numbers(expression: Any, name: Any) -> Any:
+    """The expression with every number that is not a whole one replaced by ``name(number)``."""
+    import sympy as sp
+
+    if isinstance(expression, sp.Float):
+        return name(expression)
+    if not expression.args:
+        return expression
+    return expression.func(*(_replace_numbers(argument, name) for argument in expression.args))
+
+
+def _tidy(expression: Any) -> Any:
+    """Whole numbers written without a point, other floats as short as they are."""
+    import sympy as sp
+
+    def short(number: Any) -> Any:
+        digits = f"{float(number):.12g}"
+        if float(digits) == int(float(digits)) and abs(float(digits)) < 1e6:
+            return sp.Integer(int(float(digits)))
+        return sp.Float(digits)
+
+    return expression.xreplace({number: short(number) for number in expression.atoms(sp.Float)})
