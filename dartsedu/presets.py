@@ -283,7 +283,7 @@ class EquationTrainSettings(Value):
     random_restarts: int = Field(
         128, ge=0, description="random graphs refitted beside those that were found"
     )
-    formulas: int = Field(6, ge=1, description="equations written as formulas, at most")
+    formulas: int = Field(8, ge=1, description="equations written as formulas, at most")
 
 
 class Settings(Value):

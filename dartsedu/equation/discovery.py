@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
 from typing import Literal
 
 import numpy as np
@@ -90,7 +91,7 @@ def conclude(
     task: EquationTask,
     derivation: Literal["max", "sample"] = "max",
     seed: int = 0,
-    most: int = 6,
+    most: int = 8,
     refit_steps: int = 40,
 ) -> Discovery:
     """Discretise every restart, refit it in so many steps at most, and choose.
@@ -151,21 +152,16 @@ def _errors(supernet: EquationSupernet, mixture: Tensor, split: TableSplit) -> T
 
 
 def candidates(
-    restarts: Sequence[Restart], weights: Table, architecture: Table, most: int = 6
+    restarts: Sequence[Restart], weights: Table, architecture: Table, most: int = 8
 ) -> list[Candidate]:
     """The formulas of the best restarts, the preferred first.
 
-    Of the equations with so many coefficients the best is written as a formula (``most`` of them at
-    most, the best first). Preferred is the simplest whose error is within one standard error of
-    the least; then come the others by their error. Only equations of one real output have formulas.
+    ``most`` equations at most are written as formulas, see ``worth_writing``. Preferred is the
+    simplest whose error is within one standard error of the least; then come the others by their
+    error. Only equations of one real output have formulas.
     """
-    front: list[Restart] = []
-    for restart in restarts:  # Best first: later ones have to be simpler.
-        freedom = restart.equation.degrees_of_freedom
-        if all(freedom < kept.equation.degrees_of_freedom for kept in front):
-            front.append(restart)
     found: dict[str, Candidate] = {}
-    for restart in front[:most]:
+    for restart in worth_writing(restarts, architecture, most):
         written = restart.equation.expressions()[0]
         short = formula(written, restart.equation.variables, weights, architecture)
         error, spread = squared_error(short, architecture)
@@ -188,6 +184,33 @@ def candidates(
         )
         for c in ordered
     ]
+
+
+def worth_writing(restarts: Sequence[Restart], table: Table, most: int) -> list[Restart]:
+    """The restarts whose equations become formulas; ``restarts`` come best first.
+
+    Half of them are the simplest of those that are as good as the best one, within its standard
+    error on ``table``, each with other functions than those before: a law may look no better than
+    its look-alikes until it is written out. The others are the best of each size.
+    """
+    best = restarts[0]
+    squares = np.square(best.equation.predict(table.inputs)[:, 0] - table.targets)
+    relative = float(squares.std(ddof=1) / sqrt(len(squares)) / max(squares.mean(), 1e-300))
+    good = [r for r in restarts if r.error <= best.error * (1 + relative)]
+    good.sort(key=lambda restart: (restart.equation.degrees_of_freedom, restart.error))
+    functions: dict[frozenset[str], Restart] = {}
+    for restart in good:
+        used = frozenset(term.primitive for node in restart.equation.nodes for term in node)
+        functions.setdefault(used, restart)
+    chosen = list(functions.values())[: most // 2]
+    sizes: list[int] = []
+    for restart in restarts:  # Best first: later ones have to be simpler.
+        freedom = restart.equation.degrees_of_freedom
+        if len(chosen) < most and all(freedom < size for size in sizes):
+            sizes.append(freedom)
+            if restart not in chosen:
+                chosen.append(restart)
+    return chosen
 
 
 def random_alphas(supernet: EquationSupernet, seed: int) -> None:
