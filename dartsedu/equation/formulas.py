@@ -131,10 +131,10 @@ def formula(
 
 def squared_error(formula: Formula, table: Table) -> tuple[float, float]:
     """Mean squared error and its standard error; infinite where the formula has no value."""
-    squares = np.square(formula.predict(table.inputs) - table.targets)
-    if not np.isfinite(squares).all():
-        return inf, inf
-    return float(squares.mean()), float(squares.std(ddof=1) / sqrt(len(squares)))
+    with np.errstate(all="ignore"):
+        squares = np.square(formula.predict(table.inputs) - table.targets)
+        mean, spread = float(squares.mean()), float(squares.std(ddof=1) / sqrt(len(squares)))
+    return (mean, spread) if isfinite(mean) and isfinite(spread) else (inf, inf)
 
 
 def simplifications(expression: Any) -> list[Any]:
