@@ -370,7 +370,7 @@ lesson.keep_picture("trained from scratch", found, drawn)
 # %%
 from IPython.display import display
 
-from dartsedu.plots import genotype_figure
+from dartsedu.cell_graph import genotype_figure
 
 for name in ("darts-v1", "darts-v2"):
     display(genotype_figure(PUBLISHED[name]))

@@ -20,7 +20,7 @@ from scipy import stats
 
 from dartsedu import PUBLISHED, CNNNetwork, Training, load_task, multiply_adds
 from dartsedu.lessons import scratch as lesson
-from dartsedu.plots import genotype_figure
+from dartsedu.cell_graph import genotype_figure
 from dartsedu.spaces import build_network, search_space
 
 torch.set_num_threads(1)

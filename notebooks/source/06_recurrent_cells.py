@@ -122,7 +122,7 @@ lesson.memory_explorer()
 # the cell that the paper found on Penn Treebank:
 
 # %%
-from dartsedu.plots import genotype_figure
+from dartsedu.cell_graph import genotype_figure
 
 genotype_figure(PUBLISHED["darts-rnn-v2"])
 
