@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from dartsedu.equation import EquationSupernet, equation_space
+from dartsedu.equation.operations import degrees_of_freedom
 from dartsedu.lessons import equations as lesson
 from dartsedu.lessons.check import Open
 from dartsedu.tasks import load_task
@@ -142,10 +143,9 @@ def test_the_stages_leave_the_supernet_alone_and_end_with_the_least_squares():
     assert list(found) == ["mixture", "argmax", "argmax, refitted"]
     assert found["argmax, refitted"].error < found["argmax"].error
     loss = search.supernet.loss(task.architecture.whole).losses.detach()[search.supernet.leader]
-    penalty = (
-        search.supernet.mixture()["equation"][search.supernet.leader] @ search.supernet.freedom
-    )
-    fitted = float(loss - 1e-3 * penalty.sum().detach())
+    mixture = search.supernet.mixture()["equation"][search.supernet.leader].detach()
+    freedom = torch.tensor([degrees_of_freedom(p) for p in search.space.primitives]).double()
+    fitted = float(loss - 1e-3 * (mixture @ freedom).sum())
     assert found["mixture"].error == pytest.approx(fitted**0.5, rel=1e-6)
     words = lesson.stages_picture(found, task).alt
     assert f"mixture {found['mixture'].error:.3f}" in words
