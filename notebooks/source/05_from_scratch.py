@@ -19,8 +19,8 @@ import torch
 from scipy import stats
 
 from dartsedu import PUBLISHED, CNNNetwork, Training, load_task, multiply_adds
-from dartsedu.lessons import scratch as lesson
 from dartsedu.cell_graph import genotype_figure
+from dartsedu.lessons import scratch as lesson
 from dartsedu.spaces import build_network, search_space
 
 torch.set_num_threads(1)
