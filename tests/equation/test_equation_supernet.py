@@ -6,8 +6,17 @@ import torch
 from scipy.optimize import least_squares
 
 from dartsedu.architect import Exact, FiniteDifference, FirstOrder, VirtualStep
-from dartsedu.equation import EquationSupernet, Output, conclude, equation_space
-from dartsedu.equation.discovery import sampled
+from dartsedu.equation import (
+    Equation,
+    EquationSupernet,
+    Output,
+    Restart,
+    Table,
+    conclude,
+    equation_space,
+)
+from dartsedu.equation.discovery import sampled, worth_writing
+from dartsedu.equation.expression import Term
 from dartsedu.equation.operations import OPERATIONS, degrees_of_freedom
 from dartsedu.equation.refit import refit
 from dartsedu.equation.supernet import CELL
@@ -261,3 +270,31 @@ def test_a_search_survives_a_table_at_the_edge_of_every_domain():
 def test_bad_input_is_named(problem, words):
     with pytest.raises(ValueError, match=words):
         problem()
+
+
+def test_a_simple_law_is_written_out_though_a_look_alike_fits_a_little_better():
+    x = np.linspace(1, 9, 40)[:, None]
+    y = np.log(x[:, 0]) + 0.1 * np.random.default_rng(0).normal(size=40)
+
+    def restart(number, error, *primitives):
+        terms = tuple(Term(primitive=p, source=0, scale=1.0, offset=0.0) for p in primitives)
+        equation = Equation(
+            variables=("x",),
+            nodes=(terms,),
+            factors=((1.0,),),
+            constants=(0.0,),
+            input_scale=(1.0,),
+            target_centre=(0.0,),
+            target_scale=(1.0,),
+        )
+        return Restart(number, equation, error)
+
+    found = [
+        restart(0, 0.0100, "ln", "linear"),
+        restart(1, 0.0101, "ln", "linear"),
+        restart(2, 0.0102, "ln"),
+        restart(3, 0.9000, "exp"),
+    ]
+    table = Table(x, y)
+    assert [r.number for r in worth_writing(found, table, most=4)] == [2, 0]
+    assert [r.number for r in worth_writing(found[:2] + found[3:], table, most=4)] == [0, 3]
