@@ -20,7 +20,7 @@ from dartsedu.equation.refit import refit
 from dartsedu.equation.supernet import CELL
 from dartsedu.lessons.check import Wrong, ask, check, same
 from dartsedu.lessons.explorer import Control, Explorer
-from dartsedu.lessons.panel import Bars, Dots, Line, Mark, Panel, Scene, draw
+from dartsedu.lessons.panel import Bars, Dots, Line, Mark, Panel, Scene, Style, draw
 from dartsedu.lessons.relaxation import growth_data
 from dartsedu.palette import COLOURS, OTHER, colour, short
 from dartsedu.picture import Picture
@@ -240,9 +240,10 @@ def stages_picture(found: Mapping[str, Stage], task: EquationTask) -> Picture:
     table = task.table(task.architecture)
     y = np.concatenate([table.targets, *(stage.y for stage in found.values())])
     marks: list[Mark] = [Dots(table.inputs[:, 0], table.targets, OTHER, "data", size=2.5)]
-    looks = zip(found.items(), (MIXTURE, CUT, FITTED), ("-", ":", "--"), strict=True)
+    styles: tuple[Style, ...] = ("-", ":", "--")
+    looks = zip(found.items(), (MIXTURE, CUT, FITTED), styles, strict=True)
     for (name, stage), ink, style in looks:
-        marks.append(Line(stage.x, stage.y, ink, name, style))  # type: ignore[arg-type]
+        marks.append(Line(stage.x, stage.y, ink, name, style))
     words = ", ".join(f"{name} {stage.error:.3f}" for name, stage in found.items())
     text = f"Three curves on the data. Their errors, in deviations of the target: {words}."
     ends = _ends(table.inputs[:, 0])
@@ -280,7 +281,7 @@ def best_of_picture(errors: Mapping[str, Sequence[float]], floor: float) -> Pict
 
     Errors are root mean squares in deviations of the target; ``floor`` is that of the noise.
     """
-    looks = ((MIXTURE, "-"), (OTHER, "--"), (FITTED, ":"))
+    looks: tuple[tuple[str, Style], ...] = ((MIXTURE, "-"), (OTHER, "--"), (FITTED, ":"))
     ranked: list[Mark] = []
     best: list[Mark] = []
     words, most = [], 1
@@ -288,8 +289,8 @@ def best_of_picture(errors: Mapping[str, Sequence[float]], floor: float) -> Pict
     for (name, values), (ink, style) in zip(finite.items(), looks, strict=False):
         counts = list(range(1, len(values) + 1))
         medians = [best_of(values, k) for k in counts]
-        ranked.append(Line(counts, sorted(values), ink, name, style))  # type: ignore[arg-type]
-        best.append(Line(counts, medians, ink, name, style))  # type: ignore[arg-type]
+        ranked.append(Line(counts, sorted(values), ink, name, style))
+        best.append(Line(counts, medians, ink, name, style))
         words.append(
             f"{name}: one restart {medians[0]:.3f}, the best of four {medians[3]:.3f}, of all "
             f"{medians[-1]:.3f}"
