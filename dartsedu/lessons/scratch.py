@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -348,7 +347,6 @@ def seconds_an_image(stage: Literal["search", "train"], batch: int = 2) -> float
     """
     settings = load_preset("paper", ["search.architect=first-order"])
     assert isinstance(settings, CNNSettings)
-    gc.collect()  # What earlier trainings left in cycles; a Binder session has little memory.
     task, size = _noise_images(4 * batch), {"batch_size": batch}
     stream: Stream
     if stage == "search":
