@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import floor, inf, isfinite, log10, sqrt
 from typing import Any
 
@@ -16,6 +16,10 @@ from numpy.typing import ArrayLike
 
 from dartsedu.table import Floats, Table
 from dartsedu.values import Value
+
+
+MOST_STEPS = 200
+"""Steps of a least-squares fit of constants. Those that make up for each other crawl on for ever."""
 
 
 class Constant(Value):
@@ -97,9 +101,9 @@ class Formula:
         """The exact formula at ``inputs`` (N, variables); NaN outside its domain."""
         values = [c.value for c in self.constants.values()]
         with np.errstate(all="ignore"):
-            return _evaluator(self.template, self.variables, tuple(self.constants))(
+            return _evaluator((self.template,), self.variables, tuple(self.constants))(
                 np.asarray(inputs, dtype=np.float64), *values
-            )
+            )[:, 0]
 
 
 def formula(
@@ -138,21 +142,28 @@ def squared_error(formula: Formula, table: Table) -> tuple[float, float]:
 
 
 def simplifications(expression: Any) -> list[Any]:
-    """Every expression that is simpler by one step: a term less, or a constant made whole."""
+    """Every expression that is simpler by one step: a term less, or a constant made whole.
+
+    An exponent goes to zero whole, so that a growth too slow to be seen is a constant; one of a
+    power that is near zero also to its limit there, the logarithm.
+    """
     import sympy as sp
 
     simpler = []
     for node in sp.preorder_traversal(expression):
         if isinstance(node, sp.Add):
             for term in node.args:
-                if node is not expression or term.free_symbols:
-                    simpler.append(expression.xreplace({node: node - term}))
+                simpler.append(expression.xreplace({node: node - term}))
                 if (joined := _joined(node, term)) is not None:
                     simpler.append(expression.xreplace({node: joined}))
+        elif isinstance(node, sp.exp):
+            simpler.append(expression.xreplace({node: sp.S.One}))
         elif isinstance(node, sp.Pow) and isinstance(node.exp, sp.Float):
             whole = sp.Integer(round(float(node.exp)))
             if abs(node.exp - whole) < 0.25:
                 simpler.append(expression.xreplace({node: node.base**whole}))
+            if whole == 0:  # uᵃ = 1 + a ln u + O(a²): a logarithm can hide behind a small exponent.
+                simpler.append(expression.xreplace({node: 1 + node.exp * sp.log(node.base)}))
     forms = dict.fromkeys(normal_form(e) for e in simpler)
     forms.pop(expression, None)
     return [e for e in forms if not e.has(sp.zoo, sp.nan, sp.oo, -sp.oo, sp.I)]
@@ -195,8 +206,10 @@ def _fit(expression: Any, variables: Sequence[str], table: Table) -> Formula:
     template = _replace_numbers(expression, name)
     values = [float(number) for number in numbers]
     names = tuple(f"{letter}{i}" for i in range(len(numbers)))
-    function = _evaluator(template, variables, names)
-    constants = _legible(function, _fit_constants(function, values, table), table)
+    function = _evaluator((template,), tuple(variables), names)
+    derivatives = tuple(sp.diff(template, constant) for constant in symbols(names))
+    slopes = _evaluator(derivatives, tuple(variables), names)
+    constants = _legible(function, _fit_constants(function, slopes, values, table), table)
     return Formula(template, dict(zip(names, constants, strict=True)), tuple(variables))
 
 
@@ -206,11 +219,11 @@ def _legible(function: Any, constants: list[Constant], table: Table) -> list[Con
     Root mean squares over the table; at most ten digits more than each constant's own.
     """
     with np.errstate(all="ignore"):
-        exact = function(table.inputs, *(c.value for c in constants))
+        exact = function(table.inputs, *(c.value for c in constants))[:, 0]
         allowed = 0.1 * np.sqrt(np.mean(np.square(exact - table.targets)))
         for more in range(10):
             constants = [c.model_copy(update={"more": more}) for c in constants]
-            off = function(table.inputs, *(c.rounded for c in constants)) - exact
+            off = function(table.inputs, *(c.rounded for c in constants))[:, 0] - exact
             if not np.sqrt(np.mean(np.square(off))) > allowed:
                 break
     return constants
@@ -219,8 +232,8 @@ def _legible(function: Any, constants: list[Constant], table: Table) -> list[Con
 def normal_form(expression: Any) -> Any:
     """The same function multiplied out, with constants folded.
 
-    e^(a+b) → e^a e^b; ln(k u) → ln k + ln u and (k u)^a → k^a u^a with the factor |k| of the first
-    term taken out, so that one function has one form (for arguments that are positive).
+    e^(a+b) → e^a e^b; (u^a)^b → u^(a b); ln(k u) → ln k + ln u and (k u)^a → k^a u^a with the factor
+    |k| of the first term taken out, so that one function has one form (for arguments that are positive).
     """
     import sympy as sp
 
@@ -240,7 +253,7 @@ def normal_form(expression: Any) -> Any:
             return sp.log(size).evalf() + sp.log(rest)
         if isinstance(node, sp.Pow) and node.exp.is_number and not _is_count(node.exp):
             size, rest = _without_size(node.base, signed=bool(node.exp.is_integer))
-            return (size**node.exp).evalf() * rest**node.exp
+            return _exact_ones((size**node.exp).evalf() * _power(rest, node.exp))
         return node
 
     for _ in range(5):
@@ -249,6 +262,15 @@ def normal_form(expression: Any) -> Any:
             break
         expression = folded
     return expression
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    """(uᵃ)ᵇ → uᵃᵇ, but for even a, where u may be negative."""
+    import sympy as sp
+
+    if isinstance(base, sp.Pow) and base.exp.is_number and not base.exp.is_even:
+        return base.base ** (base.exp * exponent)
+    return base**exponent
 
 
 def _is_count(exponent: Any) -> bool:
@@ -285,11 +307,12 @@ def _is_one(number: Any) -> bool:
     return abs(abs(float(number)) - 1) < 1e-12
 
 
-def _fit_constants(function: Any, values: list[float], table: Table) -> list[Constant]:
+def _fit_constants(function: Any, slopes: Any, values: list[float], table: Table) -> list[Constant]:
     """The constants at their least squares, those that the data fix with standard errors.
 
-    The Jacobian is taken in units of the constants; a direction in it that the data do not see
-    (its singular value is 1e-6 of the largest) is given up by holding its chief constant fast.
+    ``slopes`` gives the Jacobian of ``function``. It is looked at in units of the constants; a
+    direction in it that the data do not see (its singular value is 1e-6 of the largest) is given up
+    by holding its chief constant fast.
     """
     from scipy.optimize import least_squares
 
@@ -298,13 +321,20 @@ def _fit_constants(function: Any, values: list[float], table: Table) -> list[Con
 
     def residuals(constants: Floats) -> Floats:
         with np.errstate(all="ignore"):
-            difference = function(table.inputs, *constants) - table.targets
+            difference = function(table.inputs, *constants)[:, 0] - table.targets
         return np.nan_to_num(difference, nan=1e6, posinf=1e6, neginf=-1e6).clip(-1e6, 1e6)
 
+    def jacobian_at(constants: Floats) -> Floats:
+        with np.errstate(all="ignore"):
+            found = slopes(table.inputs, *constants)
+        return np.nan_to_num(found, nan=0.0, posinf=1e6, neginf=-1e6).clip(-1e6, 1e6)
+
     units = np.maximum(np.abs(values), 1e-6)
-    found = least_squares(residuals, values, method="lm", x_scale=units, max_nfev=50 * len(values))
-    slopes = np.asarray(found.jac)
-    scaled = slopes * np.maximum(np.abs(found.x), 1e-6)
+    found = least_squares(
+        residuals, values, jacobian_at, method="lm", x_scale=units, max_nfev=MOST_STEPS
+    )
+    at_best = np.asarray(found.jac)
+    scaled = at_best * np.maximum(np.abs(found.x), 1e-6)
     free = list(range(len(values)))
     while free:
         _, sizes, directions = np.linalg.svd(scaled[:, free], full_matrices=False)
@@ -313,7 +343,7 @@ def _fit_constants(function: Any, values: list[float], table: Table) -> list[Con
         free.pop(int(np.argmax(np.abs(directions[-1]))))
     errors: list[float | None] = [None] * len(values)
     if free:
-        jacobian = slopes[:, free]
+        jacobian = at_best[:, free]
         variance = 2 * found.cost / (len(table.targets) - len(free))
         deviations = np.sqrt(variance * np.diag(np.linalg.inv(jacobian.T @ jacobian)).clip(min=0))
         for place, deviation in zip(free, deviations.tolist(), strict=True):
@@ -329,16 +359,21 @@ def symbols(variables: Sequence[str]) -> list[Any]:
     return [sp.Symbol(name, real=True) for name in variables]
 
 
-def _evaluator(expression: Any, variables: Sequence[str], constants: Sequence[str]) -> Any:
-    """``f(inputs (N, variables), *constants) -> (N,)``."""
+@lru_cache(maxsize=256)
+def _evaluator(
+    expressions: tuple[Any, ...], variables: tuple[str, ...], names: tuple[str, ...]
+) -> Any:
+    """``f(inputs (N, variables), *constants) -> (N, expressions)``, the constants in ``names``."""
     import sympy as sp
 
-    arguments = symbols([*variables, *constants])
-    compiled = sp.lambdify(arguments, expression, "numpy", cse=True)
+    arguments = symbols([*variables, *names])
+    compiled = sp.lambdify(arguments, expressions, "numpy", cse=True)
 
     def evaluate(inputs: Floats, *values: float) -> Floats:
-        found = np.asarray(compiled(*inputs.T, *values), dtype=np.float64)
-        return np.broadcast_to(found, len(inputs))
+        found = np.empty((len(inputs), len(expressions)))
+        for column, x in zip(found.T, compiled(*inputs.T, *values), strict=True):
+            column[:] = x
+        return found
 
     return evaluate
 

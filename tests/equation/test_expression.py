@@ -14,8 +14,7 @@ from dartsedu.equation.supernet import EquationSupernet
 from dartsedu.genotype import Genotype
 
 x, z = sp.symbols("x z", real=True)
-GENERATOR = np.random.default_rng(0)
-INPUTS = GENERATOR.uniform(0.5, 8, (120, 1))
+INPUTS = np.random.default_rng(0).uniform(0.5, 8, (120, 1))
 
 
 def table(function, noise=0.01, seed=0, inputs=INPUTS):
@@ -92,6 +91,7 @@ def test_an_equation_is_saved_as_json_and_gives_its_genotype():
         ((4 * x) ** 0.5, 2 * x**0.5),
         (3 / (2 + 4 * sp.exp(-x)), 1.5 / (1 + 2 * sp.exp(-x))),
         (sp.log(x**2.5), 2.5 * sp.log(x)),
+        ((x**1.3) ** 0.5, x**0.65),
     ],
 )
 def test_one_function_has_one_form(one, other):
@@ -114,6 +114,11 @@ def test_one_function_has_one_form(one, other):
 )
 def test_the_normal_form_is_the_same_function(expression):
     np.testing.assert_allclose(values(normal_form(expression)), values(expression), rtol=1e-9)
+
+
+def test_the_root_of_a_square_is_no_power():
+    found = normal_form((x**2) ** 0.5 + 1.5)
+    np.testing.assert_allclose(values(found, at=-INPUTS[:, 0]), INPUTS[:, 0] + 1.5)
 
 
 def test_simplifications_are_each_simpler_by_one_step():
@@ -140,10 +145,15 @@ def test_simplifications_are_each_simpler_by_one_step():
             1.9 * sp.log(1.1 * x + 0.01) + 0.002 * sp.exp(0.1 * x) + 1,
             lambda c: c[0] * sp.log(x) + c[1],
         ),
+        (
+            lambda v: 2 * np.log(v) + 1,
+            20 * x**0.09 - 18.7,
+            lambda c: c[0] * sp.log(x) + c[1],
+        ),
     ],
 )
 def test_occam_finds_the_textbook_form(truth, start, says):
-    held = GENERATOR.uniform(0.5, 8, (120, 1))
+    held = np.random.default_rng(2).uniform(0.5, 8, (120, 1))
     found = formula(start, ["x"], table(truth), table(truth, seed=1, inputs=held))
     shape = says(sp.symbols("c:3", real=True))
     constants = sp.symbols("c:9", real=True)
@@ -152,6 +162,19 @@ def test_occam_finds_the_textbook_form(truth, start, says):
     ]
     assert unnamed[0] == unnamed[1]
     np.testing.assert_allclose(found.predict(INPUTS), truth(INPUTS[:, 0]), rtol=0.05, atol=0.05)
+
+
+def test_a_product_is_found_behind_exponents_near_zero():
+    """exp(a p^b + c x^d) with b and d near zero is nearly k p x: the logarithms are its limit."""
+    generator = np.random.default_rng(1)
+    inputs = generator.uniform(0.1, 5, (2, 150, 2))
+    noise = 0.02 * generator.normal(size=(2, 150))
+    fitted, held = (Table(i, i.prod(1) + e) for i, e in zip(inputs, noise, strict=True))
+    start = 1.2e14 * sp.exp(-13.2 * x**-0.075) * sp.exp(-18.2 * z**-0.06)
+    found = formula(start, ["x", "z"], fitted, held)
+    assert found.template.free_symbols >= {x, z}
+    assert all(exponent == 1 for exponent in sp.Poly(found.expression, x, z).degree_list())
+    np.testing.assert_allclose(found.predict(inputs[0]), inputs[0].prod(1), atol=0.05)
 
 
 def test_constants_have_the_errors_of_linear_regression():
