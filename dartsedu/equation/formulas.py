@@ -17,9 +17,8 @@ from numpy.typing import ArrayLike
 from dartsedu.table import Floats, Table
 from dartsedu.values import Value
 
-
 MOST_STEPS = 200
-"""Steps of a least-squares fit of constants. Those that make up for each other crawl on for ever."""
+"""Of a least-squares fit: constants that make up for each other crawl on for ever."""
 
 
 class Constant(Value):
@@ -232,8 +231,9 @@ def _legible(function: Any, constants: list[Constant], table: Table) -> list[Con
 def normal_form(expression: Any) -> Any:
     """The same function multiplied out, with constants folded.
 
-    e^(a+b) → e^a e^b; (u^a)^b → u^(a b); ln(k u) → ln k + ln u and (k u)^a → k^a u^a with the factor
-    |k| of the first term taken out, so that one function has one form (for arguments that are positive).
+    e^(a+b) → e^a e^b; (u^a)^b → u^(a b); ln(k u) → ln k + ln u and (k u)^a → k^a u^a with the
+    factor |k| of the first term taken out, so that one function has one form (for arguments that
+    are positive).
     """
     import sympy as sp
 
