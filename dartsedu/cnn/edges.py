@@ -83,17 +83,17 @@ class Norms:
 
 
 class Edges:
-    """Edges of ``cell`` that leave some states, equally many from each, ordered by state.
+    """Edges of ``cell`` that leave some states for the same targets, ordered by state.
 
     ``rows`` are their rows of α, ``sources`` the number of states, ``stride`` that of the edges;
-    ``targets`` are the states they enter, ``each`` how many leave each state.
+    ``targets`` are the states they enter, ``each`` how many of these there are.
     """
 
     def __init__(self, cell: Cell, rows: Sequence[int], sources: int, stride: int) -> None:
         self.rows, self.sources, self.stride = rows, sources, stride
         links = cell.topology.edges
-        self.targets = [links[row].target for row in rows]
         self.each = len(rows) // sources
+        self.targets = [links[row].target for row in rows[: self.each]]
         self.columns = {primitive: k for k, primitive in enumerate(cell.primitives)}
         self.twice = [p for p in DEPTHWISE if p in self.columns and DEPTHWISE[p].twice]
         self.once = [p for p in DEPTHWISE if p in self.columns and not DEPTHWISE[p].twice]

@@ -15,7 +15,6 @@ from torch import Tensor
 from dartsedu.cnn import large_maps, small_maps
 from dartsedu.cnn.edges import Edges, Pass
 from dartsedu.cnn.stack import COMBINE
-from dartsedu.relaxation import add
 from dartsedu.topology import Topology
 
 if TYPE_CHECKING:
@@ -48,20 +47,22 @@ def forward(cell: Cell, inputs: tuple[Tensor, Tensor], weights: Tensor) -> Tenso
     form = small_maps if small else large_maps
     states = [form.enter(module, x) for module, x in zip(cell.preprocess, inputs, strict=True)]
     this = Pass([edges for _, edges in cell.groups], weights)
-    incoming: dict[int, list[Tensor]] = {}
+    entered: dict[int, Tensor] = {}
     for sources, edges in cell.groups:
         if sources[0] >= topology.inputs:
-            states.append(add(incoming.pop(sources[0])))
+            states.append(entered.pop(sources[0]))
         if edges.rows:
-            mixed = form.leave(edges, this, [states[s] for s in sources])
+            all_known = all(target in entered for target in edges.targets)
+            before = [entered.pop(target) for target in edges.targets] if all_known else None
+            mixed = form.leave(edges, this, [states[s] for s in sources], before)
             for target, x in zip(edges.targets, mixed, strict=True):
-                incoming.setdefault(target, []).append(x)
-    return COMBINE[topology.combine]([form.images(state) for state in states[topology.inputs :]])
+                entered[target] = entered[target] + x if target in entered else x
+    return form.images(COMBINE[topology.combine](states[topology.inputs :], form.CHANNELS))
 
 
 def together(topology: Topology) -> list[tuple[int, ...]]:
-    """The states in groups that are known at once and that equally many edges leave."""
-    counts = [sum(link.source == s for link in topology.edges) for s in range(topology.inputs)]
+    """The states in groups that are known at once and whose edges enter the same states."""
     inputs = tuple(range(topology.inputs))
-    first = [inputs] if len(set(counts)) == 1 else [(s,) for s in inputs]
+    entered = {tuple(e.target for e in topology.edges if e.source == s) for s in inputs}
+    first = [inputs] if len(entered) == 1 else [(s,) for s in inputs]
     return [*first, *((topology.inputs + node,) for node in range(topology.nodes))]

@@ -25,13 +25,19 @@ def enter(module: nn.Module, images: Tensor) -> Tensor:
     return module(images.contiguous(memory_format=torch.channels_last))
 
 
+CHANNELS = 1
+"""The axis of a state's channels."""
+
+
 def images(state: Tensor) -> Tensor:
     """A state as images (N, C, H, W)."""
     return state
 
 
-def leave(edges: Edges, this: Pass, states: Sequence[Tensor]) -> list[Tensor]:
-    """ō of every edge that leaves ``states``."""
+def leave(
+    edges: Edges, this: Pass, states: Sequence[Tensor], before: Sequence[Tensor] | None
+) -> Sequence[Tensor]:
+    """Σ of ō over the edges that enter each target, added to what is there ``before``."""
     rows, each = len(edges.rows), edges.each
     together = torch.cat(list(states), dim=1) if len(states) > 1 else states[0]
     found: list[Tensor] = []
@@ -61,9 +67,12 @@ def leave(edges: Edges, this: Pass, states: Sequence[Tensor]) -> list[Tensor]:
         found.append(torch.cat([weight * op(state) for weight, op, state in triples], dim=1))
 
     if not found:
-        empty = together[:, :, :: edges.stride, :: edges.stride]
-        return [torch.zeros_like(x) for x in empty.chunk(len(states), dim=1) for _ in range(each)]
-    return list(add(found).chunk(rows, dim=1))
+        empty = states[0][:, :, :: edges.stride, :: edges.stride]
+        return before or [torch.zeros_like(empty) for _ in range(each)]
+    mixed = list(add(found).chunk(len(states), dim=1))
+    if before is not None:
+        mixed.append(torch.cat(list(before), dim=1))
+    return add(mixed).chunk(each, dim=1)
 
 
 def _mix_shared(edges: Edges, this: Pass, together: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ class Cell(nn.Module):
                     path = drop_path(path, drop)
                 paths.append(path)
             states.append(add(paths))
-        return COMBINE[self.cell.combine]([states[i] for i in self.cell.outputs])
+        return COMBINE[self.cell.combine]([states[i] for i in self.cell.outputs], 1)
 
 
 class AuxiliaryHead(nn.Module):

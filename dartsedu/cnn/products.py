@@ -10,6 +10,7 @@ The derivative is as small, and written out by hand: autograd would record some 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -24,35 +25,57 @@ def normalised(
     norms: Norms,
     gamma: Tensor | None = None,
     kinds: int = 1,
+    sources: int = 1,
+    base: Tensor | None = None,
 ) -> Tensor:
-    """Σ over kinds of γ · BatchNorm(w d): (rows, R, M).
+    """``base`` + Σ over sources and kinds of γ · BatchNorm(w d): (rows, R, M).
 
-    ``d`` (rows · kinds, K, M), ``w`` (rows · kinds, R, K), ``gamma`` (rows · kinds,). There is a
-    module for each R / C rows of outputs, in their order, where C is its number of features.
+    ``d`` (sources · rows · kinds, K, M), ``w`` (sources · rows · kinds, R, K), ``gamma``
+    (sources · rows · kinds, 1 or R), ``base`` (rows, R, M). There is a module for each R / C rows
+    of outputs, in their order, where C is its number of features.
     """
     first, count = norms.first, d.shape[2]
     if kinds > 1:
-        d = d.contiguous()  # Products of all kinds, side by side, are one: see ``_wide``.
+        d = d.contiguous()  # Products of all kinds, side by side, are one.
     if gamma is not None:
-        gamma = gamma.view(-1, 1, 1)
+        gamma = gamma.unsqueeze(2)
     if first.training:
-        y, mean, var = cast(list[Tensor], _Normalised.apply(d, w, gamma, kinds, first.eps))
+        y, total, var = cast(
+            list[Tensor], _Normalised.apply(d, w, gamma, base, kinds, sources, first.eps)
+        )
         if first.track_running_stats:
-            unbiased = var * (count / max(count - 1, 1))
-            norms.keep(mean.view(-1, first.num_features), unbiased.view(-1, first.num_features))
+            with torch.no_grad():
+                mean = torch.bmm(w, total).div_(count)
+                var = var * (count / max(count - 1, 1))
+            norms.keep(mean.view(-1, first.num_features), var.view(-1, first.num_features))
         return y
     shape = *w.shape[:2], 1
     mean, var = (norms.running(name).view(shape) for name in ("running_mean", "running_var"))
     scale = (var + first.eps).rsqrt()
     scale = scale if gamma is None else scale * gamma
-    return _product(scale * w, -scale * mean, d, kinds)
+    constant = (-scale * mean).unflatten(0, (sources, -1, kinds)).sum(dim=(0, 2))
+    return _sum(_wide(scale * w, kinds), d, constant, 1.0, kinds, sources, base)
 
 
-def _product(w: Tensor, constant: Tensor, d: Tensor, kinds: int) -> Tensor:
-    """Σ over kinds of w d + constant."""
-    if kinds > 1:
-        constant = constant.unflatten(0, (-1, kinds)).sum(dim=1)
-    return torch.baddbmm(constant, _wide(w, kinds), d.view(-1, kinds * d.shape[1], d.shape[2]))
+def _sum(
+    wide: Tensor,
+    d: Tensor,
+    constant: Tensor,
+    times: float,
+    kinds: int,
+    sources: int,
+    base: Tensor | None,
+) -> Tensor:
+    """``base`` + Σ over sources and kinds of w d + ``times`` · constant; ``wide`` is ``_wide(w)``."""
+    matrices = _parts(wide, sources)
+    maps = _parts(d.view(-1, kinds * d.shape[1], d.shape[2]), sources)
+    if base is None:
+        y = torch.baddbmm(constant, matrices[0], maps[0], beta=times)
+    else:
+        y = torch.add(base, constant, alpha=times).baddbmm_(matrices[0], maps[0])
+    for w, x in zip(matrices[1:], maps[1:], strict=True):
+        y = y.baddbmm_(w, x)
+    return y
 
 
 def _wide(w: Tensor, kinds: int) -> Tensor:
@@ -60,60 +83,85 @@ def _wide(w: Tensor, kinds: int) -> Tensor:
     return w if kinds == 1 else w.unflatten(0, (-1, kinds)).transpose(1, 2).flatten(2)
 
 
+def _parts(x: Tensor, number: int) -> Sequence[Tensor]:
+    """So many equal slices, which may be written to."""
+    rows = len(x) // number
+    return [x] if number == 1 else [x.narrow(0, i * rows, rows) for i in range(number)]
+
+
 def _moments(d: Tensor, w: Tensor, eps: float) -> tuple[Tensor, ...]:
-    """m (B, K, 1), W C (B, R, K), the variance of W d and its inverse root (B, R, 1)."""
-    mean = d.mean(dim=2, keepdim=True)
-    square = torch.bmm(mean, mean.mT)
-    covariance = torch.baddbmm(square, d, d.mT, beta=-1, alpha=1 / d.shape[2])
+    """M m (B, K, 1), W C (B, R, K), the variance of W d and its inverse root (B, R, 1)."""
+    count = d.shape[2]
+    total = d.sum(dim=2, keepdim=True)
+    square = torch.bmm(total, total.mT)
+    covariance = torch.baddbmm(square, d, d.mT, beta=-1 / count**2, alpha=1 / count)
     wc = torch.bmm(w, covariance)
     # Rounding may go below zero, where a large map hardly varies.
     var = (wc * w).sum(dim=2, keepdim=True).clamp(min=0)
-    return mean, wc, var, (var + eps).rsqrt()
+    return total, wc, var, (var + eps).rsqrt()
 
 
 class _Normalised(torch.autograd.Function):
-    """``normalised`` in training, and the mean and variance of w d."""
+    """``normalised`` in training, Σ d (M times the mean of d) and the variance of w d."""
 
     @staticmethod
     def forward(
-        ctx: Any, d: Tensor, w: Tensor, gamma: Tensor | None, kinds: int, eps: float
+        ctx: Any,
+        d: Tensor,
+        w: Tensor,
+        gamma: Tensor | None,
+        base: Tensor | None,
+        kinds: int,
+        sources: int,
+        eps: float,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        mean, wc, var, rstd = _moments(d, w, eps)
-        scaled = w * (rstd if gamma is None else rstd * gamma)
-        y = _product(scaled, -torch.bmm(scaled, mean), d, kinds)
-        ctx.save_for_backward(d, w, gamma, mean, wc, var, rstd)
-        ctx.kinds, ctx.eps = kinds, eps
-        mean = torch.bmm(w, mean)
-        ctx.mark_non_differentiable(mean, var)
+        total, wc, var, rstd = _moments(d, w, eps)
+        wide = _wide(w * (rstd if gamma is None else rstd * gamma), kinds)
+        shift = torch.bmm(wide, total.view(len(wide), -1, 1))
+        shift = shift if sources == 1 else shift.unflatten(0, (sources, -1)).sum(dim=0)
+        y = _sum(wide, d, shift, -1 / d.shape[2], kinds, sources, base)
+        ctx.save_for_backward(d, w, gamma, total, wc, var, rstd, wide)
+        ctx.kinds, ctx.sources, ctx.eps = kinds, sources, eps
+        ctx.mark_non_differentiable(total, var)
         ctx.set_materialize_grads(False)
-        return y, mean, var
+        return y, total, var
 
     @staticmethod
     def backward(ctx: Any, slope: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
-        d, w, gamma, mean, wc, var, rstd = ctx.saved_tensors
-        kinds, count = ctx.kinds, d.shape[2]
+        d, w, gamma, total, wc, var, rstd, wide = ctx.saved_tensors
+        kinds, sources, count = ctx.kinds, ctx.sources, d.shape[2]
+        needs_d, needs_w, needs_gamma, needs_base = ctx.needs_input_grad[:4]
         if torch.is_grad_enabled():  # To be differentiated again.
-            mean, wc, var, rstd = _moments(d, w, ctx.eps)
-        total = slope.sum(dim=2, keepdim=True)
-        wide = d.view(-1, kinds * d.shape[1], count)
-        of_w = torch.bmm(slope, wide.mT)
-        if kinds > 1:
-            of_w = of_w.unflatten(2, (kinds, -1)).transpose(1, 2).flatten(0, 1)
-            total = total.repeat_interleave(kinds, dim=0)
-        of_w = torch.baddbmm(of_w, total, mean.mT, alpha=-1)  # Σ slope (d − m)ᵀ
-        along = (of_w * w).sum(dim=2, keepdim=True) * rstd  # Σ slope · BatchNorm(w d)
+            total, wc, var, rstd = _moments(d, w, ctx.eps)
+            wide = _wide(w * (rstd if gamma is None else rstd * gamma), kinds)
         scale = rstd if gamma is None else rstd * gamma
-        bend = scale * rstd * along * (var > 0)  # −2 · what the loss feels of the variance
-        bent, scaled = bend * w, scale * w
-        of_d = None
-        if ctx.needs_input_grad[0]:
-            twist = torch.bmm(bent.mT, w) / -count
-            constant = torch.baddbmm(
-                torch.bmm(scaled.mT, total), twist, mean, beta=-1 / count, alpha=-1
-            )
-            of_d = torch.baddbmm(constant, twist, d).view_as(wide)
-            of_d = of_d.baddbmm_(_wide(scaled, kinds).mT, slope).view_as(d)
-        of_gamma = along.sum(dim=1, keepdim=True) if ctx.needs_input_grad[2] else None
-        if not ctx.needs_input_grad[1]:
-            return of_d, None, of_gamma, None, None
-        return of_d, torch.addcmul(scale * of_w, bend, wc, value=-1), of_gamma, None, None
+        felt, matrices = slope.sum(dim=2, keepdim=True), _parts(wide, sources)
+
+        def apart(x: Tensor) -> Sequence[Tensor]:
+            """What belongs to each source, kinds side by side: (rows, kinds · K, …)."""
+            return _parts(x.view(len(wide), -1, x.shape[2]), sources)
+
+        # Σ slope (d − m)ᵀ
+        of_wide = [
+            torch.baddbmm(torch.bmm(felt, t.mT), slope, x.mT, beta=-1 / count)
+            for t, x in zip(apart(total), apart(d), strict=True)
+        ]
+        of_scaled = of_wide[0] if sources == 1 else torch.cat(of_wide)
+        if kinds > 1:
+            of_scaled = of_scaled.unflatten(2, (kinds, -1)).transpose(1, 2).flatten(0, 1)
+        along = (of_scaled * w).sum(dim=2, keepdim=True) * rstd  # Σ slope · BatchNorm(w d)
+        bend = scale * rstd * along * var.sign()  # −2 · what the loss feels of the variance
+        of_d = of_w = of_gamma = None
+        if needs_d:
+            twist = torch.bmm((bend * w).mT, w)
+            back = [torch.bmm(matrix.mT, felt) for matrix in matrices]
+            level = (back[0] if sources == 1 else torch.cat(back)).view_as(total)
+            constant = torch.baddbmm(level, twist, total, beta=-1 / count, alpha=1 / count**2)
+            of_d = torch.baddbmm(constant, twist, d, alpha=-1 / count)
+            for part, matrix in zip(apart(of_d), matrices, strict=True):
+                part.baddbmm_(matrix.mT, slope)
+        if needs_w:
+            of_w = torch.addcmul(scale * of_scaled, bend, wc, value=-1)
+        if needs_gamma:
+            of_gamma = along.sum_to_size(gamma.shape)
+        return of_d, of_w, of_gamma, slope if needs_base else None, None, None, None

@@ -23,18 +23,22 @@ from torch import Tensor, nn
 from dartsedu.cnn.edges import DEPTHWISE, Edges, Norms, Pass, batch_norm, halves
 from dartsedu.cnn.operations import FactorizedReduce
 from dartsedu.cnn.products import normalised
-from dartsedu.relaxation import add
 
 
 def enter(module: nn.Module, images: Tensor) -> Tensor:
     """An input of a cell, (N, C, H, W), brought to the cell's width: (C, H, W, N)."""
     active = images.permute(1, 2, 3, 0).contiguous().relu()
     if isinstance(module, FactorizedReduce):
-        return _reduce(active[:, None], [module], Norms([module.norm]), None)[0]
+        size = ceil(active.shape[1] / 2), ceil(active.shape[2] / 2), active.shape[3]
+        return _reduce(active[:, None], [module], Norms([module.norm]), 1).view(-1, *size)
     _, point, norm = cast(nn.Sequential, module)
     w = cast(Tensor, point.weight).flatten(1)[None]
     z = normalised(active.flatten(1)[None], w, Norms([cast(nn.BatchNorm2d, norm)]))
     return z[0].view(-1, *active.shape[1:])
+
+
+CHANNELS = 0
+"""The axis of a state's channels."""
 
 
 def images(state: Tensor) -> Tensor:
@@ -42,45 +46,50 @@ def images(state: Tensor) -> Tensor:
     return state.permute(3, 0, 1, 2)
 
 
-def leave(edges: Edges, this: Pass, states: Sequence[Tensor]) -> list[Tensor]:
-    """ō of every edge that leaves ``states``."""
+def leave(
+    edges: Edges, this: Pass, states: Sequence[Tensor], before: Sequence[Tensor] | None
+) -> Sequence[Tensor]:
+    """Σ of ō over the edges that enter each target, added to what is there ``before``."""
     channels, height, width, count = states[0].shape
     size = ceil(height / edges.stride), ceil(width / edges.stride)
-    shape = len(edges.rows), channels, *size, count
-    found: list[Tensor] = []
+    shape = edges.each, channels, *size, count
+    total = None if before is None else torch.stack(list(before))
     if edges.shared:
-        found.append(_mix_shared(edges, this, states))
+        total = _mix_shared(edges, this, states, total)
 
     if edges.twice or edges.once or edges.reduces:
         active = torch.stack(list(states), dim=1).relu_()
         for primitives in (edges.twice, edges.once):
             if primitives:
-                found.append(_convolve(edges, this, primitives, active))
+                total = _convolve(edges, this, primitives, active, total)
         if edges.reduces:
             gamma = this.shares(edges, ["skip_connect"])
             modules = edges.operations("skip_connect")
-            found.append(_reduce(active, modules, edges.reducing, gamma))
+            total = _reduce(active, modules, edges.reducing, edges.each, gamma, total)
 
     for primitive in edges.rest:
         apart = [images(state).contiguous() for state in states for _ in range(edges.each)]
         shares = this.shares(edges, [primitive]).unbind()
         triples = zip(shares, edges.operations(primitive), apart, strict=True)
-        outs = [weight * op(state) for weight, op, state in triples]
-        found.append(torch.stack(outs).permute(0, 2, 3, 4, 1))
+        outs = torch.stack([weight * op(state) for weight, op, state in triples])
+        mixed = outs.unflatten(0, (edges.sources, -1)).sum(dim=0).permute(0, 2, 3, 4, 1)
+        total = mixed if total is None else total.view(shape) + mixed
 
-    total = add(x.reshape(shape) for x in found) if found else states[0].new_zeros(shape)
-    return list(total.unbind())
+    return (states[0].new_zeros(shape) if total is None else total.reshape(shape)).unbind()
 
 
-def _mix_shared(edges: Edges, this: Pass, states: Sequence[Tensor]) -> Tensor:
-    """Σ of weight · op over the primitives that edges share: (sources, edges, C · pixels · N)."""
-    sources = edges.sources
-    together = torch.cat(list(states)) if sources > 1 else states[0]
-    found: list[Tensor] = []
+def _mix_shared(edges: Edges, this: Pass, states: Sequence[Tensor], total: Tensor | None) -> Tensor:
+    """``total`` + Σ of weight · op over the primitives that edges share: (targets, C · pixels · N).
 
-    def mix(primitives: Sequence[str], x: Tensor) -> None:
-        shares = this.shares(edges, primitives).view(sources, edges.each, -1)
-        found[:] = [torch.baddbmm(found[0], shares, x) if found else torch.bmm(shares, x)]
+    Where several edges enter a target, their sum is one product.
+    """
+    together = torch.cat(list(states)) if edges.sources > 1 else states[0]
+    found = None if total is None else total.view(edges.each, -1)
+
+    def mix(primitives: Sequence[str], x: Tensor, found: Tensor | None) -> Tensor:
+        shares = this.shares(edges, primitives).view(edges.sources, edges.each, -1)
+        shares = shares.permute(1, 2, 0).reshape(edges.each, -1)
+        return torch.mm(shares, x) if found is None else torch.addmm(found, shares, x)
 
     pools = [primitive for primitive in edges.shared if primitive != "skip_connect"]
     if pools:
@@ -88,36 +97,47 @@ def _mix_shared(edges: Edges, this: Pass, states: Sequence[Tensor]) -> Tensor:
         maps = together.permute(0, 3, 1, 2)
         pooled = [edges.parts([p], 0)[0](maps).permute(0, 2, 3, 1) for p in pools]
         z = batch_norm(torch.cat(pooled).flatten(1)[None], edges.pooling, None)
-        mix(pools, z.view(len(pools), sources, -1).transpose(0, 1))
+        found = mix(pools, z.view(len(pools) * edges.sources, -1), found)
     if "skip_connect" in edges.shared:
-        mix(["skip_connect"], together.view(sources, 1, -1))
-    return found[0]
+        found = mix(["skip_connect"], together.view(edges.sources, -1), found)
+    return cast(Tensor, found)
 
 
 def _reduce(
-    active: Tensor, modules: Sequence[nn.Module], norms: Norms, gamma: Tensor | None
+    active: Tensor,
+    modules: Sequence[nn.Module],
+    norms: Norms,
+    targets: int,
+    gamma: Tensor | None = None,
+    total: Tensor | None = None,
 ) -> Tensor:
-    """``FactorizedReduce`` by several modules, times γ: (modules, C, H/2, W/2, N).
+    """``total`` + Σ over sources of γ · ``FactorizedReduce``: (1, targets · C, pixels · N).
 
-    ``active`` (C, sources, H, W, N), and equally many modules for each source.
+    ``active`` (C, sources, H, W, N), and a module for each target of each source.
     """
     channels, sources, height, width, count = active.shape
     shifted = F.pad(active, (0, 0, 0, width % 2, 0, height % 2))[:, :, 1:, 1:]
     both = torch.stack([active[:, :, ::2, ::2], shifted[:, :, ::2, ::2]]).transpose(1, 2)
-    size = both.shape[3:5]
     d = both.transpose(0, 1).reshape(sources, 2 * channels, -1)
     # The upper left and the lower right pixel of every four.
     w = halves(modules).diagonal(dim1=3, dim2=4).movedim(3, 2).flatten(2)
     out = w.shape[1]
     w = w.reshape(sources, -1, 2 * channels)
-    scale = None if gamma is None else gamma.flatten().repeat_interleave(out).view(sources, -1, 1)
-    z = normalised(d, w, norms)
-    z = z if scale is None else z * scale
-    return z.view(len(modules), out, *size, count)
+    if gamma is not None:
+        gamma = gamma.flatten().repeat_interleave(out).view(sources, -1)
+    if total is not None:
+        total = total.view(1, targets * out, -1)
+    return normalised(d, w, norms, gamma, sources=sources, base=total)
 
 
-def _convolve(edges: Edges, this: Pass, primitives: Sequence[str], active: Tensor) -> Tensor:
-    """Σ of weight · op over primitives that convolve as often: (rows, C, pixels · N).
+def _convolve(
+    edges: Edges,
+    this: Pass,
+    primitives: Sequence[str],
+    active: Tensor,
+    total: Tensor | None,
+) -> Tensor:
+    """``total`` + Σ of weight · op over primitives that convolve as often: (targets, C, pixels · N).
 
     ``active`` (C, sources, H, W, N). Branches run over (row, primitive), in this order.
     """
@@ -125,7 +145,7 @@ def _convolve(edges: Edges, this: Pass, primitives: Sequence[str], active: Tenso
     kinds = [DEPTHWISE[primitive] for primitive in primitives]
     twice, dilation, largest = kinds[0].twice, kinds[0].dilation, max(k.kernel for k in kinds)
     branches = len(edges.rows) * len(primitives)
-    gamma = this.shares(edges, primitives).flatten()
+    gamma = this.shares(edges, primitives).view(-1, 1)
 
     def flat(part: int) -> Tensor:
         """Kernels (branches, rows of a matrix, columns of a matrix)."""
@@ -145,7 +165,8 @@ def _convolve(edges: Edges, this: Pass, primitives: Sequence[str], active: Tenso
         d = d.view(branches, channels, -1)
     first = 5 if twice else 1
     norms = edges.norms(primitives, first + 2)
-    return normalised(d, flat(first + 1), norms, gamma, len(primitives))
+    base = None if total is None else total.view(edges.each, channels, -1)
+    return normalised(d, flat(first + 1), norms, gamma, len(primitives), sources, base)
 
 
 @lru_cache(maxsize=256)

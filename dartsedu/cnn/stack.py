@@ -12,12 +12,12 @@ from dartsedu.cnn.operations import FactorizedReduce, relu_conv_norm
 from dartsedu.relaxation import add
 from dartsedu.topology import Combine
 
-COMBINE: dict[Combine, Callable[[list[Tensor]], Tensor]] = {
-    "concat": lambda states: torch.cat(states, dim=1),
-    "mean": lambda states: add(states) / len(states),
-    "sum": add,
+COMBINE: dict[Combine, Callable[[list[Tensor], int], Tensor]] = {
+    "concat": lambda states, channels: torch.cat(states, dim=channels),
+    "mean": lambda states, channels: add(states) / len(states),
+    "sum": lambda states, channels: add(states),
 }
-"""How the states of a cell become its output, by the name a topology uses."""
+"""How states become a cell's output, given their axis of channels, by the name a topology uses."""
 
 
 def width(combine: Combine, outputs: int) -> int:

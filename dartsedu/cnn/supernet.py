@@ -65,7 +65,7 @@ class Cell(nn.Module):
         for node, sources in enumerate(self.topology.predecessors):
             incoming = zip(self.topology.rows(node), sources, strict=True)
             states.append(add(self.edges[row](states[i], weights[row]) for row, i in incoming))
-        return COMBINE[self.topology.combine](states[self.topology.inputs :])
+        return COMBINE[self.topology.combine](states[self.topology.inputs :], 1)
 
 
 class CNNSupernet(Supernet):

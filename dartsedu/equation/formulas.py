@@ -20,6 +20,8 @@ from dartsedu.values import Value
 MOST_STEPS = 200
 """Of a least-squares fit: constants that make up for each other crawl on for ever."""
 
+LARGEST = float(np.finfo(float).max)
+
 
 class Constant(Value):
     """A number of a formula: its value and standard error (``None`` if the data do not fix it)."""
@@ -119,8 +121,7 @@ def formula(
     standard errors of the constants are those of least squares; where two constants do one job, one
     is held fast and has none.
     """
-    short = normal_form(expression)
-    best = _fit(short, variables, fitted)
+    best = _fit(normal_form(expression), variables, fitted)
     if held_out is not None:
         limit = sum(squared_error(best, held_out))
         while True:
@@ -165,7 +166,15 @@ def simplifications(expression: Any) -> list[Any]:
                 simpler.append(expression.xreplace({node: 1 + node.exp * sp.log(node.base)}))
     forms = dict.fromkeys(normal_form(e) for e in simpler)
     forms.pop(expression, None)
-    return [e for e in forms if not e.has(sp.zoo, sp.nan, sp.oo, -sp.oo, sp.I)]
+    return [e for e in forms if _in_range(e)]
+
+
+def _in_range(expression: Any) -> bool:
+    """Whether every number in it is real and one that a float can hold: e^1000 is none."""
+    import sympy as sp
+
+    strange = expression.has(sp.zoo, sp.nan, sp.oo, -sp.oo, sp.I)
+    return not strange and all(isfinite(float(f)) for f in expression.atoms(sp.Float))
 
 
 def _joined(total: Any, term: Any) -> Any | None:
@@ -203,7 +212,8 @@ def _fit(expression: Any, variables: Sequence[str], table: Table) -> Formula:
         return sp.Symbol(f"{letter}{len(numbers) - 1}", real=True)
 
     template = _replace_numbers(expression, name)
-    values = [float(number) for number in numbers]
+    # SymPy turns e^(900 + x) into a number that no float can hold, times e^x.
+    values = np.clip([float(number) for number in numbers], -LARGEST, LARGEST).tolist()
     names = tuple(f"{letter}{i}" for i in range(len(numbers)))
     function = _evaluator((template,), tuple(variables), names)
     derivatives = tuple(sp.diff(template, constant) for constant in symbols(names))
@@ -333,8 +343,8 @@ def _fit_constants(function: Any, slopes: Any, values: list[float], table: Table
     found = least_squares(
         residuals, values, jacobian_at, method="lm", x_scale=units, max_nfev=MOST_STEPS
     )
-    at_best = np.asarray(found.jac)
-    scaled = at_best * np.maximum(np.abs(found.x), 1e-6)
+    units = np.maximum(np.abs(found.x), 1e-6)
+    scaled = np.asarray(found.jac) * units
     free = list(range(len(values)))
     while free:
         _, sizes, directions = np.linalg.svd(scaled[:, free], full_matrices=False)
@@ -343,9 +353,10 @@ def _fit_constants(function: Any, slopes: Any, values: list[float], table: Table
         free.pop(int(np.argmax(np.abs(directions[-1]))))
     errors: list[float | None] = [None] * len(values)
     if free:
-        jacobian = at_best[:, free]
+        jacobian = scaled[:, free]
         variance = 2 * found.cost / (len(table.targets) - len(free))
-        deviations = np.sqrt(variance * np.diag(np.linalg.inv(jacobian.T @ jacobian)).clip(min=0))
+        inverse = np.diag(np.linalg.inv(jacobian.T @ jacobian)).clip(min=0)
+        deviations = units[free] * np.sqrt(variance * inverse)
         for place, deviation in zip(free, deviations.tolist(), strict=True):
             errors[place] = deviation
     pairs = zip(found.x.tolist(), errors, strict=True)

@@ -191,7 +191,7 @@ def test_normalised_products_are_batch_norm_of_products():
     torch.manual_seed(0)
     d = torch.randn(4, 3, 50, dtype=torch.float64) * 2 + 3
     w = torch.randn(4, 3, 3, dtype=torch.float64)
-    gamma = torch.rand(4, dtype=torch.float64)
+    gamma = torch.rand(4, 1, dtype=torch.float64)
     norms, others = ([nn.BatchNorm2d(3, affine=False).double() for _ in range(4)] for _ in "ab")
     found = normalised(d, w, Norms(norms), gamma, kinds=2)
     ways = [

@@ -177,6 +177,14 @@ def test_a_product_is_found_behind_exponents_near_zero():
     np.testing.assert_allclose(found.predict(inputs[0]), inputs[0].prod(1), atol=0.05)
 
 
+def test_a_number_that_no_float_can_hold_spoils_one_formula_and_no_search():
+    """e^(900 − 900 x) is e^900 e^(−900 x) to SymPy."""
+    data = table(np.log)
+    found = formula(sp.exp(900.0 - 900.0 * x) + 1.5 * sp.log(x), ["x"], data, data)
+    assert np.isfinite([c.value for c in found.constants.values()]).all()
+    assert str(found) and found.latex()
+
+
 def test_constants_have_the_errors_of_linear_regression():
     data = table(lambda v: 2 * v + 1, noise=0.1)
     found = formula(0.9 * x + 0.5, ["x"], data)
