@@ -66,7 +66,7 @@ def _sum(
     sources: int,
     base: Tensor | None,
 ) -> Tensor:
-    """``base`` + Σ over sources and kinds of w d + ``times`` · constant; ``wide`` is ``_wide(w)``."""
+    """``base`` + Σ over sources and kinds of w d + ``times`` · constant, of ``wide = _wide(w)``."""
     matrices = _parts(wide, sources)
     maps = _parts(d.view(-1, kinds * d.shape[1], d.shape[2]), sources)
     if base is None:
@@ -80,13 +80,18 @@ def _sum(
 
 def _wide(w: Tensor, kinds: int) -> Tensor:
     """Matrices (rows · kinds, R, K) side by side: (rows, R, kinds · K)."""
-    return w if kinds == 1 else w.unflatten(0, (-1, kinds)).transpose(1, 2).flatten(2)
+    if kinds == 1:
+        return w
+    _, out, k = w.shape
+    return w.view(-1, kinds, out, k).transpose(1, 2).reshape(-1, out, kinds * k)
 
 
 def _parts(x: Tensor, number: int) -> Sequence[Tensor]:
     """So many equal slices, which may be written to."""
-    rows = len(x) // number
-    return [x] if number == 1 else [x.narrow(0, i * rows, rows) for i in range(number)]
+    if number == 1:
+        return [x]
+    rows = x.shape[0] // number
+    return [x.narrow(0, i * rows, rows) for i in range(number)]
 
 
 def _moments(d: Tensor, w: Tensor, eps: float) -> tuple[Tensor, ...]:
@@ -117,8 +122,8 @@ class _Normalised(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         total, wc, var, rstd = _moments(d, w, eps)
         wide = _wide(w * (rstd if gamma is None else rstd * gamma), kinds)
-        shift = torch.bmm(wide, total.view(len(wide), -1, 1))
-        shift = shift if sources == 1 else shift.unflatten(0, (sources, -1)).sum(dim=0)
+        shift = torch.bmm(wide, total.view(wide.shape[0], -1, 1))
+        shift = shift if sources == 1 else shift.view(sources, -1, *shift.shape[1:]).sum(dim=0)
         y = _sum(wide, d, shift, -1 / d.shape[2], kinds, sources, base)
         ctx.save_for_backward(d, w, gamma, total, wc, var, rstd, wide)
         ctx.kinds, ctx.sources, ctx.eps = kinds, sources, eps
@@ -127,7 +132,9 @@ class _Normalised(torch.autograd.Function):
         return y, total, var
 
     @staticmethod
-    def backward(ctx: Any, slope: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, slope: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
+        if slope is None:  # Nothing was made of the product.
+            return (None,) * 7
         d, w, gamma, total, wc, var, rstd, wide = ctx.saved_tensors
         kinds, sources, count = ctx.kinds, ctx.sources, d.shape[2]
         needs_d, needs_w, needs_gamma, needs_base = ctx.needs_input_grad[:4]
@@ -139,7 +146,7 @@ class _Normalised(torch.autograd.Function):
 
         def apart(x: Tensor) -> Sequence[Tensor]:
             """What belongs to each source, kinds side by side: (rows, kinds · K, …)."""
-            return _parts(x.view(len(wide), -1, x.shape[2]), sources)
+            return _parts(x.view(wide.shape[0], -1, x.shape[2]), sources)
 
         # Σ slope (d − m)ᵀ
         of_wide = [
@@ -148,7 +155,8 @@ class _Normalised(torch.autograd.Function):
         ]
         of_scaled = of_wide[0] if sources == 1 else torch.cat(of_wide)
         if kinds > 1:
-            of_scaled = of_scaled.unflatten(2, (kinds, -1)).transpose(1, 2).flatten(0, 1)
+            out, k = w.shape[1:]
+            of_scaled = of_scaled.view(-1, out, kinds, k).transpose(1, 2).reshape(w.shape)
         along = (of_scaled * w).sum(dim=2, keepdim=True) * rstd  # Σ slope · BatchNorm(w d)
         bend = scale * rstd * along * var.sign()  # −2 · what the loss feels of the variance
         of_d = of_w = of_gamma = None
@@ -163,5 +171,5 @@ class _Normalised(torch.autograd.Function):
         if needs_w:
             of_w = torch.addcmul(scale * of_scaled, bend, wc, value=-1)
         if needs_gamma:
-            of_gamma = along.sum_to_size(gamma.shape)
+            of_gamma = along if gamma.shape[1] > 1 else along.sum(dim=1, keepdim=True)
         return of_d, of_w, of_gamma, slope if needs_base else None, None, None, None

@@ -115,7 +115,7 @@ def _reduce(
 
     ``active`` (C, sources, H, W, N), and a module for each target of each source.
     """
-    channels, sources, height, width, count = active.shape
+    channels, sources, height, width, _ = active.shape
     shifted = F.pad(active, (0, 0, 0, width % 2, 0, height % 2))[:, :, 1:, 1:]
     both = torch.stack([active[:, :, ::2, ::2], shifted[:, :, ::2, ::2]]).transpose(1, 2)
     d = both.transpose(0, 1).reshape(sources, 2 * channels, -1)
@@ -137,9 +137,10 @@ def _convolve(
     active: Tensor,
     total: Tensor | None,
 ) -> Tensor:
-    """``total`` + Σ of weight · op over primitives that convolve as often: (targets, C, pixels · N).
+    """``total`` + Σ of weight · op over primitives that convolve as often.
 
-    ``active`` (C, sources, H, W, N). Branches run over (row, primitive), in this order.
+    ``active`` (C, sources, H, W, N), the sum (targets, C, pixels · N). Branches run over (row,
+    primitive), in this order.
     """
     channels, sources, height, width, count = active.shape
     kinds = [DEPTHWISE[primitive] for primitive in primitives]

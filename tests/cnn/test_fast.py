@@ -187,23 +187,43 @@ def test_the_depthwise_convolution_and_its_derivatives_are_pytorchs(kernel, stri
         assert torch.autograd.gradgradcheck(lambda a, b: depthwise(a, b, stride, dilation), (x, k))
 
 
-def test_normalised_products_are_batch_norm_of_products():
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("based", [True, False])
+def test_normalised_products_are_batch_norm_of_products(training, based):
+    """Two sources, one row, two kinds; with and without a map to add them to."""
     torch.manual_seed(0)
     d = torch.randn(4, 3, 50, dtype=torch.float64) * 2 + 3
     w = torch.randn(4, 3, 3, dtype=torch.float64)
     gamma = torch.rand(4, 1, dtype=torch.float64)
+    base = torch.randn(1, 3, 50, dtype=torch.float64) if based else None
     norms, others = ([nn.BatchNorm2d(3, affine=False).double() for _ in range(4)] for _ in "ab")
-    found = normalised(d, w, Norms(norms), gamma, kinds=2)
+    for one, two in zip(norms, others, strict=True):
+        one.running_mean.copy_(torch.randn(3))
+        two.train(training).load_state_dict(one.train(training).state_dict())
+    found = normalised(d, w, Norms(norms), gamma, kinds=2, sources=2, base=base)
     ways = [
         g * norm((w[b] @ d[b]).t()[..., None, None])[..., 0, 0].t()
         for b, (g, norm) in enumerate(zip(gamma, others, strict=True))
     ]
-    torch.testing.assert_close(found, torch.stack(ways).unflatten(0, (2, 2)).sum(dim=1))
+    expected = torch.stack(ways).sum(dim=0, keepdim=True) + (0 if base is None else base)
+    torch.testing.assert_close(found, expected)
     for one, two in zip(norms, others, strict=True):
         torch.testing.assert_close(one.state_dict(), two.state_dict())
-    free = [nn.BatchNorm2d(3, affine=False, track_running_stats=False).double() for _ in range(4)]
-    few = d[:, :, :6].clone().requires_grad_(), w.clone().requires_grad_()
-    assert torch.autograd.gradgradcheck(lambda d, w: normalised(d, w, Norms(free), gamma, 2), few)
+
+
+def test_derivatives_of_normalised_products():
+    torch.manual_seed(0)
+    free = [nn.BatchNorm2d(2, affine=False, track_running_stats=False).double() for _ in range(8)]
+    d = torch.randn(8, 2, 6, dtype=torch.float64, requires_grad=True)
+    w = torch.randn(8, 2, 2, dtype=torch.float64, requires_grad=True)
+    gamma = torch.rand(8, 1, dtype=torch.float64, requires_grad=True)
+    base = torch.randn(2, 2, 6, dtype=torch.float64, requires_grad=True)
+
+    def function(d, w, gamma, base):
+        return normalised(d, w, Norms(free), gamma, 2, 2, base)
+
+    assert torch.autograd.gradcheck(function, (d, w, gamma, base))
+    assert torch.autograd.gradgradcheck(function, (d, w, gamma, base))
 
 
 def test_batch_norm_of_channels_last_maps_has_the_right_input_gradient():

@@ -182,7 +182,8 @@ def test_a_number_that_no_float_can_hold_spoils_one_formula_and_no_search():
     data = table(np.log)
     found = formula(sp.exp(900.0 - 900.0 * x) + 1.5 * sp.log(x), ["x"], data, data)
     assert np.isfinite([c.value for c in found.constants.values()]).all()
-    assert str(found) and found.latex()
+    assert str(found)
+    assert found.latex()
 
 
 def test_constants_have_the_errors_of_linear_regression():
