@@ -160,7 +160,9 @@ def simplifications(expression: Any) -> list[Any]:
             simpler.append(expression.xreplace({node: sp.S.One}))
         elif isinstance(node, sp.Pow) and isinstance(node.exp, sp.Float):
             whole = sp.Integer(round(float(node.exp)))
-            if abs(node.exp - whole) < 0.25:
+            # A high power of a sum would be multiplied out to as many terms.
+            short = abs(whole) <= 3 or not isinstance(node.base, sp.Add)
+            if abs(node.exp - whole) < 0.25 and short:
                 simpler.append(expression.xreplace({node: node.base**whole}))
             if whole == 0:  # uᵃ = 1 + a ln u + O(a²): a logarithm can hide behind a small exponent.
                 simpler.append(expression.xreplace({node: 1 + node.exp * sp.log(node.base)}))

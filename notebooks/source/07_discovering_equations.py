@@ -279,8 +279,7 @@ lesson.best_of_picture(errors, floor=0.1)
 # One restart is a gamble: the worst are several times as bad as the best. A handful is enough for the *error*;
 # after that more hardly help.
 #
-# Now the uncomfortable part: **the best random graph is as good as the best that the search found.** (Look at
-# the second line, too: another formula with the same error. Part 6.)
+# Now the uncomfortable part: **the best random graph is as good as the best that the search found.**
 #
 # One run decides nothing, so we did it on eight more data sets, with other seeds:
 #
@@ -308,9 +307,10 @@ lesson.best_of_picture(errors, floor=0.1)
 # before they are counted.
 #
 # **Two functions that hardly differ.** For small $a$, $(x^a - 1)/a$ is nearly $\ln x$. So a power with a small
-# exponent and a large factor can pass for a logarithm. What part 5 prints second, $52.07 - 50.69/S^{0.03013}$, is one: the
-# product $50.69 \cdot 0.03013 \approx 1.5$ gives it away. (Its constants lean on each other, so it needs more digits
-# than each of them deserves.) It is an old quarrel, too: Stevens (1957) held a power law against Fechner's logarithm.
+# exponent and a large factor can pass for a logarithm. One of the random graphs of part 5 says
+# $52.07 - 50.69/S^{0.03013}$: the product $50.69 \cdot 0.03013 \approx 1.5$ gives it away. `conclude` tries the
+# logarithm in its place, and keeps it if the error on rows that fitted nothing allows. It is an old quarrel, too:
+# Stevens (1957) held a power law against Fechner's logarithm.
 #
 # Find in the explorer:
 #

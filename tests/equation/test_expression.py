@@ -127,6 +127,12 @@ def test_simplifications_are_each_simpler_by_one_step():
     assert normal_form(0.001 * x + 1.0) in found
 
 
+def test_a_high_power_of_a_sum_is_not_multiplied_out():
+    found = simplifications(normal_form((x + 2.5) ** -20.9 + (x + 1.5) ** 2.1))
+    assert normal_form((x + 2.5) ** -20.9 + (x + 1.5) ** 2) in found
+    assert max(len(e.args) for e in found) <= 4
+
+
 @pytest.mark.parametrize(
     ("truth", "start", "says"),
     [
