@@ -355,12 +355,13 @@ def _fit_constants(function: Any, slopes: Any, values: list[float], table: Table
         free.pop(int(np.argmax(np.abs(directions[-1]))))
     errors: list[float | None] = [None] * len(values)
     if free:
-        jacobian = scaled[:, free]
         variance = 2 * found.cost / (len(table.targets) - len(free))
-        inverse = np.diag(np.linalg.inv(jacobian.T @ jacobian)).clip(min=0)
-        deviations = units[free] * np.sqrt(variance * inverse)
+        # The diagonal of (JᵀJ)⁻¹, J = U S Vᵀ, is that of V S⁻² Vᵀ.
+        lengths = np.linalg.norm(directions / sizes[:, None], axis=0)
+        with np.errstate(over="ignore"):
+            deviations = units[free] * sqrt(variance) * lengths
         for place, deviation in zip(free, deviations.tolist(), strict=True):
-            errors[place] = deviation
+            errors[place] = deviation if isfinite(deviation) else None
     pairs = zip(found.x.tolist(), errors, strict=True)
     return [Constant(value=value, error=error) for value, error in pairs]
 
