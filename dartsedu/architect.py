@@ -215,13 +215,18 @@ class _ExtraPasses:
         self._devices = sorted({alpha.device.index for alpha in self.alphas if alpha.is_cuda})
 
     @cached_property
-    def _named(self) -> dict[str, nn.Parameter]:
-        return self._supernet.weights()
+    def _names(self) -> dict[nn.Parameter, list[str]]:
+        """Of each operation weight every name that it goes by: one may be used in two places."""
+        alphas, names = set(self.alphas), dict[nn.Parameter, list[str]]()
+        for name, parameter in self._loss.named_parameters(remove_duplicate=False):
+            if parameter not in alphas:
+                names.setdefault(parameter, []).append(name)
+        return names
 
     @property
     def weights(self) -> list[nn.Parameter]:
         """The operation weights w."""
-        return list(self._named.values())
+        return list(self._names)
 
     def loss(self, batch: Any, weights: Tensor | None = None) -> Outcome:
         """The loss at the supernet's own weights or, without copying it, at a vector of others."""
@@ -230,9 +235,10 @@ class _ExtraPasses:
         with torch.random.fork_rng(self._devices, enabled=apart):
             if weights is None:
                 return self._loss(batch)
-            names = [f"supernet.{name}" for name in self._named]
-            shaped = as_tensors(weights, self.weights)
-            return functional_call(self._loss, dict(zip(names, shaped, strict=True)), (batch,))
+            shaped = zip(self._names.values(), as_tensors(weights, self.weights), strict=True)
+            named = {name: w for names, w in shaped for name in names}
+            # To look for tied weights once more takes as long as a small cell's pass.
+            return functional_call(self._loss, named, (batch,), tie_weights=False)
 
     def by_cell(self, slopes: Sequence[Tensor | None]) -> Named:
         pairs = zip(self.cells, self.alphas, slopes, strict=True)

@@ -16,6 +16,7 @@ from dartsedu.architect import (
     FirstOrder,
     VirtualStep,
     as_tensors,
+    as_vector,
 )
 from dartsedu.genotype import derive
 from dartsedu.presets import RNNSearchSettings, SearchSettings
@@ -247,19 +248,21 @@ def set_gradients(
     ``restarts`` as one vector each.
     """
     used = [(w, slope) for w, slope in zip(weights, slopes, strict=True) if slope is not None]
-    rows = restarts or 1
-    vectors = torch.cat([slope.reshape(rows, -1) for _, slope in used], dim=1)
+    moved, found = [w for w, _ in used], [slope for _, slope in used]
+    if restarts is None:
+        vectors = as_vector(found)[None]
+    else:
+        vectors = torch.cat([slope.reshape(restarts, -1) for slope in found], dim=1)
     norms = vectors.norm(dim=1, keepdim=True)
     if clip is not None:
         vectors = vectors * (clip / (norms + 1e-6)).clamp(max=1)
-    for w in weights:
-        w.grad = None
-    moved = [w for w, _ in used]
-    if rows == 1:
+    if restarts is None:
         parts = as_tensors(vectors[0], moved)
     else:  # The fused optimiser reads a gradient as one block.
-        columns = vectors.split([w.numel() // rows for w in moved], dim=1)
+        columns = vectors.split([w.numel() // restarts for w in moved], dim=1)
         parts = [c.reshape(w.shape).contiguous() for c, w in zip(columns, moved, strict=True)]
+    for w in weights:
+        w.grad = None
     for w, part in zip(moved, parts, strict=True):
         w.grad = part
     return norms.max()

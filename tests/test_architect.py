@@ -84,9 +84,22 @@ class Smooth(Supernet):
         return Outcome(nn.functional.cross_entropy(self.second(hidden), targets))
 
 
-def smooth(seed=0, **kinds):
+class Tied(Smooth):
+    """With one matrix in two places, as the embedding and the decoder of a language model."""
+
+    def __init__(self):
+        super().__init__()
+        self.third = nn.Linear(3, 4).double()
+        self.third.weight = self.first.weight
+
+    def loss(self, batch, mixture=None):
+        outcome = super().loss(batch, mixture)
+        return outcome._replace(loss=outcome.loss + self.third(batch[0]).sin().mean())
+
+
+def smooth(seed=0, kind=Smooth, **more):
     torch.manual_seed(seed)
-    supernet = Smooth(**kinds)
+    supernet = kind(**more)
     batches = [
         (torch.randn(8, 3, dtype=torch.float64), torch.randint(0, 2, (8,))) for _ in range(2)
     ]
@@ -103,9 +116,10 @@ def smooth(seed=0, **kinds):
 @pytest.mark.parametrize("momentum", [False, True])
 @pytest.mark.parametrize("weight_decay", [False, True])
 @pytest.mark.parametrize("clip", [None, 0.05, 100.0])
-def test_exact_is_autograd_of_the_definition(momentum, weight_decay, clip):
+@pytest.mark.parametrize("kind", [Smooth, Tied])
+def test_exact_is_autograd_of_the_definition(momentum, weight_decay, clip, kind):
     """Differentiate α ↦ L_val(w − ξ·step(α), α) written out for one flat function, numerically."""
-    supernet, (train, val), optimizer = smooth()
+    supernet, (train, val), optimizer = smooth(kind=kind)
     virtual = VirtualStep(momentum=momentum, weight_decay=weight_decay, clip=clip)
     found = Exact(virtual).gradient(supernet, train, val, optimizer).gradient["toy"]
 
