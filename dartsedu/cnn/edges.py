@@ -208,24 +208,3 @@ def halves(reduces: Sequence[nn.Module]) -> Tensor:
     even = torch.stack([module.even.weight for module in modules])
     odd = torch.stack([module.odd.weight for module in modules])
     return torch.cat([F.pad(even, (0, 1, 0, 1)), F.pad(odd, (1, 0, 1, 0))], dim=1)
-
-
-def batch_norm(x: Tensor, norms: Norms, gamma: Tensor | None) -> Tensor:
-    """BatchNorm of maps side by side, x (N, maps · C, …), each times its γ (maps,).
-
-    There is a module for each map; or several, one after the other, that all keep its statistics.
-    """
-    first = norms.first
-    maps = x.shape[1] // first.num_features
-    # PyTorch finds a wrong input gradient on a CPU, silently, if γ is not contiguous.
-    scale = None if gamma is None else gamma.repeat_interleave(first.num_features).contiguous()
-    if not first.training:
-        mean, var = norms.running("running_mean"), norms.running("running_var")
-        return F.batch_norm(x, mean, var, scale, eps=first.eps)
-    if not first.track_running_stats:
-        return F.batch_norm(x, None, None, scale, training=True, eps=first.eps)
-    # With a momentum of one the running statistics are the batch's.
-    mean, var = x.new_zeros(2, x.shape[1], dtype=cast(Tensor, first.running_mean).dtype)
-    y = F.batch_norm(x, mean, var, scale, training=True, momentum=1.0, eps=first.eps)
-    norms.keep(mean.view(maps, -1), var.view(maps, -1))
-    return y

@@ -10,13 +10,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dartsedu.cnn.depthwise import depthwise
-from dartsedu.cnn.edges import DEPTHWISE, Edges, Pass, batch_norm, halves
+from dartsedu.cnn.edges import DEPTHWISE, Edges, Norms, Pass, halves
 from dartsedu.relaxation import add
 
 
@@ -110,3 +111,24 @@ def _convolve(edges: Edges, this: Pass, primitive: str, copied: Tensor) -> Tenso
         z = pair(middle, 5, 1, kind.dilation)
     gamma = this.shares(edges, [primitive]).flatten()
     return batch_norm(z, edges.norms([primitive], 7 if kind.twice else 3), gamma)
+
+
+def batch_norm(x: Tensor, norms: Norms, gamma: Tensor | None) -> Tensor:
+    """BatchNorm of maps side by side, x (N, maps · C, …), each times its γ (maps,).
+
+    There is a module for each map; or several, one after the other, that all keep its statistics.
+    """
+    first = norms.first
+    maps = x.shape[1] // first.num_features
+    # PyTorch finds a wrong input gradient on a CPU, silently, if γ is not contiguous.
+    scale = None if gamma is None else gamma.repeat_interleave(first.num_features).contiguous()
+    if not first.training:
+        mean, var = norms.running("running_mean"), norms.running("running_var")
+        return F.batch_norm(x, mean, var, scale, eps=first.eps)
+    if not first.track_running_stats:
+        return F.batch_norm(x, None, None, scale, training=True, eps=first.eps)
+    # With a momentum of one the running statistics are the batch's.
+    mean, var = x.new_zeros(2, x.shape[1], dtype=cast(Tensor, first.running_mean).dtype)
+    y = F.batch_norm(x, mean, var, scale, training=True, momentum=1.0, eps=first.eps)
+    norms.keep(mean.view(maps, -1), var.view(maps, -1))
+    return y

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dartsedu.cnn.edges import DEPTHWISE, Edges, Norms, Pass, batch_norm, halves
+from dartsedu.cnn.edges import DEPTHWISE, Edges, Norms, Pass, halves
 from dartsedu.cnn.operations import FactorizedReduce
 from dartsedu.cnn.products import normalised
 
@@ -96,11 +96,25 @@ def _mix_shared(edges: Edges, this: Pass, states: Sequence[Tensor], total: Tenso
         # To a pool, images are channels, which come last.
         maps = together.permute(0, 3, 1, 2)
         pooled = [edges.parts([p], 0)[0](maps).permute(0, 2, 3, 1) for p in pools]
-        z = batch_norm(torch.cat(pooled).flatten(1)[None], edges.pooling, None)
+        z = _batch_norm(torch.cat(pooled).flatten(1), edges.pooling)
         found = mix(pools, z.view(len(pools) * edges.sources, -1), found)
     if "skip_connect" in edges.shared:
         found = mix(["skip_connect"], together.view(edges.sources, -1), found)
     return cast(Tensor, found)
+
+
+def _batch_norm(x: Tensor, norms: Norms) -> Tensor:
+    """BatchNorm in training, x (maps · C, pixels · N).
+
+    In this layout a row is normalised, as LayerNorm does, which is twice as fast.
+    """
+    first, count = norms.first, x.shape[1]
+    y, mean, rstd = torch.native_layer_norm(x, [count], None, None, first.eps)
+    if first.track_running_stats:
+        with torch.no_grad():
+            var = (rstd**-2 - first.eps) * (count / max(count - 1, 1))
+        norms.keep(mean.view(-1, first.num_features), var.view(-1, first.num_features))
+    return y
 
 
 def _reduce(

@@ -20,7 +20,8 @@ from dartsedu.values import Value
 MOST_STEPS = 200
 """Of a least-squares fit: constants that make up for each other crawl on for ever."""
 
-LARGEST = float(np.finfo(float).max)
+LARGEST = 1e300
+"""A constant that is still a number when it is rounded up."""
 
 
 class Constant(Value):
@@ -362,7 +363,8 @@ def _fit_constants(function: Any, slopes: Any, values: list[float], table: Table
             deviations = units[free] * sqrt(variance) * lengths
         for place, deviation in zip(free, deviations.tolist(), strict=True):
             errors[place] = deviation if isfinite(deviation) else None
-    pairs = zip(found.x.tolist(), errors, strict=True)
+    best = np.nan_to_num(found.x).clip(-LARGEST, LARGEST)
+    pairs = zip(best.tolist(), errors, strict=True)
     return [Constant(value=value, error=error) for value, error in pairs]
 
 

@@ -14,7 +14,8 @@ from dartsedu.architect import Exact, FiniteDifference, FirstOrder, VirtualStep,
 from dartsedu.cnn import OPERATIONS, CNNSupernet, cnn_space, fast, large_maps, small_maps
 from dartsedu.cnn import depthwise as depthwise_file
 from dartsedu.cnn.depthwise import depthwise
-from dartsedu.cnn.edges import Norms, batch_norm
+from dartsedu.cnn.edges import Norms
+from dartsedu.cnn.large_maps import batch_norm
 from dartsedu.cnn.products import normalised
 from dartsedu.search import set_gradients
 from dartsedu.splits import Batch
