@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 LARGEST_MAP = 64
 """Pixels of the largest map for which a depthwise convolution is worth a matrix, on a CPU."""
+FEWEST_IMAGES = 4
+"""Images of the smallest batch for which it is: for fewer the matrices are larger than the maps."""
 
 
 def suits(images: Tensor) -> bool:
@@ -43,8 +45,9 @@ def groups(cell: Cell) -> list[tuple[tuple[int, ...], Edges]]:
 def forward(cell: Cell, inputs: tuple[Tensor, Tensor], weights: Tensor) -> Tensor:
     """``cell(inputs, weights)``: inputs (N, C, H, W), weights (edges, primitives)."""
     topology, newer = cell.topology, inputs[1]
-    small = newer.device.type == "cpu" and newer.shape[2] * newer.shape[3] <= LARGEST_MAP
-    form = small_maps if small else large_maps
+    count, _, height, width = newer.shape
+    small = height * width <= LARGEST_MAP and count >= FEWEST_IMAGES
+    form = small_maps if small and newer.device.type == "cpu" else large_maps
     states = [form.enter(module, x) for module, x in zip(cell.preprocess, inputs, strict=True)]
     this = Pass([edges for _, edges in cell.groups], weights)
     entered: dict[int, Tensor] = {}

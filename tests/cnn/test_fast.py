@@ -144,7 +144,7 @@ def test_large_maps_and_the_change_from_large_to_small(size):
     assert_same(plain, other, batch(size))
 
 
-def test_the_form_follows_the_size_of_the_map_and_the_device(monkeypatch):
+def test_the_form_follows_the_map_the_batch_and_the_device(monkeypatch):
     assert fast.suits(torch.zeros(1, 3, 9, 8))
     assert not fast.suits(torch.zeros(1, 3, 8, 8, device="meta"))
     seen = []
@@ -157,9 +157,12 @@ def test_the_form_follows_the_size_of_the_map_and_the_device(monkeypatch):
 
         monkeypatch.setattr(form, "leave", noted)
     supernet = CNNSupernet(cnn_space(1, 2, ["skip_connect"]), channels=2, cells=4)
-    supernet(torch.zeros(2, 3, 16, 16))
+    supernet(torch.zeros(4, 3, 16, 16))
     # 16×16, then two reductions: the reduction cell that reads 16×16 belongs to the large ones.
     assert seen == [large_maps, large_maps, small_maps, small_maps]
+    seen.clear()
+    supernet(torch.zeros(2, 3, 8, 8))
+    assert seen == [large_maps] * 4
     seen.clear()
     supernet.fast = False
     supernet(torch.zeros(2, 3, 16, 16))
