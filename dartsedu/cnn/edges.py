@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from dartsedu.cnn.operations import FactorizedReduce
 from dartsedu.relaxation import MixedOp
+from dartsedu.topology import Topology
 
 if TYPE_CHECKING:
     from dartsedu.cnn.supernet import Cell
@@ -60,16 +60,13 @@ class Norms:
         """A buffer of all modules, one after the other."""
         return torch.cat([module.get_buffer(name) for module in self.modules])
 
-    def keep(self, mean: Tensor, var: Tensor) -> None:
-        """Move all statistics towards those of a batch (maps, C); as many modules for each map."""
+    @property
+    def rows(self) -> list[Tensor]:
+        """Means and variances (modules, C), and numbers of batches (modules,): all, to be moved."""
         present = cast(Tensor, self.first.running_mean)
         if not self._rows or self._rows[0].data_ptr() != present.data_ptr():
             self._gather()  # At first, and after modules were moved or loaded.
-        each = len(self.modules) // len(mean)
-        for kept, new in zip(self._rows, (mean, var), strict=False):
-            new = new if each == 1 else new.repeat_interleave(each, dim=0)
-            kept.lerp_(new, self.first.momentum or 0.0)
-        self._rows[2].add_(1)
+        return self._rows
 
     @torch.inference_mode(False)  # They may next be moved in a pass with gradients.
     def _gather(self) -> None:
@@ -80,6 +77,36 @@ class Norms:
             for module, row in zip(self.modules, rows, strict=True):
                 module._buffers[name] = row
             self._rows.append(rows)
+
+
+class Statistics:
+    """Means and variances of the batch that a pass has found, kept by all BatchNorms at its end."""
+
+    def __init__(self) -> None:
+        self._norms: list[Norms] = []
+        self._found: list[Tensor] = []
+
+    def note(self, norms: Norms, mean: Tensor, var: Tensor) -> None:
+        """Those of maps side by side, (maps · C,) each; as many modules for each map."""
+        self._norms.append(norms)
+        self._found += [mean.detach(), var.detach()]
+
+    @torch.no_grad()
+    def keep(self) -> None:
+        """Move every module's statistics towards what was found."""
+        if not self._norms:
+            return
+        kept, found, numbers = [], [], []
+        for i, norms in enumerate(self._norms):
+            *moments, number = norms.rows
+            for rows, new in zip(moments, self._found[2 * i : 2 * i + 2], strict=True):
+                new = new.view(-1, norms.first.num_features)
+                # Several modules that follow a map have the same.
+                kept.append(rows.view(len(new), -1, norms.first.num_features))
+                found.append(new[:, None].expand_as(kept[-1]))
+            numbers.append(number)
+        torch._foreach_lerp_(kept, found, self._norms[0].first.momentum or 0.0)
+        torch._foreach_add_(numbers, 1)
 
 
 class Edges:
@@ -112,8 +139,30 @@ class Edges:
         return [p for p in common if p in self.columns]
 
     @property
+    def pools(self) -> list[str]:
+        """The pools among what is shared."""
+        return [p for p in self.shared if p in POOLS]
+
+    @property
+    def convolving(self) -> list[list[str]]:
+        """Primitives that convolve as often, together."""
+        return [family for family in (self.twice, self.once) if family]
+
+    @property
+    def alike(self) -> list[list[str]]:
+        """What is shared, in the parts that are mixed at once."""
+        skip = [p for p in self.shared if p == "skip_connect"]
+        return [family for family in (self.pools, skip) if family]
+
+    @property
+    def apart(self) -> list[list[str]]:
+        """Primitives that give something of its own on every edge, likewise."""
+        skip = [["skip_connect"]] if self.reduces else []
+        return [*self.convolving, *skip, *([p] for p in self.rest)]
+
+    @property
     def rest(self) -> list[str]:
-        """Primitives that are called one by one."""
+        """Primitives that are called edge by edge."""
         known = {*self.shared, *DEPTHWISE, "none", "skip_connect"}
         return [p for p in self.columns if p not in known]
 
@@ -121,6 +170,10 @@ class Edges:
         """The modules of a primitive, one for each edge."""
         k = self.columns[primitive]
         return [cast(MixedOp, self._cell.edges[row]).operations[k] for row in self.rows]
+
+    def convolutions(self, primitives: Sequence[str]) -> list[int]:
+        """Numbers of an operation's modules that are convolutions, depthwise and pointwise ones."""
+        return [1, 2, 5, 6] if DEPTHWISE[primitives[0]].twice else [1, 2]
 
     def parts(self, primitives: Sequence[str], part: int) -> list[nn.Module]:
         """Module number ``part`` of each operation, by edge, then by primitive."""
@@ -150,53 +203,39 @@ class Edges:
         return Norms([cast(FactorizedReduce, m).norm for m in self.operations("skip_connect")])
 
 
-class Pass:
-    """What one pass needs of a cell's parameters: its mixture and its kernels, stacked once.
+class Groups:
+    """All edges of a cell in groups, in the order in which the states that they leave are known.
 
-    ``groups`` are all edges of the cell, ``weights`` its mixture (edges, primitives).
+    ``sources`` are the states of each group: those that are known at once and whose edges enter the
+    same states.
     """
 
-    def __init__(self, groups: Sequence[Edges], weights: Tensor) -> None:
-        self.groups = groups
-        by_row = weights.unbind()
-        self._columns = torch.stack([by_row[row] for edges in groups for row in edges.rows], dim=1)
-        self._shares: dict[tuple[str, ...], Sequence[Tensor]] = {}
-        self._kernels: dict[tuple[tuple[str, ...], int], Sequence[Tensor]] = {}
+    def __init__(self, cell: Cell) -> None:
+        topology = cell.topology
+        self.sources = _known_at_once(topology)
+        self.edges = []
+        for sources in self.sources:
+            links = enumerate(topology.edges)
+            by_source = sorted((link.source, row) for row, link in links if link.source in sources)
+            rows = [row for _, row in by_source]
+            self.edges.append(Edges(cell, rows, len(sources), cell.place.stride(sources[0])))
+        self.rows = len(topology.edges)
+        self.entering = Norms([_norm_of(module) for module in cell.preprocess])
+        self.plans: dict[bool, Any] = {}
+        """What a form has worked out once, in training or not."""
 
-    def shares(self, edges: Edges, primitives: Sequence[str]) -> Tensor:
-        """The mixture weights of some primitives, (rows, primitives)."""
-        key = tuple(primitives)
-        if key not in self._shares:
-            columns = [self._columns[edges.columns[primitive]] for primitive in primitives]
-            sizes = [len(edges.rows) for edges in self.groups]
-            self._shares[key] = torch.stack(columns, dim=1).split(sizes)
-        return self._shares[key][self.groups.index(edges)]
 
-    def kernels(self, edges: Edges, primitives: Sequence[str], part: int) -> Tensor:
-        """Weights of the convolutions that are number ``part`` of each operation.
+def _known_at_once(topology: Topology) -> list[tuple[int, ...]]:
+    inputs = tuple(range(topology.inputs))
+    entered = {tuple(e.target for e in topology.edges if e.source == s) for s in inputs}
+    first = [inputs] if len(entered) == 1 else [(s,) for s in inputs]
+    return [*first, *((topology.inputs + node,) for node in range(topology.nodes))]
 
-        (rows · primitives, C_out, C_in, k, k). Small kernels have a border of zeros.
-        """
-        key = tuple(primitives), part
-        if key not in self._kernels:
-            sizes = [len(edges.rows) * len(primitives) for edges in self.groups]
-            self._kernels[key] = self._stack(primitives, part).split(sizes)
-        return self._kernels[key][self.groups.index(edges)]
 
-    def _stack(self, primitives: Sequence[str], part: int) -> Tensor:
-        columns = []
-        for primitive in primitives:
-            convolutions = chain.from_iterable(e.parts([primitive], part) for e in self.groups)
-            columns.append(torch.stack([cast(Tensor, c.weight) for c in convolutions]))
-        if len(columns) == 1:
-            return columns[0]
-        largest = max(column.shape[-1] for column in columns)
-        borders = [(largest - column.shape[-1]) // 2 for column in columns]
-        padded = [
-            F.pad(column, [border] * 4) if border else column
-            for column, border in zip(columns, borders, strict=True)
-        ]
-        return torch.stack(padded, dim=1).flatten(0, 1)
+def _norm_of(module: nn.Module) -> nn.BatchNorm2d:
+    if isinstance(module, FactorizedReduce):
+        return module.norm
+    return cast(nn.BatchNorm2d, cast(nn.Sequential, module)[2])
 
 
 def halves(reduces: Sequence[nn.Module]) -> Tensor:

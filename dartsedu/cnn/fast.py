@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from dartsedu.cnn import large_maps, small_maps
-from dartsedu.cnn.edges import Edges, Pass
 from dartsedu.cnn.stack import COMBINE
-from dartsedu.topology import Topology
 
 if TYPE_CHECKING:
     from dartsedu.cnn.supernet import Cell
@@ -31,41 +30,26 @@ def suits(images: Tensor) -> bool:
     return images.device.type in ("cpu", "cuda")
 
 
-def groups(cell: Cell) -> list[tuple[tuple[int, ...], Edges]]:
-    """The cell's states in the order in which they are known, and the edges that leave them."""
-    found = []
-    for sources in together(cell.topology):
-        links = enumerate(cell.topology.edges)
-        by_source = sorted((link.source, row) for row, link in links if link.source in sources)
-        rows = [row for _, row in by_source]
-        found.append((sources, Edges(cell, rows, len(sources), cell.place.stride(sources[0]))))
-    return found
-
-
 def forward(cell: Cell, inputs: tuple[Tensor, Tensor], weights: Tensor) -> Tensor:
     """``cell(inputs, weights)``: inputs (N, C, H, W), weights (edges, primitives)."""
-    topology, newer = cell.topology, inputs[1]
+    topology, groups, newer = cell.topology, cell.groups, inputs[1]
     count, _, height, width = newer.shape
     small = height * width <= LARGEST_MAP and count >= FEWEST_IMAGES
     form = small_maps if small and newer.device.type == "cpu" else large_maps
-    states = [form.enter(module, x) for module, x in zip(cell.preprocess, inputs, strict=True)]
-    this = Pass([edges for _, edges in cell.groups], weights)
+    this = form.Pass(groups, weights)
+    known = form.enter(cell.preprocess, inputs, this)
+    states = [known] if len(groups.sources[0]) > 1 else list(form.apart(known, topology.inputs))
+    nodes: list[Tensor] = []
     entered: dict[int, Tensor] = {}
-    for sources, edges in cell.groups:
+    for sources, edges in zip(groups.sources, groups.edges, strict=True):
         if sources[0] >= topology.inputs:
-            states.append(entered.pop(sources[0]))
+            nodes.append(entered.pop(sources[0]))
+        state = nodes[-1] if nodes else states.pop(0)
         if edges.rows:
             all_known = all(target in entered for target in edges.targets)
             before = [entered.pop(target) for target in edges.targets] if all_known else None
-            mixed = form.leave(edges, this, [states[s] for s in sources], before)
+            mixed = form.leave(edges, this, state, before)
             for target, x in zip(edges.targets, mixed, strict=True):
                 entered[target] = entered[target] + x if target in entered else x
-    return form.images(COMBINE[topology.combine](states[topology.inputs :], form.CHANNELS))
-
-
-def together(topology: Topology) -> list[tuple[int, ...]]:
-    """The states in groups that are known at once and whose edges enter the same states."""
-    inputs = tuple(range(topology.inputs))
-    entered = {tuple(e.target for e in topology.edges if e.source == s) for s in inputs}
-    first = [inputs] if len(entered) == 1 else [(s,) for s in inputs]
-    return [*first, *((topology.inputs + node,) for node in range(topology.nodes))]
+    this.keep()
+    return form.images(COMBINE[topology.combine](nodes, form.CHANNELS))

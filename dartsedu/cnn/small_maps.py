@@ -1,12 +1,13 @@
 """What leaves the states of a cell, for small maps: a few large matrix products.
 
 - States are laid out as (channel, height, width, image), so that a map operation is a matrix on
-  pixels.
+  pixels, and BatchNorm normalises rows.
 - On a small map a depthwise convolution *is* a small matrix: kernel × a constant 0/1 basis.
 - A small kernel is a large one with a border of zeros, so kernels of two sizes share one product.
 - Edges that leave one state share its ReLU, its pools and the pools' BatchNorm.
 - Convolutions of all primitives on all edges that leave a state are one batched product.
-- BatchNorm and the mixture weight are folded into the pointwise convolution (``products``).
+- Weighting what leaves the states, and summing it by target, is one product with a matrix of the
+  mixture's weights.
 """
 
 from __future__ import annotations
@@ -14,118 +15,131 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from math import ceil
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dartsedu.cnn.edges import DEPTHWISE, Edges, Norms, Pass, halves
+from dartsedu.cnn.edges import DEPTHWISE, Edges, Groups, Norms, Statistics, halves
 from dartsedu.cnn.operations import FactorizedReduce
-from dartsedu.cnn.products import normalised
+from dartsedu.cnn.plan import Plan
 
-
-def enter(module: nn.Module, images: Tensor) -> Tensor:
-    """An input of a cell, (N, C, H, W), brought to the cell's width: (C, H, W, N)."""
-    active = images.permute(1, 2, 3, 0).contiguous().relu()
-    if isinstance(module, FactorizedReduce):
-        size = ceil(active.shape[1] / 2), ceil(active.shape[2] / 2), active.shape[3]
-        return _reduce(active[:, None], [module], Norms([module.norm]), 1).view(-1, *size)
-    _, point, norm = cast(nn.Sequential, module)
-    w = cast(Tensor, point.weight).flatten(1)[None]
-    z = normalised(active.flatten(1)[None], w, Norms([cast(nn.BatchNorm2d, norm)]))
-    return z[0].view(-1, *active.shape[1:])
-
-
-CHANNELS = 0
+CHANNELS = 1
 """The axis of a state's channels."""
+
+
+class Pass(Statistics):
+    """What one pass needs of a cell's parameters: its mixture and its kernels, as ``Plan`` says.
+
+    ``weights`` is the cell's mixture (edges, primitives).
+    """
+
+    def __init__(self, groups: Groups, weights: Tensor) -> None:
+        super().__init__()
+        training = groups.entering.first.training
+        if training not in groups.plans:
+            groups.plans[training] = Plan(groups)
+        plan = groups.plans[training]
+        self.entering = groups.entering
+        self.mixture = plan.mixture.read([weights])
+        self.kernels = plan.kernels.read(
+            torch.stack([cast(Tensor, module.weight) for module in modules])
+            for modules in plan.convolutions
+        )
+        self._counts: list[int] = []
+
+    def batch_norm(self, z: Tensor, norms: Norms) -> Tensor:
+        """BatchNorm of z (maps · C, pixels · N), row by row, as LayerNorm's quick kernel does."""
+        first, count = norms.first, z.shape[1]
+        if not first.training:
+            mean, var = (norms.running(name)[:, None] for name in ("running_mean", "running_var"))
+            return (z - mean) * (var + first.eps).rsqrt()
+        y, mean, rstd = torch.native_layer_norm(z, [count], None, None, first.eps)
+        if first.track_running_stats:
+            self.note(norms, mean, rstd)
+            self._counts.append(count)
+        return y
+
+    @torch.no_grad()
+    def keep(self) -> None:
+        if self._counts:  # What was noted as a variance is the root of its inverse.
+            var = list(torch._foreach_pow(self._found[1::2], -2))
+            torch._foreach_sub_(var, self.entering.first.eps)
+            torch._foreach_mul_(var, [count / max(count - 1, 1) for count in self._counts])
+            self._found[1::2] = var
+        super().keep()
+
+
+def enter(modules: nn.ModuleList, inputs: Sequence[Tensor], this: Pass) -> Tensor:
+    """The inputs of a cell, (N, C, H, W), brought to its width: (inputs, C, H, W, N)."""
+    found = []
+    for module, x in zip(modules, inputs, strict=True):
+        active = x.permute(1, 2, 3, 0).contiguous().relu()
+        if isinstance(module, FactorizedReduce):
+            found.append(_reduce(active[:, None], [module])[0])
+        else:
+            point = cast(nn.Sequential, module)[1]
+            found.append(torch.mm(cast(Tensor, point.weight).flatten(1), active.flatten(1)))
+    size = active.shape[1:]  # The newer input has the size of the cell.
+    return this.batch_norm(torch.cat(found), this.entering).view(len(found), -1, *size)
+
+
+def apart(together: Tensor, number: int) -> Sequence[Tensor]:
+    """So many states that are side by side."""
+    return together.split(1)
 
 
 def images(state: Tensor) -> Tensor:
     """A state as images (N, C, H, W)."""
-    return state.permute(3, 0, 1, 2)
+    return state[0].permute(3, 0, 1, 2)
 
 
 def leave(
-    edges: Edges, this: Pass, states: Sequence[Tensor], before: Sequence[Tensor] | None
+    edges: Edges, this: Pass, together: Tensor, before: Sequence[Tensor] | None
 ) -> Sequence[Tensor]:
-    """Σ of ō over the edges that enter each target, added to what is there ``before``."""
-    channels, height, width, count = states[0].shape
-    size = ceil(height / edges.stride), ceil(width / edges.stride)
-    shape = edges.each, channels, *size, count
-    total = None if before is None else torch.stack(list(before))
-    if edges.shared:
-        total = _mix_shared(edges, this, states, total)
+    """Σ of ō over the edges that enter each target, added to what is there ``before``.
 
-    if edges.twice or edges.once or edges.reduces:
-        active = torch.stack(list(states), dim=1).relu_()
-        for primitives in (edges.twice, edges.once):
-            if primitives:
-                total = _convolve(edges, this, primitives, active, total)
+    ``together`` (sources, C, H, W, N).
+    """
+    sources, channels, height, width, count = together.shape
+    size = ceil(height / edges.stride), ceil(width / edges.stride)
+    total = None if before is None else torch.cat(list(before)).flatten(1)
+
+    def add(primitives: Sequence[str], things: Tensor) -> None:
+        nonlocal total
+        matrix = this.mixture[edges, tuple(primitives)]
+        things = things.reshape(matrix.shape[1], -1)
+        total = torch.mm(matrix, things) if total is None else torch.addmm(total, matrix, things)
+
+    if edges.pools:
+        # To a pool, images are channels, which come last.
+        maps = together.flatten(0, 1).permute(0, 3, 1, 2)
+        pooled = [edges.parts([p], 0)[0](maps).permute(0, 2, 3, 1) for p in edges.pools]
+        add(edges.pools, this.batch_norm(torch.cat(pooled).flatten(1), edges.pooling))
+    if "skip_connect" in edges.shared:
+        add(["skip_connect"], together)
+
+    if edges.convolving or edges.reduces:
+        active = together.transpose(0, 1).relu().contiguous()
+        for primitives in edges.convolving:
+            add(primitives, _convolve(edges, this, primitives, active))
         if edges.reduces:
-            gamma = this.shares(edges, ["skip_connect"])
-            modules = edges.operations("skip_connect")
-            total = _reduce(active, modules, edges.reducing, edges.each, gamma, total)
+            z = _reduce(active, edges.operations("skip_connect")).flatten(0, 1)
+            add(["skip_connect"], this.batch_norm(z, edges.reducing))
 
     for primitive in edges.rest:
-        apart = [images(state).contiguous() for state in states for _ in range(edges.each)]
-        shares = this.shares(edges, [primitive]).unbind()
-        triples = zip(shares, edges.operations(primitive), apart, strict=True)
-        outs = torch.stack([weight * op(state) for weight, op, state in triples])
-        mixed = outs.unflatten(0, (edges.sources, -1)).sum(dim=0).permute(0, 2, 3, 4, 1)
-        total = mixed if total is None else total.view(shape) + mixed
+        states = [images(x).contiguous() for x in together.split(1) for _ in range(edges.each)]
+        pairs = zip(edges.operations(primitive), states, strict=True)
+        add([primitive], torch.stack([op(state).permute(1, 2, 3, 0) for op, state in pairs]))
 
-    return (states[0].new_zeros(shape) if total is None else total.reshape(shape)).unbind()
-
-
-def _mix_shared(edges: Edges, this: Pass, states: Sequence[Tensor], total: Tensor | None) -> Tensor:
-    """``total`` + Σ of weight · op over the primitives that edges share: (targets, C · pixels · N).
-
-    Where several edges enter a target, their sum is one product.
-    """
-    together = torch.cat(list(states)) if edges.sources > 1 else states[0]
-    found = None if total is None else total.view(edges.each, -1)
-
-    def mix(primitives: Sequence[str], x: Tensor, found: Tensor | None) -> Tensor:
-        shares = this.shares(edges, primitives).view(edges.sources, edges.each, -1)
-        shares = shares.permute(1, 2, 0).reshape(edges.each, -1)
-        return torch.mm(shares, x) if found is None else torch.addmm(found, shares, x)
-
-    pools = [primitive for primitive in edges.shared if primitive != "skip_connect"]
-    if pools:
-        # To a pool, images are channels, which come last.
-        maps = together.permute(0, 3, 1, 2)
-        pooled = [edges.parts([p], 0)[0](maps).permute(0, 2, 3, 1) for p in pools]
-        z = _batch_norm(torch.cat(pooled).flatten(1), edges.pooling)
-        found = mix(pools, z.view(len(pools) * edges.sources, -1), found)
-    if "skip_connect" in edges.shared:
-        found = mix(["skip_connect"], together.view(edges.sources, -1), found)
-    return cast(Tensor, found)
+    if total is None:
+        total = together.new_zeros(edges.each, channels, *size, count)
+    return total.view(edges.each, channels, *size, count).split(1)
 
 
-def _batch_norm(x: Tensor, norms: Norms) -> Tensor:
-    """BatchNorm in training, x (maps · C, pixels · N).
-
-    In this layout a row is normalised, as LayerNorm does, which is twice as fast.
-    """
-    first, count = norms.first, x.shape[1]
-    y, mean, rstd = torch.native_layer_norm(x, [count], None, None, first.eps)
-    if first.track_running_stats:
-        with torch.no_grad():
-            var = (rstd**-2 - first.eps) * (count / max(count - 1, 1))
-        norms.keep(mean.view(-1, first.num_features), var.view(-1, first.num_features))
-    return y
-
-
-def _reduce(
-    active: Tensor,
-    modules: Sequence[nn.Module],
-    norms: Norms,
-    targets: int,
-    gamma: Tensor | None = None,
-    total: Tensor | None = None,
-) -> Tensor:
-    """``total`` + Σ over sources of γ · ``FactorizedReduce``: (1, targets · C, pixels · N).
+def _reduce(active: Tensor, modules: Sequence[nn.Module]) -> Tensor:
+    """``FactorizedReduce`` before its BatchNorm: (sources, modules / sources · C_out, pixels · N).
 
     ``active`` (C, sources, H, W, N), and a module for each target of each source.
     """
@@ -134,54 +148,65 @@ def _reduce(
     both = torch.stack([active[:, :, ::2, ::2], shifted[:, :, ::2, ::2]]).transpose(1, 2)
     d = both.transpose(0, 1).reshape(sources, 2 * channels, -1)
     # The upper left and the lower right pixel of every four.
-    w = halves(modules).diagonal(dim1=3, dim2=4).movedim(3, 2).flatten(2)
-    out = w.shape[1]
-    w = w.reshape(sources, -1, 2 * channels)
-    if gamma is not None:
-        gamma = gamma.flatten().repeat_interleave(out).view(sources, -1)
-    if total is not None:
-        total = total.view(1, targets * out, -1)
-    return normalised(d, w, norms, gamma, sources=sources, base=total)
+    w = halves(modules).diagonal(dim1=3, dim2=4).movedim(3, 2)
+    return torch.bmm(w.reshape(sources, -1, 2 * channels), d)
 
 
-def _convolve(
-    edges: Edges,
-    this: Pass,
-    primitives: Sequence[str],
-    active: Tensor,
-    total: Tensor | None,
-) -> Tensor:
-    """``total`` + Σ of weight · op over primitives that convolve as often.
+def _convolve(edges: Edges, this: Pass, primitives: Sequence[str], active: Tensor) -> Tensor:
+    """Primitives that convolve as often, on every edge: (branches · C, pixels · N).
 
-    ``active`` (C, sources, H, W, N), the sum (targets, C, pixels · N). Branches run over (row,
-    primitive), in this order.
+    ``active`` (C, sources, H, W, N). Branches run over (source, target, primitive).
     """
     channels, sources, height, width, count = active.shape
     kinds = [DEPTHWISE[primitive] for primitive in primitives]
     twice, dilation, largest = kinds[0].twice, kinds[0].dilation, max(k.kernel for k in kinds)
-    branches = len(edges.rows) * len(primitives)
-    gamma = this.shares(edges, primitives).view(-1, 1)
 
-    def flat(part: int) -> Tensor:
-        """Kernels (branches, rows of a matrix, columns of a matrix)."""
-        return this.kernels(edges, primitives, part).view(branches, channels, -1)
+    def kernels(part: int) -> Tensor:
+        return this.kernels[edges, tuple(primitives), part]
 
-    basis = _basis(largest, dilation, edges.stride, height, width, active.dtype)
-    matrices = torch.mm(flat(1).transpose(0, 1).reshape(-1, largest**2), basis)
-    matrices = matrices.view(channels * sources, -1, height * width)
-    d = torch.bmm(matrices, active.view(channels * sources, height * width, count))
-    d = d.view(channels, branches, -1).transpose(0, 1)
+    def depthwise(part: int, x: Tensor, stride: int) -> Tensor:
+        """(maps, kernels of a map · pixels, N), of x (maps, H, W, N)."""
+        maps, height, width, _ = x.shape
+        basis = _basis(largest, dilation, stride, height, width, x.dtype)
+        kernel = kernels(part).reshape(maps, -1, largest**2)
+        return cast(Tensor, _OnPixels.apply(kernel, basis, x.flatten(1, 2)))
+
+    d = depthwise(1, active.flatten(0, 1), edges.stride).view(channels, len(kernels(2)), -1)
+    z = torch.bmm(kernels(2), d.transpose(0, 1)).flatten(0, 1)
+    y = this.batch_norm(z, edges.norms(primitives, 3))
     if twice:
-        z = normalised(d, flat(2), edges.norms(primitives, 3)).relu_()
         height, width = ceil(height / edges.stride), ceil(width / edges.stride)
-        basis = _basis(largest, dilation, 1, height, width, active.dtype)
-        matrices = torch.mm(flat(5).flatten(0, 1), basis).view(-1, height * width, height * width)
-        d = torch.bmm(matrices, z.view(-1, height * width, count))
-        d = d.view(branches, channels, -1)
-    first = 5 if twice else 1
-    norms = edges.norms(primitives, first + 2)
-    base = None if total is None else total.view(edges.each, channels, -1)
-    return normalised(d, flat(first + 1), norms, gamma, len(primitives), sources, base)
+        d = depthwise(5, y.relu_().view(-1, height, width, count), 1)
+        z = torch.bmm(kernels(6), d.view(len(kernels(6)), channels, -1)).flatten(0, 1)
+        y = this.batch_norm(z, edges.norms(primitives, 7))
+    return y
+
+
+class _OnPixels(torch.autograd.Function):
+    """Depthwise convolutions as matrices on pixels, which are made again rather than kept.
+
+    kernel (maps, K, k²), basis (k², outputs · inputs), x (maps, inputs, N): (maps, K · outputs, N).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, kernel: Tensor, basis: Tensor, x: Tensor) -> Tensor:
+        ctx.save_for_backward(kernel, basis, x)
+        return torch.bmm(_matrices(kernel, basis, x), x)
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+        kernel, basis, x = ctx.saved_tensors
+        of_kernel = of_x = None
+        if ctx.needs_input_grad[0]:
+            of_matrices = torch.bmm(slope, x.mT).view(-1, basis.shape[1])
+            of_kernel = torch.mm(of_matrices, basis.mT).view(kernel.shape)
+        if ctx.needs_input_grad[2]:
+            of_x = torch.bmm(_matrices(kernel, basis, x).mT, slope)
+        return of_kernel, None, of_x
+
+
+def _matrices(kernel: Tensor, basis: Tensor, x: Tensor) -> Tensor:
+    return torch.mm(kernel.flatten(0, 1), basis).view(len(x), -1, x.shape[1])
 
 
 @lru_cache(maxsize=256)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dartsedu.cnn import fast
-from dartsedu.cnn.edges import Edges
+from dartsedu.cnn.edges import Groups
 from dartsedu.cnn.official import load_official
 from dartsedu.cnn.operations import PRIMITIVES, candidate
 from dartsedu.cnn.stack import COMBINE, Place, places, width
@@ -55,9 +55,9 @@ class Cell(nn.Module):
         )
 
     @cached_property
-    def groups(self) -> list[tuple[tuple[int, ...], Edges]]:
-        """What the fast form computes together."""
-        return fast.groups(self)
+    def groups(self) -> Groups:
+        """The edges that the fast form computes together."""
+        return Groups(self)
 
     def forward(self, inputs: tuple[Tensor, Tensor], weights: Tensor) -> Tensor:
         """``weights`` is this cell's mixture, shape (edges, primitives)."""

@@ -16,7 +16,6 @@ from dartsedu.cnn import depthwise as depthwise_file
 from dartsedu.cnn.depthwise import depthwise
 from dartsedu.cnn.edges import Norms
 from dartsedu.cnn.large_maps import batch_norm
-from dartsedu.cnn.products import normalised
 from dartsedu.search import set_gradients
 from dartsedu.splits import Batch
 from dartsedu.topology import SearchSpace, Topology
@@ -64,7 +63,7 @@ def assert_same(plain, other, images):
 SIZES = st.tuples(st.integers(2, 9), st.integers(2, 9))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20, phases=[__import__("hypothesis").Phase.generate], deadline=None)
 @given(
     primitives=st.lists(st.sampled_from(sorted(OPERATIONS)), min_size=1, unique=True),
     nodes=st.integers(1, 3),
