@@ -30,7 +30,7 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from dartsedu.architect import Architect, Exact, FiniteDifference, FirstOrder
+from dartsedu.architect import Architect, Exact, FiniteDifference, FirstOrder, held
 from dartsedu.cnn import CNNSupernet, cnn_space
 from dartsedu.presets import load_preset
 from dartsedu.recording import recorded
@@ -110,7 +110,8 @@ def make_step(shape: dict, architect: str, fast: bool) -> Step:
         for cell, alpha in supernet.alphas.items():
             alpha.grad = found[cell]
         of_alpha.step()
-        slopes = torch.autograd.grad(supernet.loss(training).loss, weights)
+        with held(of_alpha):
+            slopes = torch.autograd.grad(supernet.loss(training).loss, weights)
         set_gradients(weights, slopes, clip=5.0)
         of_w.step()
 

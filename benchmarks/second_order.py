@@ -28,8 +28,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from dartsedu.architect import Architect, Exact, FiniteDifference, FirstOrder, as_vector
+from dartsedu.architect import Architect, Exact, FiniteDifference, FirstOrder
 from dartsedu.genotype import Genotype
+from dartsedu.packing import as_vector
 from dartsedu.presets import load_preset
 from dartsedu.search import Search
 from dartsedu.spaces import build_supernet

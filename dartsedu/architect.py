@@ -16,7 +16,7 @@ masks (the weight step that follows sees them too).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,9 +24,9 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch._utils import _flatten_dense_tensors
 from torch.func import functional_call
 
+from dartsedu.packing import as_tensors, as_vector
 from dartsedu.relaxation import Outcome, Supernet
 
 Named = dict[str, Tensor]
@@ -117,7 +117,7 @@ class FirstOrder:
         architecture_batch: Any,
         optimizer: torch.optim.Optimizer,
     ) -> Hypergradient:
-        with _extra_passes(supernet) as passes, _held(optimizer):
+        with _extra_passes(supernet) as passes, held(optimizer):
             outcome = passes.loss(architecture_batch)
             slopes = torch.autograd.grad(outcome.loss, passes.alphas, allow_unused=True)
         return Hypergradient(passes.by_cell(slopes), _detached(outcome))
@@ -252,8 +252,8 @@ def _extra_passes(supernet: Supernet) -> Iterator[_ExtraPasses]:
 
 
 @contextmanager
-def _held(optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """Inside, nothing is recorded for the gradients of what the optimiser moves."""
+def held(optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """Inside, nothing is recorded, or kept, for the gradients of what the optimiser moves."""
     asking = [w for group in optimizer.param_groups for w in group["params"] if w.requires_grad]
     for w in asking:
         w.requires_grad_(False)
@@ -262,22 +262,6 @@ def _held(optimizer: torch.optim.Optimizer) -> Iterator[None]:
     finally:
         for w in asking:
             w.requires_grad_(True)
-
-
-def as_vector(tensors: Iterable[Tensor]) -> Tensor:
-    """All entries of some tensors, one after the other.
-
-    Weights are hundreds of small tensors; arithmetic on them is quicker on one.
-    """
-    found: Tensor = _flatten_dense_tensors(list(tensors))
-    return found
-
-
-def as_tensors(vector: Tensor, like: Sequence[Tensor]) -> Sequence[Tensor]:
-    """What ``as_vector`` made a vector of, as views of it; ``like`` has the shapes."""
-    # The gradient of a split is one concatenation, that of slices a sum of as many vectors.
-    parts = vector.split([part.numel() for part in like])
-    return [part.view_as(shape) for part, shape in zip(parts, like, strict=True)]
 
 
 def _detached(outcome: Outcome) -> Outcome:

@@ -1,24 +1,47 @@
-"""Hundreds of small tensors as a few large ones, as they are written to a checkpoint.
+"""Hundreds of small tensors as a few large ones: in arithmetic, and as written to a checkpoint.
 
 Written one by one they take longer than a classroom search's step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch._utils import _flatten_dense_tensors
+
+
+def as_vector(tensors: Iterable[Tensor]) -> Tensor:
+    """All entries of some tensors, one after the other.
+
+    Weights are hundreds of small tensors; arithmetic on them is quicker on one.
+    """
+    found: Tensor = _flatten_dense_tensors(list(tensors))
+    return found
+
+
+def as_tensors(vector: Tensor, like: Sequence[Tensor]) -> Sequence[Tensor]:
+    """What ``as_vector`` made a vector of, as views of it; ``like`` has the shapes."""
+    # The gradient of a split is one concatenation, that of slices a sum of as many vectors.
+    parts = vector.split([part.numel() for part in like])
+    return [part.view_as(shape) for part, shape in zip(parts, like, strict=True)]
 
 
 class Packed(NamedTuple):
-    """``state`` with (dtype, size) in the place of each tensor; ``tensors``: a vector a dtype."""
+    """``state`` with its dtype in the place of each tensor.
+
+    ``tensors``: those of a dtype as one vector; ``sizes``: the number of axes of each and their
+    lengths, in the order of the state.
+    """
 
     state: Any
     tensors: dict[torch.dtype, Tensor]
+    sizes: dict[torch.dtype, Tensor]
 
 
+@torch.no_grad()
 def pack(state: Any) -> Packed:
     """A tree of dictionaries, lists and tuples with tensors at its leaves, on the CPU."""
     found: dict[torch.dtype, list[Tensor]] = {}
@@ -26,34 +49,39 @@ def pack(state: Any) -> Packed:
     def note(leaf: Any) -> Any:
         if not isinstance(leaf, Tensor):
             return leaf
-        found.setdefault(leaf.dtype, []).append(leaf.detach().reshape(-1))
-        return leaf.dtype, leaf.shape
+        found.setdefault(leaf.dtype, []).append(leaf)
+        return leaf.dtype
 
     packed = _replaced(state, note)
-    return Packed(packed, {dtype: torch.cat(flat).cpu() for dtype, flat in found.items()})
+    tensors = {dtype: as_vector(leaves).cpu() for dtype, leaves in found.items()}
+    sizes = {
+        dtype: torch.tensor([n for leaf in leaves for n in (leaf.dim(), *leaf.shape)])
+        for dtype, leaves in found.items()
+    }
+    return Packed(packed, tensors, sizes)
 
 
 def unpack(packed: Packed) -> Any:
-    """What was packed; tensors that were not are left as they are."""
-    begun = dict.fromkeys(packed.tensors, 0)
+    """What was packed."""
+    rest = {dtype: _parts(packed.tensors[dtype], packed.sizes[dtype]) for dtype in packed.tensors}
 
     def find(leaf: Any) -> Any:
-        if not _is_place(leaf):
-            return leaf
-        dtype, size = leaf
-        begin, begun[dtype] = begun[dtype], begun[dtype] + size.numel()
-        return packed.tensors[dtype][begin : begun[dtype]].view(size).clone()
+        return next(rest[leaf]) if isinstance(leaf, torch.dtype) else leaf
 
     return _replaced(packed.state, find)
 
 
-def _is_place(x: Any) -> bool:
-    return isinstance(x, tuple) and len(x) == 2 and isinstance(x[0], torch.dtype)
+def _parts(vector: Tensor, sizes: Tensor) -> Iterator[Tensor]:
+    begin, numbers = 0, iter(sizes.tolist())
+    for axes in numbers:
+        size = torch.Size(next(numbers) for _ in range(axes))
+        yield vector[begin : begin + size.numel()].view(size).clone()
+        begin += size.numel()
 
 
 def _replaced(x: Any, leaf: Callable[[Any], Any]) -> Any:
     if isinstance(x, dict):
         return {key: _replaced(value, leaf) for key, value in x.items()}
-    if isinstance(x, (list, tuple)) and not _is_place(x):
+    if isinstance(x, (list, tuple)):
         return type(x)(_replaced(value, leaf) for value in x)
     return leaf(x)

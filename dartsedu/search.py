@@ -15,10 +15,10 @@ from dartsedu.architect import (
     FiniteDifference,
     FirstOrder,
     VirtualStep,
-    as_tensors,
-    as_vector,
+    held,
 )
 from dartsedu.genotype import derive
+from dartsedu.packing import as_tensors, as_vector
 from dartsedu.presets import RNNSearchSettings, SearchSettings
 from dartsedu.relaxation import Outcome, Supernet
 from dartsedu.splits import Passes
@@ -194,7 +194,7 @@ class Search(Stream):
         return outcome
 
     def _move_weights(self, batch: Any, epoch: int) -> Outcome:
-        with self._mixed_precision():
+        with held(self.architecture_optimizer), self._mixed_precision():
             outcome = self.supernet.loss(batch)
         self._check("weights loss", float(outcome.loss.detach()), self._advice(), epoch)
         weights = self.weights_optimizer.param_groups[0]["params"]

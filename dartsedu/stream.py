@@ -160,7 +160,7 @@ class Stream(Iterator[Step], ABC):
         packed = pack(self._state())
         state = {
             "format": f"dartsedu {self.kind} checkpoint",
-            "version": 2,
+            "version": 3,
             "identity": self.identity,
             "seed": self.seed,
             "total": self.total,
@@ -168,6 +168,7 @@ class Stream(Iterator[Step], ABC):
             "elapsed": self._elapsed,
             "state": packed.state,
             "tensors": packed.tensors,
+            "sizes": packed.sizes,
         }
         with atomic_path(Path(path)) as temporary:
             torch.save(state, temporary)
@@ -179,7 +180,7 @@ class Stream(Iterator[Step], ABC):
         """
         try:
             saved = torch.load(path, map_location="cpu", weights_only=True)
-            known = saved["version"] in (1, 2)  # The first had each tensor by itself.
+            known = saved["version"] in (1, 3)  # The first had each tensor by itself.
             if saved["format"] != f"dartsedu {self.kind} checkpoint" or not known:
                 raise CheckpointError(f"{path} holds no {self.kind} that this version can read")
             if (saved["seed"], saved["total"]) != (self.seed, self.total):
@@ -193,7 +194,8 @@ class Stream(Iterator[Step], ABC):
                     f"{self.identity}"
                 )
             self.done, self._elapsed = saved["done"], saved["elapsed"]
-            self._restore(unpack(Packed(saved["state"], saved.get("tensors", {}))))
+            packed = Packed(saved["state"], saved.get("tensors", {}), saved.get("sizes", {}))
+            self._restore(unpack(packed))
         except CheckpointError:
             raise
         except Exception as error:

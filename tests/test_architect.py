@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from dartsedu.architect import Exact, FiniteDifference, FirstOrder, VirtualStep, as_vector
+from dartsedu.architect import Exact, FiniteDifference, FirstOrder, VirtualStep
+from dartsedu.packing import as_vector
 from dartsedu.relaxation import Outcome, Supernet
 from dartsedu.topology import SearchSpace, Topology
 

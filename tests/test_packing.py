@@ -24,4 +24,4 @@ def test_a_state_comes_back_through_a_file(tmp_path):
 
 def test_what_was_not_packed_is_left_alone():
     state = {"w": torch.ones(2), "done": 3}
-    assert unpack(Packed(state, {}))["w"] is state["w"]
+    assert unpack(Packed(state, {}, {}))["w"] is state["w"]

@@ -107,7 +107,7 @@ def test_a_checkpoint_of_version_1_from_before_hidden_states_were_carried_is_con
         next(begun)
     begun.save(tmp_path / "c.pt")
     saved = torch.load(tmp_path / "c.pt", weights_only=True)
-    state = unpack(Packed(saved["state"], saved.pop("tensors")))
+    state = unpack(Packed(saved["state"], saved.pop("tensors"), saved.pop("sizes")))
     del state["carried"]
     torch.save(saved | {"version": 1, "state": state}, tmp_path / "c.pt")
     resumed = list(make_search().load(tmp_path / "c.pt"))
@@ -329,7 +329,8 @@ def test_kill_9_resume_and_be_equal_to_the_uninterrupted_run(tmp_path, every):
         torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)
         for name in ("whole", "killed")
     ]
-    states = [unpack(Packed(saved["state"], saved["tensors"])) for saved in checkpoints]
+    packed = [Packed(*(saved[k] for k in Packed._fields)) for saved in checkpoints]
+    states = [unpack(each) for each in packed]
     assert flat(states[0]) == flat(states[1])
 
 

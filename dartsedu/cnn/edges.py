@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dartsedu.cnn.operations import FactorizedReduce
@@ -221,6 +220,7 @@ class Groups:
             self.edges.append(Edges(cell, rows, len(sources), cell.place.stride(sources[0])))
         self.rows = len(topology.edges)
         self.entering = Norms([_norm_of(module) for module in cell.preprocess])
+        self.halving = [m for m in cell.preprocess if isinstance(m, FactorizedReduce)]
         self.plans: dict[bool, Any] = {}
         """What a form has worked out once, in training or not."""
 
@@ -236,14 +236,3 @@ def _norm_of(module: nn.Module) -> nn.BatchNorm2d:
     if isinstance(module, FactorizedReduce):
         return module.norm
     return cast(nn.BatchNorm2d, cast(nn.Sequential, module)[2])
-
-
-def halves(reduces: Sequence[nn.Module]) -> Tensor:
-    """Several ``FactorizedReduce`` as one 2×2 convolution of stride 2: (modules, C_out, C, 2, 2).
-
-    Its even half reads the upper left pixel of each four, its odd half the lower right one.
-    """
-    modules = [cast(FactorizedReduce, module) for module in reduces]
-    even = torch.stack([module.even.weight for module in modules])
-    odd = torch.stack([module.odd.weight for module in modules])
-    return torch.cat([F.pad(even, (0, 1, 0, 1)), F.pad(odd, (1, 0, 1, 0))], dim=1)

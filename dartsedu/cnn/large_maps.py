@@ -18,7 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dartsedu.cnn.depthwise import depthwise
-from dartsedu.cnn.edges import DEPTHWISE, Edges, Groups, Norms, Statistics, halves
+from dartsedu.cnn.edges import DEPTHWISE, Edges, Groups, Norms, Statistics
+from dartsedu.cnn.operations import FactorizedReduce
 from dartsedu.relaxation import add
 
 CHANNELS = 1
@@ -100,7 +101,7 @@ def leave(
         modules = edges.operations("skip_connect")
         height, width = active.shape[2:]
         padded = F.pad(active, (0, width % 2, 0, height % 2))
-        z = F.conv2d(padded, halves(modules).flatten(0, 1), stride=2, groups=sources)
+        z = F.conv2d(padded, _halves(modules).flatten(0, 1), stride=2, groups=sources)
         gamma = this.shares(edges, ["skip_connect"]).flatten()
         found.append(batch_norm(z, edges.reducing, gamma, this))
 
@@ -154,6 +155,17 @@ def _convolve(edges: Edges, this: Pass, primitive: str, copied: Tensor) -> Tenso
         z = pair(middle, 5, 1, kind.dilation)
     gamma = this.shares(edges, [primitive]).flatten()
     return batch_norm(z, edges.norms([primitive], 7 if kind.twice else 3), gamma, this)
+
+
+def _halves(reduces: Sequence[nn.Module]) -> Tensor:
+    """Several ``FactorizedReduce`` as one 2×2 convolution of stride 2: (modules, C_out, C, 2, 2).
+
+    Its even half reads the upper left pixel of each four, its odd half the lower right one.
+    """
+    modules = [cast(FactorizedReduce, module) for module in reduces]
+    even = torch.stack([module.even.weight for module in modules])
+    odd = torch.stack([module.odd.weight for module in modules])
+    return torch.cat([F.pad(even, (0, 1, 0, 1)), F.pad(odd, (1, 0, 1, 0))], dim=1)
 
 
 def batch_norm(x: Tensor, norms: Norms, gamma: Tensor | None, this: Statistics) -> Tensor:

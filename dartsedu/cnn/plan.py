@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dartsedu.cnn.edges import Edges, Groups
+from dartsedu.cnn.operations import FactorizedReduce
 
 
 class Gathered:
@@ -24,7 +25,8 @@ class Gathered:
     """
 
     def __init__(self, positions: Mapping[Hashable, Tensor]) -> None:
-        self._index = torch.cat([torch.empty(0).long(), *(p.flatten() for p in positions.values())])
+        flat = [part.flatten().int() for part in positions.values()]
+        self._index = torch.cat([torch.empty(0).int(), *flat])
         self._shapes = {key: part.shape for key, part in positions.items()}
         self._sizes = [part.numel() for part in positions.values()]
 
@@ -47,76 +49,91 @@ class Plan:
       (primitive, source); or what it makes on an edge, by (source, target, primitive).
     - ``kernels``: by edges, primitives and part of the operation, (branches, C_out, C_in · k · k),
       for the first part (C, branches, k · k), where branches run over (source, target, primitive).
-      Small kernels have a border of zeros. To be read from the weights of ``convolutions``.
+      Small kernels have a border of zeros. Of skip connections that halve the map, by edges,
+      (sources, targets · C_out, 2 · C_in), and of an input's ``FactorizedReduce``, by module.
+    - ``convolutions``: whose weights ``kernels`` is to be read from, by shape.
     """
 
     @torch.inference_mode(False)  # It is kept, and may next be used in a pass with gradients.
     def __init__(self, groups: Groups) -> None:
-        mixture: dict[Hashable, Tensor] = {}
-        kernels: dict[Hashable, Tensor] = {}
         leaving = [edges for edges in groups.edges if edges.rows]
-        place, self.convolutions, zero = _places(leaving)
+        place = _Places(leaving, groups.halving)
+        mixture: dict[Hashable, Tensor] = {}
+        kernels: dict[Hashable, Tensor] = {m: place.halves([m]) for m in groups.halving}
         for edges in leaving:
             for primitives in edges.alike:
-                mixture[edges, tuple(primitives)] = _alike(edges, primitives, groups.rows)
+                mixture[edges, tuple(primitives)] = _alike(edges, primitives)
             for primitives in edges.apart:
                 mixture[edges, tuple(primitives)] = _apart(edges, primitives, groups.rows)
             for primitives in edges.convolving:
                 for part in edges.convolutions(primitives):
-                    found = _stack(edges, primitives, part, place, zero)
-                    kernels[edges, tuple(primitives), part] = found
+                    kernels[edges, tuple(primitives), part] = place.stack(edges, primitives, part)
+            if edges.reduces:
+                found = place.halves(edges.operations("skip_connect"))
+                kernels[edges] = found.view(edges.sources, -1, found.shape[2])
+        self.convolutions = place.convolutions
         self.mixture, self.kernels = Gathered(mixture), Gathered(kernels)
 
 
-def _positions(edges: Edges, primitives: Sequence[str]) -> Tensor:
-    """Of a mixture's weights, (sources, targets, primitives)."""
+def _weights(edges: Edges, primitives: Sequence[str]) -> Tensor:
+    """Positions of mixture weights, (sources, targets, primitives)."""
     columns = torch.tensor([edges.columns[primitive] for primitive in primitives])
     rows = torch.tensor(edges.rows).view(edges.sources, edges.each, 1)
     return rows * len(edges.columns) + columns
 
 
-def _alike(edges: Edges, primitives: Sequence[str], rows: int) -> Tensor:
-    return _positions(edges, primitives).permute(1, 2, 0).flatten(1)
+def _alike(edges: Edges, primitives: Sequence[str]) -> Tensor:
+    return _weights(edges, primitives).permute(1, 2, 0).flatten(1)
 
 
 def _apart(edges: Edges, primitives: Sequence[str], rows: int) -> Tensor:
-    positions = _positions(edges, primitives)
-    zero = rows * len(edges.columns)
-    found = torch.full((edges.each, *positions.shape), zero)
+    weights = _weights(edges, primitives)
+    found = torch.full((edges.each, *weights.shape), rows * len(edges.columns))  # the zero
     for target in range(edges.each):
-        found[target, :, target] = positions[:, target]
+        found[target, :, target] = weights[:, target]
     return found.flatten(1)
 
 
-def _places(
-    groups: Iterable[Edges],
-) -> tuple[dict[nn.Module, Tensor], list[list[nn.Module]], int]:
-    """Positions of each convolution's weights, the convolutions by shape, positions in all."""
-    by_shape: dict[torch.Size, list[nn.Module]] = {}
-    for edges in groups:
-        for primitives in edges.convolving:
-            for part in edges.convolutions(primitives):
-                for module in edges.parts(primitives, part):
-                    by_shape.setdefault(cast(Tensor, module.weight).shape, []).append(module)
-    place, first = {}, 0
-    for shape, modules in by_shape.items():
+class _Places:
+    """Positions of the weights of convolutions, which are read one shape after the other."""
+
+    def __init__(self, leaving: Sequence[Edges], halving: Sequence[nn.Module]) -> None:
+        modules: list[nn.Module] = []
+        for edges in leaving:
+            for primitives in edges.convolving:
+                for part in edges.convolutions(primitives):
+                    modules += edges.parts(primitives, part)
+        reduces = [m for e in leaving if e.reduces for m in e.operations("skip_connect")]
+        for reduce in cast(list[FactorizedReduce], [*halving, *reduces]):
+            modules += [reduce.even, reduce.odd]
+
+        by_shape: dict[torch.Size, list[nn.Module]] = {}
         for module in modules:
-            place[module] = torch.arange(first, first + shape.numel()).view(shape)
-            first += shape.numel()
-    return place, list(by_shape.values()), first
+            by_shape.setdefault(cast(Tensor, module.weight).shape, []).append(module)
+        self.convolutions = list(by_shape.values())
+        self._of: dict[nn.Module, Tensor] = {}
+        self._zero = 0
+        for shape, alike in by_shape.items():
+            for module in alike:
+                positions = torch.arange(self._zero, self._zero + shape.numel(), dtype=torch.int)
+                self._of[module] = positions.view(shape)
+                self._zero += shape.numel()
 
+    def stack(self, edges: Edges, primitives: Sequence[str], part: int) -> Tensor:
+        columns = [torch.stack([self._of[m] for m in edges.parts([p], part)]) for p in primitives]
+        largest = max(column.shape[-1] for column in columns)
+        borders = [(largest - column.shape[-1]) // 2 for column in columns]
+        pairs = zip(columns, borders, strict=True)
+        padded = [F.pad(column, [border] * 4, value=self._zero) for column, border in pairs]
+        found = torch.stack(padded, dim=1).flatten(0, 1).flatten(2)
+        return found.transpose(0, 1) if part == 1 else found
 
-def _stack(
-    edges: Edges,
-    primitives: Sequence[str],
-    part: int,
-    place: Mapping[nn.Module, Tensor],
-    zero: int,
-) -> Tensor:
-    columns = [torch.stack([place[m] for m in edges.parts([p], part)]) for p in primitives]
-    largest = max(column.shape[-1] for column in columns)
-    borders = [(largest - column.shape[-1]) // 2 for column in columns]
-    pairs = zip(columns, borders, strict=True)
-    padded = [F.pad(column, [border] * 4, value=zero) for column, border in pairs]
-    found = torch.stack(padded, dim=1).flatten(0, 1).flatten(2)
-    return found.transpose(0, 1) if part == 1 else found
+    def halves(self, modules: Sequence[nn.Module]) -> Tensor:
+        """(modules, C_out, 2 · C_in): the even half reads the first C_in, the odd half the rest."""
+        found = []
+        for module in cast(Sequence[FactorizedReduce], modules):
+            even, odd = (self._of[half].flatten(1) for half in (module.even, module.odd))
+            width = even.shape[1]
+            even = F.pad(even, (0, width), value=self._zero)
+            found.append(torch.cat([even, F.pad(odd, (width, 0), value=self._zero)]))
+        return torch.stack(found)

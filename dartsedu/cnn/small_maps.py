@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dartsedu.cnn.edges import DEPTHWISE, Edges, Groups, Norms, Statistics, halves
+from dartsedu.cnn.edges import DEPTHWISE, Edges, Groups, Norms, Statistics
 from dartsedu.cnn.operations import FactorizedReduce
 from dartsedu.cnn.plan import Plan
 
@@ -77,7 +77,7 @@ def enter(modules: nn.ModuleList, inputs: Sequence[Tensor], this: Pass) -> Tenso
     for module, x in zip(modules, inputs, strict=True):
         active = x.permute(1, 2, 3, 0).contiguous().relu()
         if isinstance(module, FactorizedReduce):
-            found.append(_reduce(active[:, None], [module])[0])
+            found.append(_reduce(active[:, None], this.kernels[module])[0])
         else:
             point = cast(nn.Sequential, module)[1]
             found.append(torch.mm(cast(Tensor, point.weight).flatten(1), active.flatten(1)))
@@ -102,7 +102,7 @@ def leave(
 
     ``together`` (sources, C, H, W, N).
     """
-    sources, channels, height, width, count = together.shape
+    _, channels, height, width, count = together.shape
     size = ceil(height / edges.stride), ceil(width / edges.stride)
     total = None if before is None else torch.cat(list(before)).flatten(1)
 
@@ -125,7 +125,7 @@ def leave(
         for primitives in edges.convolving:
             add(primitives, _convolve(edges, this, primitives, active))
         if edges.reduces:
-            z = _reduce(active, edges.operations("skip_connect")).flatten(0, 1)
+            z = _reduce(active, this.kernels[edges]).flatten(0, 1)
             add(["skip_connect"], this.batch_norm(z, edges.reducing))
 
     for primitive in edges.rest:
@@ -138,18 +138,18 @@ def leave(
     return total.view(edges.each, channels, *size, count).split(1)
 
 
-def _reduce(active: Tensor, modules: Sequence[nn.Module]) -> Tensor:
-    """``FactorizedReduce`` before its BatchNorm: (sources, modules / sources · C_out, pixels · N).
+def _reduce(active: Tensor, w: Tensor) -> Tensor:
+    """``FactorizedReduce`` before its BatchNorm: (sources, R, pixels · N).
 
-    ``active`` (C, sources, H, W, N), and a module for each target of each source.
+    ``active`` (C, sources, H, W, N), ``w`` (sources, R, 2C).
     """
-    channels, sources, height, width, _ = active.shape
-    shifted = F.pad(active, (0, 0, 0, width % 2, 0, height % 2))[:, :, 1:, 1:]
-    both = torch.stack([active[:, :, ::2, ::2], shifted[:, :, ::2, ::2]]).transpose(1, 2)
-    d = both.transpose(0, 1).reshape(sources, 2 * channels, -1)
+    height, width = active.shape[2:4]
+    even = active[:, :, ::2, ::2]
+    if height % 2 or width % 2:
+        active = F.pad(active, (0, 0, 0, width % 2, 0, height % 2))
     # The upper left and the lower right pixel of every four.
-    w = halves(modules).diagonal(dim1=3, dim2=4).movedim(3, 2)
-    return torch.bmm(w.reshape(sources, -1, 2 * channels), d)
+    both = torch.stack([even, active[:, :, 1::2, 1::2]]).transpose(0, 2)
+    return torch.bmm(w, both.transpose(1, 2).reshape(*w.shape[::2], -1))
 
 
 def _convolve(edges: Edges, this: Pass, primitives: Sequence[str], active: Tensor) -> Tensor:
@@ -157,7 +157,7 @@ def _convolve(edges: Edges, this: Pass, primitives: Sequence[str], active: Tenso
 
     ``active`` (C, sources, H, W, N). Branches run over (source, target, primitive).
     """
-    channels, sources, height, width, count = active.shape
+    channels, _, height, width, count = active.shape
     kinds = [DEPTHWISE[primitive] for primitive in primitives]
     twice, dilation, largest = kinds[0].twice, kinds[0].dilation, max(k.kernel for k in kinds)
 
