@@ -99,10 +99,12 @@ class Statistics:
         for i, norms in enumerate(self._norms):
             *moments, number = norms.rows
             for rows, new in zip(moments, self._found[2 * i : 2 * i + 2], strict=True):
-                new = new.view(-1, norms.first.num_features)
-                # Several modules that follow a map have the same.
-                kept.append(rows.view(len(new), -1, norms.first.num_features))
-                found.append(new[:, None].expand_as(kept[-1]))
+                new = new.view(-1, rows.shape[1])
+                if len(new) < len(rows):  # Several modules that follow a map have the same.
+                    rows = rows.view(len(new), -1, rows.shape[1])
+                    new = new[:, None].expand_as(rows)
+                kept.append(rows)
+                found.append(new)
             numbers.append(number)
         torch._foreach_lerp_(kept, found, self._norms[0].first.momentum or 0.0)
         torch._foreach_add_(numbers, 1)
