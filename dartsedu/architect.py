@@ -24,7 +24,6 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from dartsedu.packing import as_tensors, as_vector
 from dartsedu.relaxation import Outcome, Supernet
@@ -193,17 +192,6 @@ class Exact:
         return Hypergradient(passes.by_cell(gradient), _detached(outcome))
 
 
-class _LossOf(nn.Module):
-    """``supernet.loss`` as a forward, which is what ``functional_call`` evaluates."""
-
-    def __init__(self, supernet: Supernet) -> None:
-        super().__init__()
-        self.supernet = supernet
-
-    def forward(self, batch: Any) -> Outcome:
-        return self.supernet.loss(batch)
-
-
 class _ExtraPasses:
     """Passes that leave no trace in the supernet and all draw the same random numbers."""
 
@@ -211,22 +199,12 @@ class _ExtraPasses:
         self.cells = list(supernet.alphas.keys())
         self.alphas = list(supernet.alphas.values())
         self._supernet = supernet
-        self._loss = _LossOf(supernet)
         self._devices = sorted({alpha.device.index for alpha in self.alphas if alpha.is_cuda})
 
     @cached_property
-    def _names(self) -> dict[nn.Parameter, list[str]]:
-        """Of each operation weight every name that it goes by: one may be used in two places."""
-        alphas, names = set(self.alphas), dict[nn.Parameter, list[str]]()
-        for name, parameter in self._loss.named_parameters(remove_duplicate=False):
-            if parameter not in alphas:
-                names.setdefault(parameter, []).append(name)
-        return names
-
-    @property
     def weights(self) -> list[nn.Parameter]:
         """The operation weights w."""
-        return list(self._names)
+        return list(self._supernet.weights().values())
 
     def loss(self, batch: Any, weights: Tensor | None = None) -> Outcome:
         """The loss at the supernet's own weights or, without copying it, at a vector of others."""
@@ -234,11 +212,10 @@ class _ExtraPasses:
         apart = not (self._devices and torch.cuda.is_current_stream_capturing())
         with torch.random.fork_rng(self._devices, enabled=apart):
             if weights is None:
-                return self._loss(batch)
-            shaped = zip(self._names.values(), as_tensors(weights, self.weights), strict=True)
-            named = {name: w for names, w in shaped for name in names}
-            # To look for tied weights once more takes as long as a small cell's pass.
-            return functional_call(self._loss, named, (batch,), tie_weights=False)
+                return self._supernet.loss(batch)
+            others = zip(self.weights, as_tensors(weights, self.weights), strict=True)
+            with self._supernet.registry.replaced(dict(others)):
+                return self._supernet.loss(batch)
 
     def by_cell(self, slopes: Sequence[Tensor | None]) -> Named:
         pairs = zip(self.cells, self.alphas, slopes, strict=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch._utils import _flatten_dense_tensors
 
 
@@ -27,27 +27,6 @@ def as_tensors(vector: Tensor, like: Sequence[Tensor]) -> Sequence[Tensor]:
     # The gradient of a split is one concatenation, that of slices a sum of as many vectors.
     parts = vector.split([part.numel() for part in like])
     return [part.view_as(shape) for part, shape in zip(parts, like, strict=True)]
-
-
-class Registered:
-    """The parameters and buffers of a module as they are now, by the names of its ``state_dict``.
-
-    Where they stand is looked up once; to walk through hundreds of modules, as ``state_dict`` does,
-    takes longer than a small cell's pass.
-    """
-
-    def __init__(self, module: nn.Module) -> None:
-        self._places = [
-            (f"{prefix}.{name}" if prefix else name, registry, name)
-            for prefix, part in module.named_modules(remove_duplicate=False)
-            for registry in (part._parameters, part._buffers)
-            for name, tensor in registry.items()
-            if tensor is not None and name not in part._non_persistent_buffers_set
-        ]
-
-    def state(self) -> dict[str, Tensor | None]:
-        """Tensors by name, not copied."""
-        return {whole: registry[name] for whole, registry, name in self._places}
 
 
 class Packed(NamedTuple):

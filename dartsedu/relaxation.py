@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from dartsedu.genotype import Genotype, derive
+from dartsedu.registry import Registry
 from dartsedu.topology import Relaxation, SearchSpace
 
 Mixture = Mapping[str, Tensor]
@@ -139,6 +140,11 @@ class Supernet(nn.Module, ABC):
         shown = self.leading(dict(self.alphas.items()))
         alphas = {name: alpha.detach().cpu().numpy() for name, alpha in shown.items()}
         return derive(self.space, alphas, rule)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Where all parameters and buffers stand."""
+        return Registry(self)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:

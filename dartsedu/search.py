@@ -18,7 +18,7 @@ from dartsedu.architect import (
     held,
 )
 from dartsedu.genotype import derive
-from dartsedu.packing import Registered, as_tensors, as_vector
+from dartsedu.packing import as_tensors, as_vector
 from dartsedu.presets import RNNSearchSettings, SearchSettings
 from dartsedu.relaxation import Outcome, Supernet
 from dartsedu.splits import Passes
@@ -99,7 +99,6 @@ class Search(Stream):
             )
         self.settings = settings
         self.supernet = supernet.to(self.device).train()
-        self._registered = Registered(self.supernet)
         self.task = task.to(self.device)
         self.architect = make_architect(settings)
         w, alpha = settings.weights, settings.architecture
@@ -217,7 +216,7 @@ class Search(Stream):
 
     def _state(self) -> dict[str, Any]:
         return {
-            "supernet": self._registered.state(),
+            "supernet": self.supernet.registry.state(),
             "weights_optimizer": self.weights_optimizer.state_dict(),
             "architecture_optimizer": self.architecture_optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),

@@ -1,9 +1,8 @@
 """What is packed comes back, through a file that runs no code."""
 
 import torch
-from torch import nn
 
-from dartsedu.packing import Packed, Registered, pack, unpack
+from dartsedu.packing import Packed, pack, unpack
 
 
 def test_a_state_comes_back_through_a_file(tmp_path):
@@ -26,16 +25,3 @@ def test_a_state_comes_back_through_a_file(tmp_path):
 def test_what_was_not_packed_is_left_alone():
     state = {"w": torch.ones(2), "done": 3}
     assert unpack(Packed(state, {}, {}))["w"] is state["w"]
-
-
-def test_what_is_registered_is_the_state_dict_at_any_time():
-    """With a module in two places, a buffer that is not saved, and a buffer that is replaced."""
-    shared = nn.BatchNorm1d(2)
-    module = nn.Sequential(nn.Linear(3, 2, bias=False), shared, shared)
-    module.register_buffer("passing", torch.ones(1), persistent=False)
-    registered = Registered(module)
-    shared.running_mean = torch.randn(2)
-    module.load_state_dict({k: torch.ones_like(v) for k, v in module.state_dict().items()})
-    found, expected = registered.state(), module.state_dict()
-    assert list(found) == list(expected)
-    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
