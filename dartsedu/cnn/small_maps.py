@@ -50,7 +50,7 @@ class Pass(Statistics):
         self._counts: list[int] = []
 
     def batch_norm(self, z: Tensor, norms: Norms) -> Tensor:
-        """BatchNorm of z (maps · C, pixels · N), row by row, as LayerNorm's quick kernel does."""
+        """BatchNorm of z (maps · C, pixels · N), a row at a time, as LayerNorm does it."""
         first, count = norms.first, z.shape[1]
         if not first.training:
             mean, var = (norms.running(name)[:, None] for name in ("running_mean", "running_var"))
