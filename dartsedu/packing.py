@@ -53,12 +53,18 @@ def pack(state: Any) -> Packed:
         return leaf.dtype
 
     packed = _replaced(state, note)
-    tensors = {dtype: as_vector(leaves).cpu() for dtype, leaves in found.items()}
+    tensors = {dtype: _together(leaves).cpu() for dtype, leaves in found.items()}
     sizes = {
         dtype: torch.tensor([n for leaf in leaves for n in (leaf.dim(), *leaf.shape)])
         for dtype, leaves in found.items()
     }
     return Packed(packed, tensors, sizes)
+
+
+def _together(leaves: Sequence[Tensor]) -> Tensor:
+    # Beside what is on a GPU Adam keeps its numbers of steps on the CPU.
+    device = next((leaf.device for leaf in leaves if leaf.is_cuda), torch.device("cpu"))
+    return as_vector(leaf.to(device) for leaf in leaves)
 
 
 def unpack(packed: Packed) -> Any:
