@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LARGEST_MAP = 64
 """Pixels of the largest map for which a depthwise convolution is worth a matrix, on a CPU."""
 FEWEST_IMAGES = 4
-"""Images of the smallest batch for which it is: for fewer it saves no time and costs memory."""
+"""Images of the smallest batch for which it is: for fewer its matrices outgrow the maps."""
 
 
 def suits(images: Tensor) -> bool:
