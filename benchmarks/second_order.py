@@ -187,12 +187,13 @@ def whole_searches(seeds: int, epochs: int) -> list[dict]:
         range(seeds), ("first-order", "finite-difference", "exact")
     ):
         search = build("ReLU", seed, epochs, architect)
-        losses = [step.loss["architecture"] for step in search]
+        steps = list(search)
+        last = [s.loss["architecture"] for s in steps if s.epoch == steps[-1].epoch]
         found.append(
             {
                 "seed": seed,
                 "architect": architect,
-                "loss": statistics.mean(losses[-search.steps_per_epoch :]),
+                "loss": statistics.mean(last),
                 "choices": sorted(choices(search.supernet.genotype())),
             }
         )
