@@ -3,7 +3,7 @@
 The plain form calls one module for each edge and primitive. Here everything that leaves a state is
 done together (``edges``), in one of two layouts: as a few large matrix products where a map has few
 pixels (``small_maps``, on a CPU), as convolutions with more channels otherwise (``large_maps``).
-Everything is ordinary PyTorch, differentiable as often as the plain form.
+Everything is plain PyTorch and can be differentiated twice.
 """
 
 from __future__ import annotations

@@ -17,7 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dartsedu.cnn.depthwise import depthwise
+from dartsedu.cnn.batch_norm import batch_norm
+from dartsedu.cnn.channels import channels_last, side_by_side
+from dartsedu.cnn.convolution import How, convolve
 from dartsedu.cnn.edges import DEPTHWISE, Edges, Groups, Norms, Statistics
 from dartsedu.cnn.operations import FactorizedReduce
 from dartsedu.relaxation import add
@@ -34,12 +36,31 @@ class Pass(Statistics):
 
     def __init__(self, groups: Groups, weights: Tensor) -> None:
         super().__init__()
+        self.entering = groups.entering
         self._groups = groups.edges
         by_row = weights.unbind()
         rows = [by_row[row] for edges in self._groups for row in edges.rows]
         sizes = [len(edges.rows) for edges in self._groups]
         self._mixture = torch.stack(rows).split(sizes)
         self._kernels: dict[tuple[str, int], Sequence[Tensor]] = {}
+
+    def batch_norm(self, x: Tensor, norms: Norms, gamma: Tensor | None = None) -> Tensor:
+        """BatchNorm of maps side by side, x (N, maps · C, H, W), each times its γ (maps,).
+
+        There is a module for each map; or several, one after the other, that all keep its
+        statistics.
+        """
+        first = norms.first
+        scale = None if gamma is None else gamma.repeat_interleave(first.num_features)
+        if not first.training:
+            mean, var = norms.running("running_mean"), norms.running("running_var")
+            return F.batch_norm(x, mean, var, scale, eps=first.eps)
+        if not first.track_running_stats:
+            return batch_norm(x, scale, first.eps, None, None)
+        mean, var = x.new_zeros(2, x.shape[1], dtype=cast(Tensor, first.running_mean).dtype)
+        y = batch_norm(x, scale, first.eps, mean, var)
+        self.note(norms, mean, var)
+        return y
 
     def shares(self, edges: Edges, primitives: Sequence[str]) -> Tensor:
         """The mixture weights of some primitives, (rows, primitives)."""
@@ -62,14 +83,20 @@ class Pass(Statistics):
 
 def enter(modules: nn.ModuleList, inputs: Sequence[Tensor], this: Pass) -> Tensor:
     """The inputs of a cell, brought to its width, side by side: (N, inputs · C, H, W)."""
-    pairs = zip(modules, inputs, strict=True)
-    found = [module(x.contiguous(memory_format=torch.channels_last)) for module, x in pairs]
-    return torch.cat(found, dim=1)
+    found = []
+    for module, x in zip(modules, inputs, strict=True):
+        active = channels_last(x).relu()
+        if isinstance(module, FactorizedReduce):
+            found.append(_reduce(active, [module]))
+        else:
+            convolution = cast(nn.Sequential, module)[1]
+            found.append(convolve(active, cast(Tensor, convolution.weight), How()))
+    return this.batch_norm(side_by_side(found), this.entering)
 
 
 def apart(together: Tensor, number: int) -> Sequence[Tensor]:
     """So many states that are side by side."""
-    return together.chunk(number, dim=1)
+    return together.chunk(number, dim=1) if number > 1 else [together]
 
 
 def images(state: Tensor) -> Tensor:
@@ -91,32 +118,29 @@ def leave(
         found.append(_mix_shared(edges, this, together))
 
     active = together.relu()
-    separable = [*edges.twice, *edges.once]
-    if separable:
-        copies = [state for state in apart(active, sources) for _ in range(each)]
-        copied = torch.cat(copies, dim=1) if len(copies) > 1 else active
-        found += [_convolve(edges, this, p, copied) for p in separable]
+    seen = _copied(edges, active) if edges.convolving else active
+    found += [_convolve(edges, this, p, seen, edges.stride) for p in edges.twice]
+    if edges.once and edges.stride == 2:  # Dilated kernels read every second pixel, side by side.
+        seen = _copied(edges, F.avg_pool2d(active, 1, 2))
+    found += [_convolve(edges, this, p, seen, 1) for p in edges.once]
 
     if edges.reduces:
-        modules = edges.operations("skip_connect")
-        height, width = active.shape[2:]
-        padded = F.pad(active, (0, width % 2, 0, height % 2))
-        z = F.conv2d(padded, _halves(modules).flatten(0, 1), stride=2, groups=sources)
+        z = _reduce(active, edges.operations("skip_connect"), sources)
         gamma = this.shares(edges, ["skip_connect"]).flatten()
-        found.append(batch_norm(z, edges.reducing, gamma, this))
+        found.append(this.batch_norm(z, edges.reducing, gamma))
 
     for primitive in edges.rest:
         states = [state for state in apart(together, sources) for _ in range(each)]
         shares = this.shares(edges, [primitive]).unbind()
         triples = zip(shares, edges.operations(primitive), states, strict=True)
-        found.append(torch.cat([weight * op(state) for weight, op, state in triples], dim=1))
+        found.append(side_by_side([weight * op(state) for weight, op, state in triples]))
 
     if not found:
         empty = apart(together, sources)[0][:, :, :: edges.stride, :: edges.stride]
         return before or [torch.zeros_like(empty) for _ in range(each)]
     mixed = list(apart(add(found), sources))
     if before is not None:
-        mixed.append(torch.cat(list(before), dim=1))
+        mixed.append(side_by_side(before))
     return apart(add(mixed), each)
 
 
@@ -128,61 +152,53 @@ def _mix_shared(edges: Edges, this: Pass, together: Tensor) -> Tensor:
             same.append(together)
         else:
             pooled = edges.parts([primitive], 0)[0](together)
-            same.append(batch_norm(pooled, edges.norms([primitive], 1), None, this))
+            same.append(this.batch_norm(pooled, edges.norms([primitive], 1)))
     shares = this.shares(edges, edges.shared)
     channels = together.shape[1] // edges.sources
     pieces = [apart(x, edges.sources) for x in same]
-    ordered = torch.cat([x[s] for s in range(edges.sources) for x in pieces], dim=1)
+    ordered = side_by_side([x[s] for s in range(edges.sources) for x in pieces])
     identity = torch.eye(channels, dtype=shares.dtype, device=shares.device)
     kernel = torch.einsum("rp,cd->rcpd", shares, identity).flatten(2).flatten(0, 1)
-    return F.conv2d(ordered, kernel[..., None, None], groups=edges.sources)
+    return convolve(ordered, kernel[..., None, None], How(groups=edges.sources))
 
 
-def _convolve(edges: Edges, this: Pass, primitive: str, copied: Tensor) -> Tensor:
+def _copied(edges: Edges, together: Tensor) -> Tensor:
+    """Each state once for every edge that leaves it: (N, rows · C, H, W)."""
+    states = apart(together, edges.sources)
+    return side_by_side([state for state in states for _ in range(edges.each)])
+
+
+def _convolve(edges: Edges, this: Pass, primitive: str, seen: Tensor, stride: int) -> Tensor:
     """weight · op for a primitive of depthwise convolutions, on all edges: (N, rows · C, H, W).
 
-    ``copied`` (N, rows · C, H, W) is the active state that each edge leaves.
+    ``seen`` (N, rows · C, H, W) is what is active of the state that each edge leaves.
     """
     kind, rows = DEPTHWISE[primitive], len(edges.rows)
+    # What is dilated and has a stride of 2 does without both on every second pixel.
+    dilation = 1 if edges.stride == 2 else kind.dilation
 
-    def pair(x: Tensor, part: int, stride: int, dilation: int) -> Tensor:
-        y = depthwise(x, this.kernels(edges, primitive, part), stride, dilation)
-        return F.conv2d(y, this.kernels(edges, primitive, part + 1), groups=rows)
+    def pair(x: Tensor, part: int, stride: int) -> Tensor:
+        deep = How(stride, dilation, groups=x.shape[1])
+        y = convolve(x, this.kernels(edges, primitive, part), deep)
+        return convolve(y, this.kernels(edges, primitive, part + 1), How(groups=rows))
 
-    z = pair(copied, 1, edges.stride, kind.dilation)
+    z = pair(seen, 1, stride)
     if kind.twice:
-        middle = batch_norm(z, edges.norms([primitive], 3), None, this).relu()
-        z = pair(middle, 5, 1, kind.dilation)
+        middle = this.batch_norm(z, edges.norms([primitive], 3)).relu()
+        z = pair(middle, 5, 1)
     gamma = this.shares(edges, [primitive]).flatten()
-    return batch_norm(z, edges.norms([primitive], 7 if kind.twice else 3), gamma, this)
+    return this.batch_norm(z, edges.norms([primitive], 7 if kind.twice else 3), gamma)
 
 
-def _halves(reduces: Sequence[nn.Module]) -> Tensor:
-    """Several ``FactorizedReduce`` as one 2×2 convolution of stride 2: (modules, C_out, C, 2, 2).
+def _reduce(active: Tensor, modules: Sequence[nn.Module], sources: int = 1) -> Tensor:
+    """``FactorizedReduce`` before its BatchNorm, for several modules, ordered by source.
 
-    Its even half reads the upper left pixel of each four, its odd half the lower right one.
+    Each is a 2×2 convolution of stride 2, whose even half reads the upper left pixel of every four
+    and whose odd half reads the lower right one.
     """
-    modules = [cast(FactorizedReduce, module) for module in reduces]
-    even = torch.stack([module.even.weight for module in modules])
-    odd = torch.stack([module.odd.weight for module in modules])
-    return torch.cat([F.pad(even, (0, 1, 0, 1)), F.pad(odd, (1, 0, 1, 0))], dim=1)
-
-
-def batch_norm(x: Tensor, norms: Norms, gamma: Tensor | None, this: Statistics) -> Tensor:
-    """BatchNorm of maps side by side, x (N, maps · C, …), each times its γ (maps,).
-
-    There is a module for each map; or several, one after the other, that all keep its statistics.
-    """
-    first = norms.first
-    # PyTorch finds a wrong input gradient on a CPU, silently, if γ is not contiguous.
-    scale = None if gamma is None else gamma.repeat_interleave(first.num_features).contiguous()
-    if not first.training:
-        mean, var = norms.running("running_mean"), norms.running("running_var")
-        return F.batch_norm(x, mean, var, scale, eps=first.eps)
-    if not first.track_running_stats:
-        return F.batch_norm(x, None, None, scale, training=True, eps=first.eps)
-    # With a momentum of one the running statistics are the batch's.
-    mean, var = x.new_zeros(2, x.shape[1], dtype=cast(Tensor, first.running_mean).dtype)
-    y = F.batch_norm(x, mean, var, scale, training=True, momentum=1.0, eps=first.eps)
-    this.note(norms, mean, var)
-    return y
+    kernels = []
+    for module in cast(Sequence[FactorizedReduce], modules):
+        kernels += [F.pad(module.even.weight, (0, 1, 0, 1)), F.pad(module.odd.weight, (1, 0, 1, 0))]
+    height, width = active.shape[2:]
+    padded = F.pad(active, (0, width % 2, 0, height % 2))
+    return F.conv2d(padded, torch.cat(kernels), stride=2, groups=sources)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import cast
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -111,6 +112,8 @@ class CNNSupernet(Supernet):
     def forward(self, images: Tensor, mixture: Mixture | None = None) -> Tensor:
         """Images (N, C, H, W) → logits (N, classes), under softmax(α) or the mixture given."""
         weights = self.mixture() if mixture is None else mixture
+        if self.fast:
+            images = images.contiguous(memory_format=torch.channels_last)
         older = newer = self.stem(images)
         for kind, cell in zip(self.kinds, self.cells, strict=True):
             inputs = older, newer

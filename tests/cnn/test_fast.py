@@ -7,15 +7,19 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dartsedu.architect import Exact, FiniteDifference, FirstOrder, VirtualStep
-from dartsedu.cnn import OPERATIONS, CNNSupernet, cnn_space, fast, large_maps, small_maps
-from dartsedu.cnn import depthwise as depthwise_file
-from dartsedu.cnn.depthwise import depthwise
-from dartsedu.cnn.edges import Norms, Statistics
-from dartsedu.cnn.large_maps import batch_norm
+from dartsedu.cnn import (
+    OPERATIONS,
+    CNNSupernet,
+    batch_norm,
+    cnn_space,
+    convolution,
+    fast,
+    large_maps,
+    small_maps,
+)
 from dartsedu.packing import as_vector
 from dartsedu.search import set_gradients
 from dartsedu.splits import Batch
@@ -124,12 +128,13 @@ def test_several_steps_keep_statistics_in_step():
     [FirstOrder(), FiniteDifference(VirtualStep(), 1e-6), Exact()],
     ids=lambda a: type(a).__name__,
 )
-def test_every_architect_finds_the_same_hypergradient(architect):
+@pytest.mark.parametrize("size", [(6, 5), (10, 9)])
+def test_every_architect_finds_the_same_hypergradient(architect, size):
     found = []
     for net in pair(cnn_space(nodes=2)):
         optimizer = torch.optim.SGD(net.weights().values(), lr=0.1)
         before = copy.deepcopy(net.state_dict())
-        gradient = architect.gradient(net, batch((6, 5)), batch((6, 5), seed=2), optimizer).gradient
+        gradient = architect.gradient(net, batch(size), batch(size, seed=2), optimizer).gradient
         assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
         found.append(gradient)
     # A finite difference with this ε keeps six digits.
@@ -169,28 +174,6 @@ def test_the_form_follows_the_map_the_batch_and_the_device(monkeypatch):
     assert not seen
 
 
-@pytest.mark.parametrize("dilation", [1, 2])
-@pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("kernel", [3, 5, 7])
-def test_the_depthwise_convolution_and_its_derivatives_are_pytorchs(kernel, stride, dilation):
-    torch.manual_seed(0)
-    x = torch.randn(2, 2, 5, 6, dtype=torch.float64, requires_grad=True)
-    k = torch.randn(2, 1, kernel, kernel, dtype=torch.float64, requires_grad=True)
-    padding = dilation * (kernel - 1) // 2
-    plain = F.conv2d(x, k, None, stride, padding, dilation, groups=2)
-    found = depthwise(x, k, stride, dilation)
-    torch.testing.assert_close(found, plain)
-    toward = torch.randn_like(plain)
-    for one, two in zip(
-        torch.autograd.grad(plain, (x, k), toward),
-        torch.autograd.grad(found, (x, k), toward),
-        strict=True,
-    ):
-        torch.testing.assert_close(two, one)
-    if kernel == 5:
-        assert torch.autograd.gradgradcheck(lambda a, b: depthwise(a, b, stride, dilation), (x, k))
-
-
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize(("kernel", "dilation"), [(3, 1), (5, 1), (7, 1), (3, 2), (5, 2)])
 def test_a_depthwise_convolution_is_a_matrix_on_pixels(kernel, dilation, stride):
@@ -213,28 +196,12 @@ def test_a_depthwise_convolution_is_a_matrix_on_pixels(kernel, dilation, stride)
         assert torch.autograd.gradgradcheck(function, (k, x))
 
 
-def test_batch_norm_of_channels_last_maps_has_the_right_input_gradient():
-    """PyTorch 2.13 found a wrong one, silently, for a γ that is not contiguous."""
-    torch.manual_seed(0)
-    gamma = torch.rand(2, 3).t()[:, 0]  # not contiguous
-    modules = [nn.BatchNorm2d(4, affine=False, track_running_stats=False) for _ in range(3)]
-    x = torch.randn(2, 12, 5, 5).contiguous(memory_format=torch.channels_last).requires_grad_()
-    y = batch_norm(x, Norms(modules), gamma, Statistics())
-    toward = torch.randn(2, 12, 5, 5).contiguous(memory_format=torch.channels_last)
-    (found,) = torch.autograd.grad(y, x, toward)
-    exact = x.detach().double().requires_grad_()
-    centred = exact - exact.mean(dim=(0, 2, 3), keepdim=True)
-    scale = (centred.square().mean(dim=(0, 2, 3), keepdim=True) + 1e-5).rsqrt()
-    z = centred * scale * gamma.double().repeat_interleave(4).view(1, -1, 1, 1)
-    (true,) = torch.autograd.grad(z, exact, toward.double())
-    torch.testing.assert_close(found.double(), true, rtol=1e-4, atol=1e-5)
-
-
 @pytest.mark.parametrize("form", ["plain", "fast"])
 def test_mixed_precision_finds_nearly_the_gradients_of_float32(monkeypatch, form):
     """As on a GPU: convolutions in bfloat16, the derivative of w taken outside of autocast."""
     monkeypatch.setattr(fast, "LARGEST_MAP", 0)
-    monkeypatch.setattr(large_maps, "depthwise", depthwise_file._convolve)
+    monkeypatch.setattr(large_maps, "convolve", convolution.ordinary)
+    monkeypatch.setattr(large_maps, "batch_norm", batch_norm.ordinary)
     torch.manual_seed(0)
     net = CNNSupernet(cnn_space(nodes=2), channels=4, cells=3, fast=form == "fast")
     images = Batch(torch.randn(32, 3, 9, 9), torch.arange(32) % 10)
