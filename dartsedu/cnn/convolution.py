@@ -27,16 +27,18 @@ COLUMNS = 3
 
 
 class How(NamedTuple):
-    """Stride, dilation (which is 1 with a stride) and number of groups."""
+    """Stride, dilation (which is 1 with a stride), number of groups; whether a ReLU comes first."""
 
     stride: int = 1
     dilation: int = 1
     groups: int = 1
+    relu: bool = False
 
 
 def convolve(x: Tensor, kernel: Tensor, how: How) -> Tensor:
     """``conv2d`` with the padding that keeps the size, before the stride.
 
+    A ReLU that comes first is done again for the derivative: only ``x`` is kept.
     ``x`` (N, groups · C_in, H, W), ``kernel`` (groups · C_out, C_in, k, k) with an odd k.
     """
     if x.device.type == "cpu":
@@ -55,11 +57,15 @@ class _Convolution(torch.autograd.Function):
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         x, kernel = ctx.saved_tensors
         slope = channels_last(slope)
+        how = ctx.how._replace(relu=False)
         of_x = of_kernel = None
         if ctx.needs_input_grad[0]:
-            of_x = _InputSlope.apply(slope, kernel, x.shape, ctx.how)
+            of_x = _InputSlope.apply(slope, kernel, x.shape, how)
+            if ctx.how.relu:
+                of_x = torch.ops.aten.threshold_backward(of_x, x, 0)
         if ctx.needs_input_grad[1]:
-            of_kernel = _KernelSlope.apply(x, slope, kernel.shape, ctx.how)
+            seen = x.relu() if ctx.how.relu else x
+            of_kernel = _KernelSlope.apply(seen, slope, kernel.shape, how)
         return of_x, of_kernel, None
 
 
@@ -107,6 +113,7 @@ class _KernelSlope(torch.autograd.Function):
 def ordinary(x: Tensor, kernel: Tensor, how: How) -> Tensor:
     """The same as PyTorch does it."""
     padding = how.dilation * (kernel.shape[2] - 1) // 2
+    x = x.relu() if how.relu else x
     return F.conv2d(x, kernel, None, how.stride, padding, how.dilation, how.groups)
 
 

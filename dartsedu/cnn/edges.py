@@ -79,34 +79,45 @@ class Norms:
 
 
 class Statistics:
-    """Means and variances of the batch that a pass has found, kept by all BatchNorms at its end."""
+    """What a pass has found of the batch, which all BatchNorms keep at its end."""
 
     def __init__(self) -> None:
         self._norms: list[Norms] = []
-        self._found: list[Tensor] = []
+        self._means: list[Tensor] = []
+        self._scales: list[Tensor] = []
+        self._counts: list[int] = []
 
-    def note(self, norms: Norms, mean: Tensor, var: Tensor) -> None:
-        """Those of maps side by side, (maps · C,) each; as many modules for each map."""
+    def note(self, norms: Norms, mean: Tensor, r: Tensor, count: int) -> None:
+        """Of maps side by side the means and r = (variance + ε)^−½, of ``count`` entries each.
+
+        There is a module for each map; or several, one after the other, that all keep the same.
+        """
         self._norms.append(norms)
-        self._found += [mean.detach(), var.detach()]
+        self._means.append(mean.detach())
+        self._scales.append(r.detach())
+        self._counts.append(count)
 
     @torch.no_grad()
     def keep(self) -> None:
         """Move every module's statistics towards what was found."""
         if not self._norms:
             return
+        first = self._norms[0].first
+        variances = list(torch._foreach_pow(self._scales, -2))
+        torch._foreach_sub_(variances, first.eps)
+        torch._foreach_mul_(variances, [count / max(count - 1, 1) for count in self._counts])
         kept, found, numbers = [], [], []
-        for i, norms in enumerate(self._norms):
-            *moments, number = norms.rows
-            for rows, new in zip(moments, self._found[2 * i : 2 * i + 2], strict=True):
+        for norms, *moments in zip(self._norms, self._means, variances, strict=True):
+            *every, number = norms.rows
+            for rows, new in zip(every, moments, strict=True):
                 new = new.view(-1, rows.shape[1])
-                if len(new) < len(rows):  # Several modules that follow a map have the same.
+                if len(new) < len(rows):
                     rows = rows.view(len(new), -1, rows.shape[1])
                     new = new[:, None].expand_as(rows)
                 kept.append(rows)
                 found.append(new)
             numbers.append(number)
-        torch._foreach_lerp_(kept, found, self._norms[0].first.momentum or 0.0)
+        torch._foreach_lerp_(kept, found, first.momentum or 0.0)
         torch._foreach_add_(numbers, 1)
 
 

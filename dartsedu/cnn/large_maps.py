@@ -2,7 +2,6 @@
 
 - Edges that leave one state share its ReLU, its pools and the pools' BatchNorm.
 - Convolutions of one kind on all edges that leave a state are one call with as many more channels.
-- The mixture weight is BatchNorm's γ, so weighting costs nothing.
 - Pools and skip connections are mixed by one 1×1 convolution whose kernel is the mixture.
 - With the channels last in memory no library has to turn the maps around.
 """
@@ -44,22 +43,15 @@ class Pass(Statistics):
         self._mixture = torch.stack(rows).split(sizes)
         self._kernels: dict[tuple[str, int], Sequence[Tensor]] = {}
 
-    def batch_norm(self, x: Tensor, norms: Norms, gamma: Tensor | None = None) -> Tensor:
-        """BatchNorm of maps side by side, x (N, maps · C, H, W), each times its γ (maps,).
-
-        There is a module for each map; or several, one after the other, that all keep its
-        statistics.
-        """
+    def batch_norm(self, x: Tensor, norms: Norms) -> Tensor:
+        """BatchNorm of maps side by side (N, maps · C, H, W)."""
         first = norms.first
-        scale = None if gamma is None else gamma.repeat_interleave(first.num_features)
         if not first.training:
             mean, var = norms.running("running_mean"), norms.running("running_var")
-            return F.batch_norm(x, mean, var, scale, eps=first.eps)
-        if not first.track_running_stats:
-            return batch_norm(x, scale, first.eps, None, None)
-        mean, var = x.new_zeros(2, x.shape[1], dtype=cast(Tensor, first.running_mean).dtype)
-        y = batch_norm(x, scale, first.eps, mean, var)
-        self.note(norms, mean, var)
+            return F.batch_norm(x, mean, var, eps=first.eps)
+        y, mean, r = batch_norm(x, first.eps)
+        if first.track_running_stats:
+            self.note(norms, mean, r, x.numel() // x.shape[1])
         return y
 
     def shares(self, edges: Edges, primitives: Sequence[str]) -> Tensor:
@@ -126,8 +118,8 @@ def leave(
 
     if edges.reduces:
         z = _reduce(active, edges.operations("skip_connect"), sources)
-        gamma = this.shares(edges, ["skip_connect"]).flatten()
-        found.append(this.batch_norm(z, edges.reducing, gamma))
+        y = this.batch_norm(z, edges.reducing)
+        found.append(_weighted(this.shares(edges, ["skip_connect"]), y))
 
     for primitive in edges.rest:
         states = [state for state in apart(together, sources) for _ in range(each)]
@@ -177,17 +169,22 @@ def _convolve(edges: Edges, this: Pass, primitive: str, seen: Tensor, stride: in
     # What is dilated and has a stride of 2 does without both on every second pixel.
     dilation = 1 if edges.stride == 2 else kind.dilation
 
-    def pair(x: Tensor, part: int, stride: int) -> Tensor:
-        deep = How(stride, dilation, groups=x.shape[1])
-        y = convolve(x, this.kernels(edges, primitive, part), deep)
+    def pair(x: Tensor, part: int, how: How) -> Tensor:
+        y = convolve(x, this.kernels(edges, primitive, part), how)
         return convolve(y, this.kernels(edges, primitive, part + 1), How(groups=rows))
 
-    z = pair(seen, 1, stride)
+    z = pair(seen, 1, How(stride, dilation, groups=seen.shape[1]))
     if kind.twice:
-        middle = this.batch_norm(z, edges.norms([primitive], 3)).relu()
-        z = pair(middle, 5, 1)
-    gamma = this.shares(edges, [primitive]).flatten()
-    return this.batch_norm(z, edges.norms([primitive], 7 if kind.twice else 3), gamma)
+        middle = this.batch_norm(z, edges.norms([primitive], 3))
+        z = pair(middle, 5, How(groups=seen.shape[1], relu=True))
+    y = this.batch_norm(z, edges.norms([primitive], 7 if kind.twice else 3))
+    return _weighted(this.shares(edges, [primitive]), y)
+
+
+def _weighted(shares: Tensor, maps: Tensor) -> Tensor:
+    """Maps (N, rows · C, H, W), each times its weight (rows, 1)."""
+    channels = maps.shape[1] // len(shares)
+    return maps * shares.repeat_interleave(channels, dim=0)[..., None]
 
 
 def _reduce(active: Tensor, modules: Sequence[nn.Module], sources: int = 1) -> Tensor:

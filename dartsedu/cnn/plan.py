@@ -47,9 +47,10 @@ class Plan:
     - ``mixture``: by edges and primitives, (targets, things that leave): what each of these weighs
       in each target. A thing is what a primitive makes of a state, the same for all edges, by
       (primitive, source); or what it makes on an edge, by (source, target, primitive).
-    - ``kernels``: by edges, primitives and part of the operation, (branches, C_out, C_in · k · k),
-      for the first part (C, branches, k · k), where branches run over (source, target, primitive).
-      Small kernels have a border of zeros. Of skip connections that halve the map, by edges,
+    - ``kernels``: by edges, primitives and part of the operation. Branches run over (source,
+      target, primitive): pointwise kernels are (branches, C_out, C_in), depthwise ones
+      (branches · C, k · k), the first ones, which share sources, (C · branches, k · k); small ones
+      have a border of zeros. Of skip connections that halve the map, by edges,
       (sources, targets · C_out, 2 · C_in), and of an input's ``FactorizedReduce``, by module.
     - ``convolutions``: whose weights ``kernels`` is to be read from, by shape.
     """
@@ -126,7 +127,8 @@ class _Places:
         pairs = zip(columns, borders, strict=True)
         padded = [F.pad(column, [border] * 4, value=self._zero) for column, border in pairs]
         found = torch.stack(padded, dim=1).flatten(0, 1).flatten(2)
-        return found.transpose(0, 1) if part == 1 else found
+        found = found.transpose(0, 1) if part == 1 else found
+        return found.flatten(0, 1) if part in (1, 5) else found
 
     def halves(self, modules: Sequence[nn.Module]) -> Tensor:
         """(modules, C_out, 2 · C_in): the even half reads the first C_in, the odd half the rest."""

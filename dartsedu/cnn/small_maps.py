@@ -47,7 +47,6 @@ class Pass(Statistics):
             torch.stack([cast(Tensor, module.weight) for module in modules])
             for modules in plan.convolutions
         )
-        self._counts: list[int] = []
 
     def batch_norm(self, z: Tensor, norms: Norms) -> Tensor:
         """BatchNorm of z (maps · C, pixels · N), a row at a time, as LayerNorm does it."""
@@ -55,20 +54,10 @@ class Pass(Statistics):
         if not first.training:
             mean, var = (norms.running(name)[:, None] for name in ("running_mean", "running_var"))
             return (z - mean) * (var + first.eps).rsqrt()
-        y, mean, rstd = torch.native_layer_norm(z, [count], None, None, first.eps)
+        y, mean, r = torch.native_layer_norm(z, [count], None, None, first.eps)
         if first.track_running_stats:
-            self.note(norms, mean, rstd)
-            self._counts.append(count)
+            self.note(norms, mean, r, count)
         return y
-
-    @torch.no_grad()
-    def keep(self) -> None:
-        if self._counts:  # What was noted as a variance is the root of its inverse.
-            var = list(torch._foreach_pow(self._found[1::2], -2))
-            torch._foreach_sub_(var, self.entering.first.eps)
-            torch._foreach_mul_(var, [count / max(count - 1, 1) for count in self._counts])
-            self._found[1::2] = var
-        super().keep()
 
 
 def enter(modules: nn.ModuleList, inputs: Sequence[Tensor], this: Pass) -> Tensor:
@@ -157,56 +146,74 @@ def _convolve(edges: Edges, this: Pass, primitives: Sequence[str], active: Tenso
 
     ``active`` (C, sources, H, W, N). Branches run over (source, target, primitive).
     """
-    channels, _, height, width, count = active.shape
+    _, _, height, width, count = active.shape
     kinds = [DEPTHWISE[primitive] for primitive in primitives]
     twice, dilation, largest = kinds[0].twice, kinds[0].dilation, max(k.kernel for k in kinds)
 
     def kernels(part: int) -> Tensor:
         return this.kernels[edges, tuple(primitives), part]
 
-    def depthwise(part: int, x: Tensor, stride: int) -> Tensor:
-        """(maps, kernels of a map · pixels, N), of x (maps, H, W, N)."""
-        maps, height, width, _ = x.shape
-        basis = _basis(largest, dilation, stride, height, width, x.dtype)
-        kernel = kernels(part).reshape(maps, -1, largest**2)
-        return cast(Tensor, _OnPixels.apply(kernel, basis, x.flatten(1, 2)))
+    def separable(part: int, x: Tensor, stride: int) -> Tensor:
+        """With BatchNorm (branches · C, pixels · N), of x (maps, H, W, N)."""
+        basis = _basis(largest, dilation, stride, *x.shape[1:3], x.dtype)
+        seen = x.flatten(1, 2)
+        z = _Separable.apply(kernels(part), kernels(part + 1), basis, seen, part == 1)
+        return this.batch_norm(z, edges.norms(primitives, part + 2))
 
-    d = depthwise(1, active.flatten(0, 1), edges.stride).view(channels, len(kernels(2)), -1)
-    z = torch.bmm(kernels(2), d.transpose(0, 1)).flatten(0, 1)
-    y = this.batch_norm(z, edges.norms(primitives, 3))
+    y = separable(1, active.flatten(0, 1), edges.stride)
     if twice:
         height, width = ceil(height / edges.stride), ceil(width / edges.stride)
-        d = depthwise(5, y.relu_().view(-1, height, width, count), 1)
-        z = torch.bmm(kernels(6), d.view(len(kernels(6)), channels, -1)).flatten(0, 1)
-        y = this.batch_norm(z, edges.norms(primitives, 7))
+        y = separable(5, y.relu_().view(-1, height, width, count), 1)
     return y
 
 
-class _OnPixels(torch.autograd.Function):
-    """Depthwise convolutions as matrices on pixels, which are made again rather than kept.
+class _Separable(torch.autograd.Function):
+    """Depthwise convolutions as matrices on pixels, and pointwise ones: (branches · C, pixels · N).
 
-    kernel (maps, K, k²), basis (k², outputs · inputs), x (maps, inputs, N): (maps, K · outputs, N).
+    kernel (rows, k²), point (branches, C, C), basis (k², outputs · inputs), x (maps, inputs, N).
+    Rows run over (branch, channel) or, where branches ``share`` maps, over (channel, branch). What
+    is between ``x`` and the end is made again for the derivative rather than kept.
     """
 
     @staticmethod
-    def forward(ctx: Any, kernel: Tensor, basis: Tensor, x: Tensor) -> Tensor:
-        ctx.save_for_backward(kernel, basis, x)
-        return torch.bmm(_matrices(kernel, basis, x), x)
+    def forward(
+        ctx: Any, kernel: Tensor, point: Tensor, basis: Tensor, x: Tensor, share: bool
+    ) -> Tensor:
+        ctx.save_for_backward(kernel, point, basis, x)
+        ctx.share = share
+        between = _by_branch(torch.bmm(_matrices(kernel, basis, x), x), point, share)
+        return torch.bmm(point, between).flatten(0, 1)
 
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
-        kernel, basis, x = ctx.saved_tensors
-        of_kernel = of_x = None
+        kernel, point, basis, x = ctx.saved_tensors
+        of_kernel = of_point = of_x = None
+        slope, matrices = slope.view(*point.shape[:2], -1), _matrices(kernel, basis, x)
+        if ctx.needs_input_grad[1]:
+            between = _by_branch(torch.bmm(matrices, x), point, ctx.share)
+            of_point = torch.bmm(slope, between.mT)
+            del between  # Here the most memory of a step is in use.
+        slope = torch.bmm(point.mT, slope)
+        slope = (slope.transpose(0, 1) if ctx.share else slope).reshape(len(x), -1, x.shape[2])
+        if ctx.needs_input_grad[3]:
+            of_x = torch.bmm(matrices.mT, slope)
+        del matrices
         if ctx.needs_input_grad[0]:
             of_matrices = torch.bmm(slope, x.mT).view(-1, basis.shape[1])
-            of_kernel = torch.mm(of_matrices, basis.mT).view(kernel.shape)
-        if ctx.needs_input_grad[2]:
-            of_x = torch.bmm(_matrices(kernel, basis, x).mT, slope)
-        return of_kernel, None, of_x
+            of_kernel = torch.mm(of_matrices, basis.mT)
+        return of_kernel, of_point, None, of_x, None
+
+
+def _by_branch(d: Tensor, point: Tensor, share: bool) -> Tensor:
+    """What the depthwise convolutions leave: (branches, C, pixels · N)."""
+    branches, _, channels = point.shape
+    if share:
+        return d.view(channels, branches, -1).transpose(0, 1)
+    return d.view(branches, channels, -1)
 
 
 def _matrices(kernel: Tensor, basis: Tensor, x: Tensor) -> Tensor:
-    return torch.mm(kernel.flatten(0, 1), basis).view(len(x), -1, x.shape[1])
+    return torch.mm(kernel, basis).view(len(x), -1, x.shape[1])
 
 
 @lru_cache(maxsize=256)

@@ -13,14 +13,16 @@ GROUPS = {"depthwise": (3, 1, 1), "grouped": (2, 3, 2), "one group": (1, 2, 3)}
 @pytest.mark.parametrize("size", [(6, 6), (5, 7), (4, 3), (1, 2)], ids=str)
 @pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 2), (3, 1)])
 @pytest.mark.parametrize("kernel", [1, 3, 5, 7])
-def test_every_derivative_is_pytorchs(kernel, stride, dilation, size, groups):
+@pytest.mark.parametrize("relu", [False, True])
+def test_every_derivative_is_pytorchs(relu, kernel, stride, dilation, size, groups):
     torch.manual_seed(0)
     number, channels_in, channels_out = groups
     x = torch.randn(2, number * channels_in, *size, dtype=torch.float64, requires_grad=True)
     shape = number * channels_out, channels_in, kernel, kernel
     k = torch.randn(shape, dtype=torch.float64, requires_grad=True)
-    plain = F.conv2d(x, k, None, stride, dilation * (kernel - 1) // 2, dilation, number)
-    found = convolve(x, k, How(stride, dilation, number))
+    padding = dilation * (kernel - 1) // 2
+    plain = F.conv2d(x.relu() if relu else x, k, None, stride, padding, dilation, number)
+    found = convolve(x, k, How(stride, dilation, number, relu))
     torch.testing.assert_close(found, plain)
     toward, *second = (torch.randn_like(y) for y in (plain, x, k))
     slopes = [torch.autograd.grad(y, (x, k), toward, create_graph=True) for y in (plain, found)]

@@ -174,26 +174,38 @@ def test_the_form_follows_the_map_the_batch_and_the_device(monkeypatch):
     assert not seen
 
 
+@pytest.mark.parametrize("share", [True, False])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize(("kernel", "dilation"), [(3, 1), (5, 1), (7, 1), (3, 2), (5, 2)])
-def test_a_depthwise_convolution_is_a_matrix_on_pixels(kernel, dilation, stride):
-    """Two kernels for each of three maps: PyTorch's, and right when it is derived twice."""
+def test_a_depthwise_convolution_is_a_matrix_on_pixels(kernel, dilation, stride, share):
+    """Of two branches, each with a pointwise one behind it: PyTorch's, and when derived twice."""
     torch.manual_seed(0)
-    x = torch.randn(3, 5, 4, 2, dtype=torch.float64, requires_grad=True)
-    k = torch.randn(3, 2, kernel * kernel, dtype=torch.float64, requires_grad=True)
+    maps = 3 if share else 6
+    x = torch.randn(maps, 5, 4, 2, dtype=torch.float64, requires_grad=True)
+    k = torch.randn(6, kernel * kernel, dtype=torch.float64, requires_grad=True)
+    point = torch.randn(2, 3, 3, dtype=torch.float64, requires_grad=True)
     basis = small_maps._basis(kernel, dilation, stride, 5, 4, x.dtype)
 
-    def function(k, x):
-        return small_maps._OnPixels.apply(k, basis, x.flatten(1, 2))
+    def function(k, point, x):
+        return small_maps._Separable.apply(k, point, basis, x.flatten(1, 2), share)
 
-    images = x.permute(3, 0, 1, 2)
-    padding = dilation * (kernel - 1) // 2
-    kernels = k.view(6, 1, kernel, kernel)
-    plain = F.conv2d(images, kernels, None, stride, padding, dilation, groups=3)
-    torch.testing.assert_close(function(k, x), plain.permute(1, 2, 3, 0).reshape(3, -1, 2))
-    if kernel == 3:
-        assert torch.autograd.gradcheck(function, (k, x))
-        assert torch.autograd.gradgradcheck(function, (k, x))
+    def plain(k, point, x):
+        padding = dilation * (kernel - 1) // 2
+        kernels = k.view(6, 1, kernel, kernel)
+        d = F.conv2d(x.permute(3, 0, 1, 2), kernels, None, stride, padding, dilation, maps)
+        if share:  # Rows are channel by channel, branches inside.
+            d = d.unflatten(1, (3, 2)).transpose(1, 2).flatten(1, 2)
+        z = F.conv2d(d, point.view(6, 3, 1, 1), groups=2)
+        return z.permute(1, 2, 3, 0).reshape(6, -1)
+
+    inputs = k, point, x
+    torch.testing.assert_close(function(*inputs), plain(*inputs))
+    toward, *second = (torch.randn_like(y) for y in (plain(*inputs), *inputs))
+    found = []
+    for form in (function, plain):
+        slopes = torch.autograd.grad(form(*inputs), inputs, toward, create_graph=True)
+        found.append((slopes, torch.autograd.grad(slopes, inputs, second)))
+    torch.testing.assert_close(found[0], found[1])
 
 
 @pytest.mark.parametrize("form", ["plain", "fast"])
