@@ -27,23 +27,67 @@ COLUMNS = 3
 
 
 class How(NamedTuple):
-    """Stride, dilation (which is 1 with a stride), number of groups; whether a ReLU comes first."""
+    """Stride, dilation (which is 1 with a stride) and number of groups."""
 
     stride: int = 1
     dilation: int = 1
     groups: int = 1
-    relu: bool = False
 
 
 def convolve(x: Tensor, kernel: Tensor, how: How) -> Tensor:
     """``conv2d`` with the padding that keeps the size, before the stride.
 
-    A ReLU that comes first is done again for the derivative: only ``x`` is kept.
     ``x`` (N, groups · C_in, H, W), ``kernel`` (groups · C_out, C_in, k, k) with an odd k.
     """
     if x.device.type == "cpu":
         return _Convolution.apply(x, kernel, how)
     return ordinary(x, kernel, how)
+
+
+def separable(x: Tensor, kernel: Tensor, point: Tensor, how: How, relu: bool = False) -> Tensor:
+    """A depthwise convolution by ``kernel``, as ``how`` says, then a pointwise one by ``point``.
+
+    ``how.groups`` are those of the second. What is between ``x``, the ReLU that may come first, and
+    the end is made again for the derivative rather than kept.
+    """
+    if x.device.type == "cpu":
+        return _Separable.apply(x, kernel, point, how, relu)
+    return ordinary_separable(x, kernel, point, how, relu)
+
+
+def ordinary_separable(
+    x: Tensor, kernel: Tensor, point: Tensor, how: How, relu: bool = False
+) -> Tensor:
+    """The same as PyTorch does it."""
+    d = ordinary(x.relu() if relu else x, kernel, how._replace(groups=x.shape[1]))
+    return ordinary(d, point, How(groups=how.groups))
+
+
+class _Separable(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, kernel: Tensor, point: Tensor, how: How, relu: bool) -> Tensor:
+        ctx.save_for_backward(x, kernel, point)
+        ctx.how, ctx.relu = how, relu
+        return ordinary_separable(x, kernel, point, how, relu)
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+        x, kernel, point = ctx.saved_tensors
+        deep, wide = ctx.how._replace(groups=x.shape[1]), How(groups=ctx.how.groups)
+        slope, active = channels_last(slope), x.relu() if ctx.relu else x
+        of_x = of_kernel = of_point = None
+        if ctx.needs_input_grad[2]:
+            d = _Convolution.apply(active, kernel, deep)
+            of_point = _KernelSlope.apply(d, slope, point.shape, wide)
+        size = slope.shape[0], x.shape[1], *slope.shape[2:]
+        slope = _InputSlope.apply(slope, point, size, wide)
+        if ctx.needs_input_grad[0]:
+            of_x = _InputSlope.apply(slope, kernel, x.shape, deep)
+            if ctx.relu:
+                of_x = torch.ops.aten.threshold_backward(of_x, x, 0)
+        if ctx.needs_input_grad[1]:
+            of_kernel = _KernelSlope.apply(active, slope, kernel.shape, deep)
+        return of_x, of_kernel, of_point, None, None
 
 
 class _Convolution(torch.autograd.Function):
@@ -57,15 +101,11 @@ class _Convolution(torch.autograd.Function):
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         x, kernel = ctx.saved_tensors
         slope = channels_last(slope)
-        how = ctx.how._replace(relu=False)
         of_x = of_kernel = None
         if ctx.needs_input_grad[0]:
-            of_x = _InputSlope.apply(slope, kernel, x.shape, how)
-            if ctx.how.relu:
-                of_x = torch.ops.aten.threshold_backward(of_x, x, 0)
+            of_x = _InputSlope.apply(slope, kernel, x.shape, ctx.how)
         if ctx.needs_input_grad[1]:
-            seen = x.relu() if ctx.how.relu else x
-            of_kernel = _KernelSlope.apply(seen, slope, kernel.shape, how)
+            of_kernel = _KernelSlope.apply(x, slope, kernel.shape, ctx.how)
         return of_x, of_kernel, None
 
 
@@ -113,7 +153,6 @@ class _KernelSlope(torch.autograd.Function):
 def ordinary(x: Tensor, kernel: Tensor, how: How) -> Tensor:
     """The same as PyTorch does it."""
     padding = how.dilation * (kernel.shape[2] - 1) // 2
-    x = x.relu() if how.relu else x
     return F.conv2d(x, kernel, None, how.stride, padding, how.dilation, how.groups)
 
 

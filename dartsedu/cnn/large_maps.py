@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from dartsedu.cnn.batch_norm import batch_norm
 from dartsedu.cnn.channels import channels_last, side_by_side
-from dartsedu.cnn.convolution import How, convolve
+from dartsedu.cnn.convolution import How, convolve, separable
 from dartsedu.cnn.edges import DEPTHWISE, Edges, Groups, Norms, Statistics
 from dartsedu.cnn.operations import FactorizedReduce
 from dartsedu.relaxation import add
@@ -170,14 +170,13 @@ def _convolve(edges: Edges, this: Pass, primitive: str, seen: Tensor, stride: in
     dilation = 1 if edges.stride == 2 else kind.dilation
 
     def pair(x: Tensor, part: int, how: How) -> Tensor:
-        y = convolve(x, this.kernels(edges, primitive, part), how)
-        return convolve(y, this.kernels(edges, primitive, part + 1), How(groups=rows))
+        deep, point = (this.kernels(edges, primitive, part + k) for k in (0, 1))
+        z = separable(x, deep, point, how, relu=part > 1)
+        return this.batch_norm(z, edges.norms([primitive], part + 2))
 
-    z = pair(seen, 1, How(stride, dilation, groups=seen.shape[1]))
+    y = pair(seen, 1, How(stride, dilation, rows))
     if kind.twice:
-        middle = this.batch_norm(z, edges.norms([primitive], 3))
-        z = pair(middle, 5, How(groups=seen.shape[1], relu=True))
-    y = this.batch_norm(z, edges.norms([primitive], 7 if kind.twice else 3))
+        y = pair(y, 5, How(groups=rows))
     return _weighted(this.shares(edges, [primitive]), y)
 
 
