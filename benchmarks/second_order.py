@@ -157,7 +157,7 @@ def along_searches(seeds: int, states: tuple[int, ...], pairs: int) -> list[dict
     rows = []
     for network, seed in itertools.product(NETWORKS, range(seeds)):
         with Smooth() if network == "smooth" else torch.enable_grad():
-            search = build(network, seed, epochs=-(-max(states) // 22))
+            search = build(network, seed, epochs=max(1, -(-max(states) // 22)))
             for state in states:
                 while search.done < state:
                     next(search)

@@ -5,6 +5,7 @@ Written one by one they take longer than a classroom search's step.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -54,17 +55,17 @@ def pack(state: Any) -> Packed:
 
     packed = _replaced(state, note)
     tensors = {dtype: _together(leaves).cpu() for dtype, leaves in found.items()}
-    sizes = {
-        dtype: torch.tensor([n for leaf in leaves for n in (leaf.dim(), *leaf.shape)])
-        for dtype, leaves in found.items()
-    }
+    sizes = {}
+    for dtype, leaves in found.items():
+        numbers = array("q", [n for leaf in leaves for n in (leaf.dim(), *leaf.shape)])
+        sizes[dtype] = torch.frombuffer(numbers, dtype=torch.int64)
     return Packed(packed, tensors, sizes)
 
 
 def _together(leaves: Sequence[Tensor]) -> Tensor:
     # Beside what is on a GPU Adam keeps its numbers of steps on the CPU.
     device = next((leaf.device for leaf in leaves if leaf.is_cuda), torch.device("cpu"))
-    return as_vector(leaf.to(device) for leaf in leaves)
+    return as_vector(leaf if leaf.device == device else leaf.to(device) for leaf in leaves)
 
 
 def unpack(packed: Packed) -> Any:

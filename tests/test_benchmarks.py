@@ -21,7 +21,7 @@ def test_published_and_own_steps_of_the_classrooms_shape(architect):
 def test_the_second_order_study(monkeypatch):
     monkeypatch.setattr(second_order, "SCALES", second_order.SCALES[:3])
     monkeypatch.setattr(second_order, "NETWORKS", ("smooth",))
-    rows = second_order.along_searches(1, (0, 1), 2)
+    rows = second_order.along_searches(1, (0,), 2)
     searches = second_order.whole_searches(1, 1)
     found = second_order.summary({"rows": rows, "searches": searches})
     # What the study finds: without kinks the difference is the derivative.
