@@ -24,7 +24,15 @@ from dartsedu.cnn.channels import channels_last
 
 
 def batch_norm(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-    """y (N, C, H, W) as in training, differentiable twice; the batch's means (C,) and r (C,)."""
+    """y (N, C, H, W) as in training, differentiable twice; the batch's means (C,) and r (C,).
+
+    Raises ``ValueError`` for a channel of one value, as PyTorch does.
+    """
+    if x.numel() <= x.shape[1]:
+        raise ValueError(
+            f"BatchNorm cannot train on one value for each channel, {tuple(x.shape)}: use larger "
+            "images or batches of at least 2"
+        )
     return _BatchNorm.apply(x, eps) if x.device.type == "cpu" else ordinary(x, eps)
 
 

@@ -8,7 +8,8 @@ groups, which it takes one after the other. Here
   derivatives are the other two: they can be differentiated any number of times;
 - the slope of an input is a convolution with the kernel turned round;
 - the slope of a wide kernel is taken three columns at a time;
-- the slope of a dilated kernel is an undilated one's, of every second pixel at a time.
+- the slope of a dilated kernel is an undilated one's, of every second pixel at a time;
+- what is between a depthwise and a pointwise convolution is made again rather than kept.
 """
 
 from __future__ import annotations
@@ -47,8 +48,7 @@ def convolve(x: Tensor, kernel: Tensor, how: How) -> Tensor:
 def separable(x: Tensor, kernel: Tensor, point: Tensor, how: How, relu: bool = False) -> Tensor:
     """A depthwise convolution by ``kernel``, as ``how`` says, then a pointwise one by ``point``.
 
-    ``how.groups`` are those of the second. What is between ``x``, the ReLU that may come first, and
-    the end is made again for the derivative rather than kept.
+    ``how.groups`` are those of the second. A ReLU may come first; ``x`` alone is kept.
     """
     if x.device.type == "cpu":
         return _Separable.apply(x, kernel, point, how, relu)

@@ -54,3 +54,8 @@ def test_channels_last_maps_have_the_right_input_slope():
     exact = x.detach().double().requires_grad_()
     (true,) = torch.autograd.grad(definition(exact, 1e-5)[0], exact, toward.double())
     torch.testing.assert_close(found.double(), true, rtol=1e-4, atol=1e-5)
+
+
+def test_one_value_is_refused():
+    with pytest.raises(ValueError, match="batches of at least 2"):
+        batch_norm(torch.zeros(1, 3, 1, 1), 1e-5)
