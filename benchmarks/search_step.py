@@ -114,6 +114,7 @@ def make_step(shape: dict, architect: str, fast: bool) -> Step:
             slopes = torch.autograd.grad(supernet.loss(training).loss, weights)
         set_gradients(weights, slopes, clip=5.0)
         of_w.step()
+        of_w.zero_grad()
 
     return step
 

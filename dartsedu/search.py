@@ -202,6 +202,7 @@ class Search(Stream):
         norm = set_gradients(weights, slopes, self.settings.weights.clip, self.supernet.restarts)
         self._check("gradient of w", float(norm), self._advice(), epoch)
         self.weights_optimizer.step()
+        self.weights_optimizer.zero_grad()  # Not kept beside what the next pass keeps.
         return outcome._replace(loss=outcome.loss.detach(), penalty=None)
 
     def _mixed_precision(self) -> torch.autocast:
