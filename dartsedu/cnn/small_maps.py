@@ -188,7 +188,7 @@ class _Separable(torch.autograd.Function):
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         kernel, point, basis, x = ctx.saved_tensors
         of_kernel = of_point = of_x = None
-        slope, matrices = slope.view(*point.shape[:2], -1), _matrices(kernel, basis, x)
+        slope, matrices = slope.reshape(*point.shape[:2], -1), _matrices(kernel, basis, x)
         if ctx.needs_input_grad[1]:
             between = _by_branch(torch.bmm(matrices, x), point, ctx.share)
             of_point = torch.bmm(slope, between.mT)
