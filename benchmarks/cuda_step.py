@@ -21,7 +21,8 @@ import torch
 
 from dartsedu.architect import Architect, Exact, FirstOrder
 from dartsedu.cnn import CNNSupernet, cnn_space
-from dartsedu.search import set_gradients
+from dartsedu.packing import Joined
+from dartsedu.search import clipped
 from dartsedu.splits import Batch
 
 RESULTS = Path(__file__).parent / "results" / "cuda_step.json"
@@ -32,8 +33,8 @@ Step = Callable[[], None]
 def make_step(fast: bool, size: int, architect: Architect, mixed: bool) -> Step:
     torch.manual_seed(0)
     supernet = CNNSupernet(cnn_space(), fast=fast).cuda().train()
-    weights = list(supernet.weights().values())
-    of_w = torch.optim.SGD(weights, lr=0.025, momentum=0.9, weight_decay=3e-4, fused=True)
+    weights = Joined(supernet.weights().values())
+    of_w = torch.optim.SGD([weights.vector], lr=0.025, momentum=0.9, weight_decay=3e-4, fused=True)
     alphas = list(supernet.alphas.values())
     of_alpha = torch.optim.Adam(
         alphas, lr=3e-4, betas=(0.5, 0.999), weight_decay=1e-3, capturable=True
@@ -54,7 +55,8 @@ def make_step(fast: bool, size: int, architect: Architect, mixed: bool) -> Step:
         of_alpha.step()
         with torch.autocast("cuda", torch.bfloat16, enabled=mixed, cache_enabled=False):
             loss = supernet.loss(training).loss
-        set_gradients(weights, torch.autograd.grad(loss, weights), clip=5.0)
+        slopes = torch.autograd.grad(loss, weights.parameters)
+        weights.vector.grad, _ = clipped(slopes, clip=5.0)
         of_w.step()
 
     return step

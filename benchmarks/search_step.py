@@ -32,10 +32,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dartsedu.architect import Architect, Exact, FiniteDifference, FirstOrder, held
 from dartsedu.cnn import CNNSupernet, cnn_space
+from dartsedu.packing import Joined
 from dartsedu.presets import load_preset
 from dartsedu.recording import recorded
 from dartsedu.relaxation import Outcome
-from dartsedu.search import Search, set_gradients
+from dartsedu.search import Search, clipped
 from dartsedu.spaces import build_supernet
 from dartsedu.splits import Batch
 from dartsedu.tasks import load_task
@@ -102,17 +103,17 @@ def make_published(shape: dict, architect: str) -> Step:
 def make_step(shape: dict, architect: str, fast: bool) -> Step:
     """This package's step, as ``Search`` does it but for its checks and records."""
     supernet, of_alpha, (validation, training) = make(shape, fast)
-    weights = list(supernet.weights().values())
-    of_w = torch.optim.SGD(weights, lr=0.025, momentum=0.9, weight_decay=3e-4, fused=True)
+    weights = Joined(supernet.weights().values())
+    of_w = torch.optim.SGD([weights.vector], lr=0.025, momentum=0.9, weight_decay=3e-4, fused=True)
 
     def step() -> None:
         found = ARCHITECTS[architect].gradient(supernet, training, validation, of_w).gradient
         for cell, alpha in supernet.alphas.items():
             alpha.grad = found[cell]
         of_alpha.step()
-        with held(of_alpha):
-            slopes = torch.autograd.grad(supernet.loss(training).loss, weights)
-        set_gradients(weights, slopes, clip=5.0)
+        with held(supernet.alphas.values()):
+            slopes = torch.autograd.grad(supernet.loss(training).loss, weights.parameters)
+        weights.vector.grad, _ = clipped(slopes, clip=5.0)
         of_w.step()
         of_w.zero_grad()
 
@@ -139,6 +140,16 @@ def make(shape: dict, fast: bool) -> tuple[CNNSupernet, torch.optim.Optimizer, l
 class PublishedSearch(Search):
     """A search whose step is the published one, of first order, on the plain modules."""
 
+    def __init__(self, *arguments) -> None:
+        super().__init__(*arguments)
+        w = self.settings.weights
+        self.weights_optimizer = torch.optim.SGD(
+            self.supernet.weights().values(), w.learning_rate, w.momentum, 0.0, w.weight_decay
+        )
+        self.scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(
+            self.weights_optimizer, self.settings.epochs, w.learning_rate_end
+        )
+
     def _move_alphas(self, weights_batch, architecture_batch, epoch):
         self.architecture_optimizer.zero_grad()
         outcome = self.supernet.loss(architecture_batch)
@@ -164,8 +175,6 @@ def make_search(published: bool) -> Step:
 
     def run() -> None:
         search = kind(build_supernet(settings, task, 0), task, settings.search)
-        if published:
-            search.weights_optimizer.param_groups[0]["fused"] = False
         with tempfile.TemporaryDirectory() as folder:
             stream = recorded(
                 search,

@@ -16,7 +16,7 @@ masks (the weight step that follows sees them too).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,8 +68,9 @@ class VirtualStep:
         if self.weight_decay:
             slope = slope + group["weight_decay"] * w
         if self.momentum:
-            states = [optimizer.state.get(p, {}).get("momentum_buffer") for p in weights]
-            pairs = zip(states, weights, strict=True)
+            moved = group["params"]  # The weights, or one vector of all.
+            states = [optimizer.state.get(p, {}).get("momentum_buffer") for p in moved]
+            pairs = zip(states, moved, strict=True)
             buffers = [torch.zeros_like(p) if state is None else state for state, p in pairs]
             slope = slope + group["momentum"] * as_vector(buffers)
         return w - self.length(optimizer) * slope
@@ -116,7 +117,7 @@ class FirstOrder:
         architecture_batch: Any,
         optimizer: torch.optim.Optimizer,
     ) -> Hypergradient:
-        with _extra_passes(supernet) as passes, held(optimizer):
+        with _extra_passes(supernet) as passes, held(passes.weights):
             outcome = passes.loss(architecture_batch)
             slopes = torch.autograd.grad(outcome.loss, passes.alphas, allow_unused=True)
         return Hypergradient(passes.by_cell(slopes), _detached(outcome))
@@ -229,9 +230,9 @@ def _extra_passes(supernet: Supernet) -> Iterator[_ExtraPasses]:
 
 
 @contextmanager
-def held(optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """Inside, nothing is recorded, or kept, for the gradients of what the optimiser moves."""
-    asking = [w for group in optimizer.param_groups for w in group["params"] if w.requires_grad]
+def held(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
+    """Inside, nothing is recorded, or kept, for the gradients of these parameters."""
+    asking = [w for w in parameters if w.requires_grad]
     for w in asking:
         w.requires_grad_(False)
     try:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch._utils import _flatten_dense_tensors
+from torch.nn import Parameter
 
 
 def as_vector(tensors: Iterable[Tensor]) -> Tensor:
@@ -28,6 +29,27 @@ def as_tensors(vector: Tensor, like: Sequence[Tensor]) -> Sequence[Tensor]:
     # The gradient of a split is one concatenation, that of slices a sum of as many vectors.
     parts = vector.split([part.numel() for part in like])
     return [part.view_as(shape) for part, shape in zip(parts, like, strict=True)]
+
+
+class Joined:
+    """Parameters that are the parts of one ``vector``, in order: to move it moves them.
+
+    Until somebody gives them other places in memory; then ``gather`` joins them anew.
+    """
+
+    def __init__(self, parameters: Iterable[Parameter]) -> None:
+        self.parameters = list(parameters)
+        self.vector = Parameter(torch.empty(0))
+        self.gather()
+
+    def gather(self) -> None:
+        """Give the vector the numbers that the parameters have now, wherever they are."""
+        if self.parameters[0].data_ptr() == self.vector.data_ptr():
+            return
+        self.vector.data = torch.cat([part.detach().flatten() for part in self.parameters])
+        places = as_tensors(self.vector.detach(), self.parameters)
+        for part, place in zip(self.parameters, places, strict=True):
+            part.data = place
 
 
 class Packed(NamedTuple):

@@ -1,15 +1,21 @@
 """Where the tensors of a module stand, looked up once.
 
 To walk through hundreds of modules, as ``state_dict`` and ``functional_call`` do each time, takes
-longer than a small cell's pass.
+longer than a small cell's pass; to write hundreds of tensors to a file, longer than its step.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
 
+import torch
 from torch import Tensor, nn
+
+from dartsedu.packing import as_tensors, as_vector
 
 
 class Registry:
@@ -26,10 +32,16 @@ class Registry:
             for name, tensor in registry.items()
             if tensor is not None and name not in part._non_persistent_buffers_set
         ]
+        own = dict(module.named_parameters())  # Those in several places once.
+        self._parameters = [place for place in self._places if place[0] in own]
 
-    def state(self) -> dict[str, Tensor | None]:
+    def state(self) -> dict[str, Any]:
         """What ``state_dict`` gives, not detached."""
         return {whole: registry[name] for whole, registry, name in self._places}
+
+    def parameters(self) -> dict[str, Any]:
+        """What ``named_parameters`` gives."""
+        return {whole: registry[name] for whole, registry, name in self._parameters}
 
     @contextmanager
     def replaced(self, others: Mapping[Tensor, Tensor]) -> Iterator[None]:
@@ -43,3 +55,38 @@ class Registry:
         finally:
             for registry, name, tensor in changed:
                 registry[name] = tensor
+
+    @cached_property
+    def _layout(self) -> str:
+        return json.dumps({name: list(tensor.shape) for name, tensor in self.state().items()})
+
+    @torch.no_grad()
+    def pack(self) -> dict[str, Any]:
+        """The state in few parts: the shape of each tensor by name, as JSON, in ``layout``, and by
+        dtype all numbers as one vector."""
+        vectors = {str(dtype): as_vector(alike) for dtype, alike in self._by_dtype().items()}
+        return {"layout": self._layout, **vectors}
+
+    @torch.no_grad()
+    def unpack(self, packed: Mapping[str, Any]) -> None:
+        """Take up what ``pack`` gave. Raises ``ValueError`` if that was of other tensors."""
+        given, own = json.loads(packed["layout"]), json.loads(self._layout)
+        if list(given.items()) != list(own.items()):
+            raise ValueError(
+                f"it has {_first_difference(given, own)} where {_first_difference(own, given)} "
+                "was expected"
+            )
+        for dtype, alike in self._by_dtype().items():
+            for tensor, part in zip(alike, as_tensors(packed[str(dtype)], alike), strict=True):
+                tensor.copy_(part)
+
+    def _by_dtype(self) -> dict[torch.dtype, list[Tensor]]:
+        found: dict[torch.dtype, list[Tensor]] = {}
+        for tensor in self.state().values():
+            found.setdefault(tensor.dtype, []).append(tensor)
+        return found
+
+
+def _first_difference(one: Mapping[str, list[int]], other: Mapping[str, list[int]]) -> str:
+    pairs = (f"{name} {shape}" for name, shape in one.items() if other.get(name) != shape)
+    return next(pairs, "nothing")

@@ -106,7 +106,7 @@ class Supernet(nn.Module, ABC):
         """The operation weights w by name: every parameter that is not an α."""
         return {
             name: parameter
-            for name, parameter in self.named_parameters()
+            for name, parameter in self.registry.parameters().items()
             if not name.startswith("alphas.")
         }
 

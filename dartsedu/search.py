@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter
 
 from dartsedu.architect import (
     Architect,
@@ -18,7 +17,7 @@ from dartsedu.architect import (
     held,
 )
 from dartsedu.genotype import derive
-from dartsedu.packing import as_tensors, as_vector
+from dartsedu.packing import Joined, as_vector
 from dartsedu.presets import RNNSearchSettings, SearchSettings
 from dartsedu.relaxation import Outcome, Supernet
 from dartsedu.splits import Passes
@@ -102,12 +101,13 @@ class Search(Stream):
         self.task = task.to(self.device)
         self.architect = make_architect(settings)
         w, alpha = settings.weights, settings.architecture
+        self._weights = Joined(supernet.weights().values())
         self.weights_optimizer = torch.optim.SGD(
-            supernet.weights().values(),
+            [self._weights.vector],  # Hundreds of small tensors: one is quicker to move.
             lr=w.learning_rate,
             momentum=w.momentum,
             weight_decay=w.weight_decay,
-            fused=True,  # Hundreds of small tensors: update them together.
+            fused=True,
         )
         self.architecture_optimizer = torch.optim.Adam(
             supernet.alphas.values(),
@@ -194,13 +194,15 @@ class Search(Stream):
         return outcome
 
     def _move_weights(self, batch: Any, epoch: int) -> Outcome:
-        with held(self.architecture_optimizer), self._mixed_precision():
+        with held(self.supernet.alphas.values()), self._mixed_precision():
             outcome = self.supernet.loss(batch)
         self._check("weights loss", float(outcome.loss.detach()), self._advice(), epoch)
-        weights = self.weights_optimizer.param_groups[0]["params"]
-        slopes = torch.autograd.grad(outcome.objective, weights, allow_unused=True)
-        norm = set_gradients(weights, slopes, self.settings.weights.clip, self.supernet.restarts)
+        weights = self._weights
+        slopes = torch.autograd.grad(outcome.objective, weights.parameters, materialize_grads=True)
+        slope, norm = clipped(slopes, self.settings.weights.clip, self.supernet.restarts)
         self._check("gradient of w", float(norm), self._advice(), epoch)
+        weights.gather()
+        weights.vector.grad = slope
         self.weights_optimizer.step()
         self.weights_optimizer.zero_grad()  # Not kept beside what the next pass keeps.
         return outcome._replace(loss=outcome.loss.detach(), penalty=None)
@@ -217,7 +219,7 @@ class Search(Stream):
 
     def _state(self) -> dict[str, Any]:
         return {
-            "supernet": self.supernet.registry.state(),
+            "supernet": self.supernet.registry.pack(),
             "weights_optimizer": self.weights_optimizer.state_dict(),
             "architecture_optimizer": self.architecture_optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
@@ -225,8 +227,13 @@ class Search(Stream):
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
-        self.supernet.load_state_dict(state["supernet"])
-        self.weights_optimizer.load_state_dict(state["weights_optimizer"])
+        supernet, of_weights = state["supernet"], state["weights_optimizer"]
+        if "layout" in supernet:
+            self.supernet.registry.unpack(supernet)
+        else:  # Up to version 3 each tensor and each weight's momentum stood by itself.
+            self.supernet.load_state_dict(supernet)
+            of_weights = self._joined(of_weights)
+        self.weights_optimizer.load_state_dict(of_weights)
         self.architecture_optimizer.load_state_dict(state["architecture_optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
         # Checkpoints of version 0.1 and before have none: their batches were independent.
@@ -236,37 +243,36 @@ class Search(Stream):
         }
         self._open_data()
 
+    def _joined(self, state: dict[str, Any]) -> dict[str, Any]:
+        """The state of an optimiser of many weights as one of their vector."""
+        (group,) = state["param_groups"]
+        states = [state["state"].get(number, {}) for number in group["params"]]
+        buffers = [own.get("momentum_buffer") for own in states]
+        together = {}
+        if any(buffer is not None for buffer in buffers):
+            pairs = zip(buffers, self._weights.parameters, strict=True)
+            known = [torch.zeros_like(w) if buffer is None else buffer for buffer, w in pairs]
+            together = {0: {"momentum_buffer": as_vector(known)}}
+        return {"state": together, "param_groups": [group | {"params": [0]}]}
 
-def set_gradients(
-    weights: Sequence[Parameter],
-    slopes: Sequence[Tensor | None],
-    clip: float | None,
-    restarts: int | None = None,
-) -> Tensor:
-    """Give weights their gradients, cut to the norm ``clip``; the largest norm before is returned.
 
-    All are handled as one vector, which is quicker than hundreds of small tensors; those of several
-    ``restarts`` as one vector each.
+def clipped(
+    slopes: Sequence[Tensor], clip: float | None, restarts: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Gradients as one vector, cut to the norm ``clip``; and the largest norm before.
+
+    Those of several ``restarts`` are cut each by itself.
     """
-    used = [(w, slope) for w, slope in zip(weights, slopes, strict=True) if slope is not None]
-    moved, found = [w for w, _ in used], [slope for _, slope in used]
     if restarts is None:
-        vectors = as_vector(found)[None]
+        vectors = as_vector(slopes)[None]
     else:
-        vectors = torch.cat([slope.reshape(restarts, -1) for slope in found], dim=1)
+        vectors = torch.cat([slope.reshape(restarts, -1) for slope in slopes], dim=1)
     norms = vectors.norm(dim=1, keepdim=True)
     if clip is not None:
         vectors = vectors * (clip / (norms + 1e-6)).clamp(max=1)
-    if restarts is None:
-        parts = as_tensors(vectors[0], moved)
-    else:  # The fused optimiser reads a gradient as one block.
-        columns = vectors.split([w.numel() // restarts for w in moved], dim=1)
-        parts = [c.reshape(w.shape).contiguous() for c, w in zip(columns, moved, strict=True)]
-    for w in weights:
-        w.grad = None
-    for w, part in zip(moved, parts, strict=True):
-        w.grad = part
-    return norms.max()
+    if restarts is not None:
+        vectors = torch.cat([c.flatten() for c in vectors.split([s[0].numel() for s in slopes], 1)])
+    return vectors.view(-1), norms.max()
 
 
 def _arrays(tensors: dict[str, Tensor]) -> dict[str, Any]:

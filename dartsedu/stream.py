@@ -160,7 +160,7 @@ class Stream(Iterator[Step], ABC):
         packed = pack(self._state())
         state = {
             "format": f"dartsedu {self.kind} checkpoint",
-            "version": 3,
+            "version": 4,
             "identity": self.identity,
             "seed": self.seed,
             "total": self.total,
@@ -180,7 +180,7 @@ class Stream(Iterator[Step], ABC):
         """
         try:
             saved = torch.load(path, map_location="cpu", weights_only=True)
-            known = saved["version"] in (1, 3)  # The first had each tensor by itself.
+            known = saved["version"] in (1, 3, 4)  # The first had each tensor by itself.
             if saved["format"] != f"dartsedu {self.kind} checkpoint" or not known:
                 raise CheckpointError(f"{path} holds no {self.kind} that this version can read")
             if (saved["seed"], saved["total"]) != (self.seed, self.total):

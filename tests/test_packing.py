@@ -1,8 +1,9 @@
 """What is packed comes back, through a file that runs no code."""
 
 import torch
+from torch import nn
 
-from dartsedu.packing import Packed, pack, unpack
+from dartsedu.packing import Joined, Packed, as_vector, pack, unpack
 
 
 def test_a_state_comes_back_through_a_file(tmp_path):
@@ -25,3 +26,21 @@ def test_a_state_comes_back_through_a_file(tmp_path):
 def test_what_was_not_packed_is_left_alone():
     state = {"w": torch.ones(2), "done": 3}
     assert unpack(Packed(state, {}, {}))["w"] is state["w"]
+
+
+def test_to_move_a_vector_moves_its_parts_wherever_they_have_been_put():
+    module = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 4)).double()
+    start = as_vector(module.parameters()).detach().clone()
+    joined = Joined(module.parameters())
+    assert torch.equal(joined.vector, start)
+    with torch.no_grad():
+        joined.vector += 1
+    assert torch.equal(as_vector(module.parameters()), start + 1)
+
+    module.float()
+    for parameter in module.parameters():
+        parameter.data = parameter.data.clone()
+    joined.gather()
+    with torch.no_grad():
+        joined.vector *= 2
+    torch.testing.assert_close(as_vector(module.parameters()), 2 * (start + 1).float())

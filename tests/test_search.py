@@ -12,7 +12,7 @@ import torch
 from comparison import same_step
 
 from dartsedu.genotype import derive
-from dartsedu.packing import Packed, unpack
+from dartsedu.packing import Packed, pack, unpack
 from dartsedu.recording import Recording
 from dartsedu.search import Search, make_architect, settled, skip_connections
 from dartsedu.splits import ArraySplit
@@ -55,12 +55,28 @@ def test_learning_rate_follows_the_cosine_of_the_paper(make_search):
 
 
 def test_optimisers_hold_disjoint_parameters_that_together_are_all(make_search):
+    """Number by number, by where each stands in memory."""
     search = make_search()
-    of_w = {id(p) for g in search.weights_optimizer.param_groups for p in g["params"]}
-    of_alpha = {id(p) for g in search.architecture_optimizer.param_groups for p in g["params"]}
+    of_w, of_alpha = (
+        held_in_memory(p for group in optimizer.param_groups for p in group["params"])
+        for optimizer in (search.weights_optimizer, search.architecture_optimizer)
+    )
     assert not of_w & of_alpha
-    assert of_alpha == {id(p) for p in search.supernet.alphas.values()}
-    assert of_w | of_alpha == {id(p) for p in search.supernet.parameters()}
+    assert of_alpha == held_in_memory(search.supernet.alphas.values())
+    assert of_w | of_alpha == held_in_memory(search.supernet.parameters())
+
+
+def held_in_memory(tensors):
+    return {place for t in tensors for place in range(t.data_ptr(), t.data_ptr() + t.nbytes, 4)}
+
+
+def test_weights_that_are_given_other_places_in_memory_are_still_moved(make_search):
+    whole, search = make_search(), make_search()
+    for step in (next(search), next(search)):
+        assert same_step(step, next(whole))
+        for parameter in search.supernet.parameters():
+            parameter.data = parameter.data.clone()
+    assert all(same_step(a, b) for a, b in zip(whole, search, strict=True))
 
 
 @pytest.mark.parametrize("architect", ARCHITECTS)
@@ -98,9 +114,9 @@ def test_one_step_by_hand(make_search, architect):
         torch.testing.assert_close(search.supernet.classifier.weight.detach(), moved)
 
 
-def test_a_checkpoint_of_version_1_from_before_hidden_states_were_carried_is_continued(
-    make_search, tmp_path
-):
+@pytest.mark.parametrize("version", [1, 3])
+def test_a_checkpoint_of_an_older_version_is_continued(make_search, tmp_path, version):
+    """Each tensor, and each weight's momentum, by itself; the first knew no hidden states."""
     whole = list(make_search())
     begun = make_search()
     for _ in range(4):
@@ -108,8 +124,18 @@ def test_a_checkpoint_of_version_1_from_before_hidden_states_were_carried_is_con
     begun.save(tmp_path / "c.pt")
     saved = torch.load(tmp_path / "c.pt", weights_only=True)
     state = unpack(Packed(saved["state"], saved.pop("tensors"), saved.pop("sizes")))
-    del state["carried"]
-    torch.save(saved | {"version": 1, "state": state}, tmp_path / "c.pt")
+    state["supernet"] = begun.supernet.state_dict()
+    of_weights, weights = state["weights_optimizer"], begun.supernet.weights().values()
+    momenta = of_weights["state"][0]["momentum_buffer"].split([w.numel() for w in weights])
+    pairs = enumerate(zip(momenta, weights, strict=True))
+    of_weights["state"] = {n: {"momentum_buffer": m.view_as(w)} for n, (m, w) in pairs}
+    of_weights["param_groups"][0]["params"] = list(of_weights["state"])
+    if version == 1:
+        del state["carried"]
+        older = {"state": state}
+    else:
+        older = pack(state)._asdict()
+    torch.save(saved | {"version": version} | older, tmp_path / "c.pt")
     resumed = list(make_search().load(tmp_path / "c.pt"))
     assert all(same_step(a, b) for a, b in zip(whole[4:], resumed, strict=True))
 

@@ -21,7 +21,7 @@ from dartsedu.cnn import (
     small_maps,
 )
 from dartsedu.packing import as_vector
-from dartsedu.search import set_gradients
+from dartsedu.search import clipped
 from dartsedu.splits import Batch
 from dartsedu.topology import SearchSpace, Topology
 
@@ -271,7 +271,7 @@ def test_nothing_in_a_pass_waits_for_a_gpu():
         for architect in (FirstOrder(), FiniteDifference(), Exact()):
             architect.gradient(supernet, images, images, optimizer)
         loss = supernet.loss(images).loss
-        set_gradients(weights, torch.autograd.grad(loss, weights), clip=5.0)
+        clipped(torch.autograd.grad(loss, weights), clip=5.0)
 
 
 @pytest.mark.parametrize("seed", range(5))
