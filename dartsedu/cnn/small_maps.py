@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from math import ceil
-from typing import Any, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -146,74 +146,35 @@ def _convolve(edges: Edges, this: Pass, primitives: Sequence[str], active: Tenso
 
     ``active`` (C, sources, H, W, N). Branches run over (source, target, primitive).
     """
-    _, _, height, width, count = active.shape
     kinds = [DEPTHWISE[primitive] for primitive in primitives]
     twice, dilation, largest = kinds[0].twice, kinds[0].dilation, max(k.kernel for k in kinds)
+    size = ceil(active.shape[2] / edges.stride), ceil(active.shape[3] / edges.stride)
 
-    def kernels(part: int) -> Tensor:
-        return this.kernels[edges, tuple(primitives), part]
-
-    def separable(part: int, x: Tensor, stride: int) -> Tensor:
+    def operation(part: int, x: Tensor, stride: int) -> Tensor:
         """With BatchNorm (branches · C, pixels · N), of x (maps, H, W, N)."""
+        kernel, point = (this.kernels[edges, tuple(primitives), n] for n in (part, part + 1))
         basis = _basis(largest, dilation, stride, *x.shape[1:3], x.dtype)
-        seen = x.flatten(1, 2)
-        z = _Separable.apply(kernels(part), kernels(part + 1), basis, seen, part == 1)
+        z = _separable(x.flatten(1, 2), kernel, point, basis, part == 1)
         return this.batch_norm(z, edges.norms(primitives, part + 2))
 
-    y = separable(1, active.flatten(0, 1), edges.stride)
+    y = operation(1, active.flatten(0, 1), edges.stride)
     if twice:
-        height, width = ceil(height / edges.stride), ceil(width / edges.stride)
-        y = separable(5, y.relu_().view(-1, height, width, count), 1)
+        y = operation(5, y.relu_().view(-1, *size, active.shape[4]), 1)
     return y
 
 
-class _Separable(torch.autograd.Function):
+def _separable(x: Tensor, kernel: Tensor, point: Tensor, basis: Tensor, share: bool) -> Tensor:
     """Depthwise convolutions as matrices on pixels, and pointwise ones: (branches · C, pixels · N).
 
-    kernel (rows, k²), point (branches, C, C), basis (k², outputs · inputs), x (maps, inputs, N).
-    Rows run over (branch, channel) or, where branches ``share`` maps, over (channel, branch). What
-    is between ``x`` and the end is made again for the derivative rather than kept.
+    x (maps, inputs, N), kernel (rows, k²), point (branches, C, C), basis (k², outputs · inputs).
+    Rows run over (branch, channel) or, where branches ``share`` maps, over (channel, branch).
     """
-
-    @staticmethod
-    def forward(
-        ctx: Any, kernel: Tensor, point: Tensor, basis: Tensor, x: Tensor, share: bool
-    ) -> Tensor:
-        ctx.save_for_backward(kernel, point, basis, x)
-        ctx.share = share
-        between = _by_branch(torch.bmm(_matrices(kernel, basis, x), x), point, share)
-        return torch.bmm(point, between).flatten(0, 1)
-
-    @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
-        kernel, point, basis, x = ctx.saved_tensors
-        of_kernel = of_point = of_x = None
-        slope, matrices = slope.reshape(*point.shape[:2], -1), _matrices(kernel, basis, x)
-        if ctx.needs_input_grad[1]:
-            between = _by_branch(torch.bmm(matrices, x), point, ctx.share)
-            of_point = torch.bmm(slope, between.mT)
-            del between  # Here the most memory of a step is in use.
-        slope = torch.bmm(point.mT, slope)
-        slope = (slope.transpose(0, 1) if ctx.share else slope).reshape(len(x), -1, x.shape[2])
-        if ctx.needs_input_grad[3]:
-            of_x = torch.bmm(matrices.mT, slope)
-        del matrices
-        if ctx.needs_input_grad[0]:
-            of_matrices = torch.bmm(slope, x.mT).view(-1, basis.shape[1])
-            of_kernel = torch.mm(of_matrices, basis.mT)
-        return of_kernel, of_point, None, of_x, None
-
-
-def _by_branch(d: Tensor, point: Tensor, share: bool) -> Tensor:
-    """What the depthwise convolutions leave: (branches, C, pixels · N)."""
     branches, _, channels = point.shape
+    matrices = torch.mm(kernel, basis).view(len(x), -1, x.shape[1])
+    d = torch.bmm(matrices, x)
     if share:
-        return d.view(channels, branches, -1).transpose(0, 1)
-    return d.view(branches, channels, -1)
-
-
-def _matrices(kernel: Tensor, basis: Tensor, x: Tensor) -> Tensor:
-    return torch.mm(kernel, basis).view(len(x), -1, x.shape[1])
+        d = d.view(channels, branches, -1).transpose(0, 1)
+    return torch.bmm(point, d.view(branches, channels, -1)).flatten(0, 1)
 
 
 @lru_cache(maxsize=256)

@@ -187,7 +187,7 @@ def test_a_depthwise_convolution_is_a_matrix_on_pixels(kernel, dilation, stride,
     basis = small_maps._basis(kernel, dilation, stride, 5, 4, x.dtype)
 
     def function(k, point, x):
-        return small_maps._Separable.apply(k, point, basis, x.flatten(1, 2), share)
+        return small_maps._separable(x.flatten(1, 2), k, point, basis, share)
 
     def plain(k, point, x):
         padding = dilation * (kernel - 1) // 2
