@@ -28,7 +28,7 @@ COLUMNS = 3
 
 
 class How(NamedTuple):
-    """Stride, dilation (which is 1 with a stride) and number of groups."""
+    """Stride, dilation and number of groups."""
 
     stride: int = 1
     dilation: int = 1
@@ -152,16 +152,21 @@ class _KernelSlope(torch.autograd.Function):
 
 def ordinary(x: Tensor, kernel: Tensor, how: How) -> Tensor:
     """The same as PyTorch does it."""
-    padding = how.dilation * (kernel.shape[2] - 1) // 2
-    return F.conv2d(x, kernel, None, how.stride, padding, how.dilation, how.groups)
+    border = _border(kernel.shape[2], how)
+    return F.conv2d(x, kernel, None, how.stride, border, how.dilation, how.groups)
+
+
+def _border(size: int, how: How) -> int:
+    """Of zeros, for a kernel of this size."""
+    return how.dilation * (size // 2)
 
 
 def _input_slope(slope: Tensor, kernel: Tensor, size: torch.Size, how: How) -> Tensor:
     if how.stride == 1:
         return ordinary(slope, _turned(kernel, how.groups), how)
-    border, stride, groups = kernel.shape[2] // 2, how.stride, how.groups
+    border, stride, groups = _border(kernel.shape[2], how), how.stride, how.groups
     over = [(length - 1) % stride for length in size[2:]]
-    return F.conv_transpose2d(slope, kernel, None, stride, border, over, groups)
+    return F.conv_transpose2d(slope, kernel, None, stride, border, over, groups, how.dilation)
 
 
 def _turned(kernel: Tensor, groups: int) -> Tensor:
@@ -171,6 +176,9 @@ def _turned(kernel: Tensor, groups: int) -> Tensor:
 
 
 def _kernel_slope(x: Tensor, slope: Tensor, size: torch.Size, how: How) -> Tensor:
+    if how.dilation > 1 and how.stride > 1:
+        border = _border(size[3], how)
+        return conv2d_weight(x, size, slope, how.stride, border, how.dilation, how.groups)
     if how.dilation > 1:
         x, slope = (_phases(images, how.dilation) for images in (x, slope))
         return _kernel_slope(x, slope, size, How(groups=how.groups))

@@ -20,7 +20,7 @@ def assert_same_derivatives(found, plain, inputs):
 
 @pytest.mark.parametrize("groups", GROUPS.values(), ids=GROUPS)
 @pytest.mark.parametrize("size", [(6, 6), (5, 7), (4, 3), (1, 2)], ids=str)
-@pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 2), (3, 1)])
+@pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 2), (3, 1), (2, 2), (3, 2)])
 @pytest.mark.parametrize("kernel", [1, 3, 5, 7])
 def test_every_derivative_is_pytorchs(kernel, stride, dilation, size, groups):
     torch.manual_seed(0)
@@ -34,7 +34,7 @@ def test_every_derivative_is_pytorchs(kernel, stride, dilation, size, groups):
 
 
 @pytest.mark.parametrize("relu", [False, True])
-@pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 2)])
+@pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 2), (2, 2)])
 @pytest.mark.parametrize("kernel", [3, 5])
 def test_every_derivative_of_a_separable_convolution_is_pytorchs(kernel, stride, dilation, relu):
     torch.manual_seed(0)
