@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ class Registry:
 
     def __init__(self, module: nn.Module) -> None:
         self._places = [
-            (f"{prefix}.{name}" if prefix else name, registry, name)
+            (f"{prefix}.{name}" if prefix else name, cast(dict[str, Any], registry), name)
             for prefix, part in module.named_modules(remove_duplicate=False)
             for registry in (part._parameters, part._buffers)
             for name, tensor in registry.items()
@@ -35,11 +35,11 @@ class Registry:
         own = dict(module.named_parameters())  # Those in several places once.
         self._parameters = [place for place in self._places if place[0] in own]
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Tensor]:
         """What ``state_dict`` gives, not detached."""
         return {whole: registry[name] for whole, registry, name in self._places}
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, nn.Parameter]:
         """What ``named_parameters`` gives."""
         return {whole: registry[name] for whole, registry, name in self._parameters}
 
@@ -62,9 +62,11 @@ class Registry:
 
     @torch.no_grad()
     def pack(self) -> dict[str, Any]:
-        """The state in few parts: the shape of each tensor by name, as JSON, in ``layout``, and by
-        dtype all numbers as one vector."""
-        vectors = {str(dtype): as_vector(alike) for dtype, alike in self._by_dtype().items()}
+        """The state in few parts: by dtype all numbers as one vector, in ``layout`` the shapes.
+
+        The layout is JSON: the shape of each tensor by its name, in the order of the vectors.
+        """
+        vectors = {dtype: as_vector(alike) for dtype, alike in self._by_dtype()}
         return {"layout": self._layout, **vectors}
 
     @torch.no_grad()
@@ -76,14 +78,19 @@ class Registry:
                 f"it has {_first_difference(given, own)} where {_first_difference(own, given)} "
                 "was expected"
             )
-        for dtype, alike in self._by_dtype().items():
-            for tensor, part in zip(alike, as_tensors(packed[str(dtype)], alike), strict=True):
+        for dtype, alike in self._by_dtype():
+            for tensor, part in zip(alike, as_tensors(packed[dtype], alike), strict=True):
                 tensor.copy_(part)
 
-    def _by_dtype(self) -> dict[torch.dtype, list[Tensor]]:
-        found: dict[torch.dtype, list[Tensor]] = {}
-        for tensor in self.state().values():
-            found.setdefault(tensor.dtype, []).append(tensor)
+    def _by_dtype(self) -> Iterator[tuple[str, list[Tensor]]]:
+        for dtype, places in self._places_by_dtype.items():
+            yield dtype, [registry[name] for registry, name in places]
+
+    @cached_property
+    def _places_by_dtype(self) -> dict[str, list[tuple[dict[str, Any], str]]]:
+        found: dict[str, list[tuple[dict[str, Any], str]]] = {}
+        for _, registry, name in self._places:
+            found.setdefault(str(registry[name].dtype), []).append((registry, name))
         return found
 
 

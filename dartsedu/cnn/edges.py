@@ -125,7 +125,8 @@ class Edges:
     """Edges of ``cell`` that leave some states for the same targets, ordered by state.
 
     ``rows`` are their rows of α, ``sources`` the number of states, ``stride`` that of the edges;
-    ``targets`` are the states they enter, ``each`` how many of these there are.
+    ``targets`` are the states they enter, ``each`` how many of these there are; ``convolving`` are
+    the primitives that convolve as often, together.
     """
 
     def __init__(self, cell: Cell, rows: Sequence[int], sources: int, stride: int) -> None:
@@ -136,6 +137,7 @@ class Edges:
         self.columns = {primitive: k for k, primitive in enumerate(cell.primitives)}
         self.twice = [p for p in DEPTHWISE if p in self.columns and DEPTHWISE[p].twice]
         self.once = [p for p in DEPTHWISE if p in self.columns and not DEPTHWISE[p].twice]
+        self.convolving = [family for family in (self.twice, self.once) if family]
         self.reduces = stride == 2 and "skip_connect" in self.columns
         self._cell = cell
         self._parts: dict[tuple[tuple[str, ...], int], list[nn.Module]] = {}
@@ -154,11 +156,6 @@ class Edges:
     def pools(self) -> list[str]:
         """The pools among what is shared."""
         return [p for p in self.shared if p in POOLS]
-
-    @property
-    def convolving(self) -> list[list[str]]:
-        """Primitives that convolve as often, together."""
-        return [family for family in (self.twice, self.once) if family]
 
     @property
     def alike(self) -> list[list[str]]:

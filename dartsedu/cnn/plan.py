@@ -52,7 +52,7 @@ class Plan:
       (branches · C, k · k), the first ones, which share sources, (C · branches, k · k); small ones
       have a border of zeros. Of skip connections that halve the map, by edges,
       (sources, targets · C_out, 2 · C_in), and of an input's ``FactorizedReduce``, by module.
-    - ``convolutions``: whose weights ``kernels`` is to be read from, by shape.
+    - ``parameters``: those of the convolutions whose weights ``kernels`` is read from, by shape.
     """
 
     @torch.inference_mode(False)  # It is kept, and may next be used in a pass with gradients.
@@ -72,7 +72,8 @@ class Plan:
             if edges.reduces:
                 found = place.halves(edges.operations("skip_connect"))
                 kernels[edges] = found.view(edges.sources, -1, found.shape[2])
-        self.convolutions = place.convolutions
+        # To ask a module for its weight takes as long as to stack it.
+        self.parameters = [[m._parameters for m in modules] for modules in place.convolutions]
         self.mixture, self.kernels = Gathered(mixture), Gathered(kernels)
 
 

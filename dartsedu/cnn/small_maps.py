@@ -44,8 +44,8 @@ class Pass(Statistics):
         self.entering = groups.entering
         self.mixture = plan.mixture.read([weights])
         self.kernels = plan.kernels.read(
-            torch.stack([cast(Tensor, module.weight) for module in modules])
-            for modules in plan.convolutions
+            torch.stack([cast(Tensor, parameters["weight"]) for parameters in alike])
+            for alike in plan.parameters
         )
 
     def batch_norm(self, z: Tensor, norms: Norms) -> Tensor:
@@ -101,11 +101,11 @@ def leave(
         things = things.reshape(matrix.shape[1], -1)
         total = torch.mm(matrix, things) if total is None else torch.addmm(total, matrix, things)
 
-    if edges.pools:
+    if pools := edges.pools:
         # To a pool, images are channels, which come last.
         maps = together.flatten(0, 1).permute(0, 3, 1, 2)
-        pooled = [edges.parts([p], 0)[0](maps).permute(0, 2, 3, 1) for p in edges.pools]
-        add(edges.pools, this.batch_norm(torch.cat(pooled).flatten(1), edges.pooling))
+        pooled = [edges.parts([p], 0)[0](maps).permute(0, 2, 3, 1) for p in pools]
+        add(pools, this.batch_norm(torch.cat(pooled).flatten(1), edges.pooling))
     if "skip_connect" in edges.shared:
         add(["skip_connect"], together)
 
