@@ -76,7 +76,7 @@ def enter(modules: nn.ModuleList, inputs: Sequence[Tensor], this: Pass) -> Tenso
 
 def apart(together: Tensor, number: int) -> Sequence[Tensor]:
     """So many states that are side by side."""
-    return together.split(1)
+    return together.chunk(number)
 
 
 def images(state: Tensor) -> Tensor:
@@ -124,7 +124,7 @@ def leave(
 
     if total is None:
         total = together.new_zeros(edges.each, channels, *size, count)
-    return total.view(edges.each, channels, *size, count).split(1)
+    return apart(total.view(edges.each, channels, *size, count), edges.each)
 
 
 def _reduce(active: Tensor, w: Tensor) -> Tensor:
