@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from dartsedu.architect import Architect, Exact, FirstOrder
+from dartsedu.architect import Architect, Exact, FirstOrder, held
 from dartsedu.cnn import CNNSupernet, cnn_space
 from dartsedu.packing import Joined
 from dartsedu.search import clipped
@@ -33,8 +33,8 @@ Step = Callable[[], None]
 def make_step(fast: bool, size: int, architect: Architect, mixed: bool) -> Step:
     torch.manual_seed(0)
     supernet = CNNSupernet(cnn_space(), fast=fast).cuda().train()
-    weights = Joined(supernet.weights().values())
-    of_w = torch.optim.SGD([weights.vector], lr=0.025, momentum=0.9, weight_decay=3e-4, fused=True)
+    w = Joined(supernet.weights().values()).vector
+    of_w = torch.optim.SGD([w], lr=0.025, momentum=0.9, weight_decay=3e-4, fused=True)
     alphas = list(supernet.alphas.values())
     of_alpha = torch.optim.Adam(
         alphas, lr=3e-4, betas=(0.5, 0.999), weight_decay=1e-3, capturable=True
@@ -53,10 +53,10 @@ def make_step(fast: bool, size: int, architect: Architect, mixed: bool) -> Step:
             for cell, alpha in supernet.alphas.items():
                 alpha.grad = found[cell]
         of_alpha.step()
-        with torch.autocast("cuda", torch.bfloat16, enabled=mixed, cache_enabled=False):
+        mixing = torch.autocast("cuda", torch.bfloat16, enabled=mixed, cache_enabled=False)
+        with held(alphas), mixing, supernet.at(w):
             loss = supernet.loss(training).loss
-        slopes = torch.autograd.grad(loss, weights.parameters)
-        weights.vector.grad, _ = clipped(slopes, clip=5.0)
+        w.grad, _ = clipped(*torch.autograd.grad(loss, w), clip=5.0)
         of_w.step()
 
     return step

@@ -105,17 +105,17 @@ def make_published(shape: dict, architect: str) -> Step:
 def make_step(shape: dict, architect: str, fast: bool) -> Step:
     """This package's step, as ``Search`` does it but for its checks and records."""
     supernet, of_alpha, (validation, training) = make(shape, fast)
-    weights = Joined(supernet.weights().values())
-    of_w = torch.optim.SGD([weights.vector], lr=0.025, momentum=0.9, weight_decay=3e-4, fused=True)
+    w = Joined(supernet.weights().values()).vector
+    of_w = torch.optim.SGD([w], lr=0.025, momentum=0.9, weight_decay=3e-4, fused=True)
 
     def step() -> None:
         found = ARCHITECTS[architect].gradient(supernet, training, validation, of_w).gradient
         for cell, alpha in supernet.alphas.items():
             alpha.grad = found[cell]
         of_alpha.step()
-        with held(supernet.alphas.values()):
-            slopes = torch.autograd.grad(supernet.loss(training).loss, weights.parameters)
-        weights.vector.grad, _ = clipped(slopes, clip=5.0)
+        with held(supernet.alphas.values()), supernet.at(w):
+            loss = supernet.loss(training).loss
+        w.grad, _ = clipped(*torch.autograd.grad(loss, w), clip=5.0)
         of_w.step()
         of_w.zero_grad()
 

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from dartsedu.packing import as_tensors, as_vector
+from dartsedu.packing import as_vector
 from dartsedu.relaxation import Outcome, Supernet
 
 Named = dict[str, Tensor]
@@ -214,8 +214,7 @@ class _ExtraPasses:
         with torch.random.fork_rng(self._devices, enabled=apart):
             if weights is None:
                 return self._supernet.loss(batch)
-            others = zip(self.weights, as_tensors(weights, self.weights), strict=True)
-            with self._supernet.registry.replaced(dict(others)):
+            with self._supernet.at(weights):
                 return self._supernet.loss(batch)
 
     def by_cell(self, slopes: Sequence[Tensor | None]) -> Named:

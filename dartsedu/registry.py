@@ -32,8 +32,12 @@ class Registry:
             for name, tensor in registry.items()
             if tensor is not None and name not in part._non_persistent_buffers_set
         ]
-        own = dict(module.named_parameters())  # Those in several places once.
-        self._parameters = [place for place in self._places if place[0] in own]
+        # Those in several places are known by the name of the first.
+        names = {parameter: name for name, parameter in module.named_parameters()}
+        self._of: dict[str, list[tuple[dict[str, Any], str]]] = {}
+        for _, registry, name in self._places:
+            if (whole := names.get(registry[name])) is not None:
+                self._of.setdefault(whole, []).append((registry, name))
 
     def state(self) -> dict[str, Tensor]:
         """What ``state_dict`` gives, not detached."""
@@ -41,19 +45,19 @@ class Registry:
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """What ``named_parameters`` gives."""
-        return {whole: registry[name] for whole, registry, name in self._parameters}
+        return {whole: registry[name] for whole, ((registry, name), *_) in self._of.items()}
 
     @contextmanager
-    def replaced(self, others: Mapping[Tensor, Tensor]) -> Iterator[None]:
-        """Inside, others stand in the places of some tensors, in all places of each."""
-        places = [(registry, name, registry[name]) for _, registry, name in self._places]
-        changed = [(r, name, tensor) for r, name, tensor in places if tensor in others]
-        for registry, name, tensor in changed:
-            registry[name] = others[tensor]
+    def replaced(self, others: Mapping[str, Tensor]) -> Iterator[None]:
+        """Inside, others stand in the places of some parameters, by name, in all places of each."""
+        places = [(*place, other) for whole, other in others.items() for place in self._of[whole]]
+        own = [registry[name] for registry, name, _ in places]
+        for registry, name, other in places:
+            registry[name] = other
         try:
             yield
         finally:
-            for registry, name, tensor in changed:
+            for (registry, name, _), tensor in zip(places, own, strict=True):
                 registry[name] = tensor
 
     @cached_property

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from dartsedu.genotype import Genotype, derive
+from dartsedu.packing import as_tensors
 from dartsedu.registry import Registry
 from dartsedu.topology import Relaxation, SearchSpace
 
@@ -109,6 +110,14 @@ class Supernet(nn.Module, ABC):
             for name, parameter in self.registry.parameters().items()
             if not name.startswith("alphas.")
         }
+
+    @contextmanager
+    def at(self, w: Tensor) -> Iterator[None]:
+        """Inside, the weights are the entries of ``w``, in the order of ``weights()``."""
+        own = self.weights()
+        others = zip(own, as_tensors(w, list(own.values())), strict=True)
+        with self.registry.replaced(dict(others)):
+            yield
 
     def mixture(self) -> dict[str, Tensor]:
         """The mixture weights by cell, of α's shape; of softmax, rows sum to 1."""

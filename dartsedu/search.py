@@ -17,7 +17,7 @@ from dartsedu.architect import (
     held,
 )
 from dartsedu.genotype import derive
-from dartsedu.packing import Joined, as_vector
+from dartsedu.packing import Joined, as_tensors, as_vector
 from dartsedu.presets import RNNSearchSettings, SearchSettings
 from dartsedu.relaxation import Outcome, Supernet
 from dartsedu.splits import Passes
@@ -194,15 +194,15 @@ class Search(Stream):
         return outcome
 
     def _move_weights(self, batch: Any, epoch: int) -> Outcome:
-        with held(self.supernet.alphas.values()), self._mixed_precision():
+        self._weights.gather()
+        w = self._weights.vector
+        with held(self.supernet.alphas.values()), self._mixed_precision(), self.supernet.at(w):
             outcome = self.supernet.loss(batch)
         self._check("weights loss", float(outcome.loss.detach()), self._advice(), epoch)
-        weights = self._weights
-        slopes = torch.autograd.grad(outcome.objective, weights.parameters, materialize_grads=True)
-        slope, norm = clipped(slopes, self.settings.weights.clip, self.supernet.restarts)
+        (slope,) = torch.autograd.grad(outcome.objective, w)
+        alone = None if self.supernet.restarts is None else self._weights.parameters
+        w.grad, norm = clipped(slope, self.settings.weights.clip, alone)
         self._check("gradient of w", float(norm), self._advice(), epoch)
-        weights.gather()
-        weights.vector.grad = slope
         self.weights_optimizer.step()
         self.weights_optimizer.zero_grad()  # Not kept beside what the next pass keeps.
         return outcome._replace(loss=outcome.loss.detach(), penalty=None)
@@ -257,22 +257,25 @@ class Search(Stream):
 
 
 def clipped(
-    slopes: Sequence[Tensor], clip: float | None, restarts: int | None = None
+    slope: Tensor, clip: float | None, restarts: Sequence[Tensor] | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Gradients as one vector, cut to the norm ``clip``; and the largest norm before.
+    """A gradient, one vector, cut to the norm ``clip``; and its norm before.
 
-    Those of several ``restarts`` are cut each by itself.
+    Weights whose first axis runs over ``restarts`` are cut for each of these by itself; the norm is
+    the largest.
     """
     if restarts is None:
-        vectors = as_vector(slopes)[None]
+        rows = slope[None]
     else:
-        vectors = torch.cat([slope.reshape(restarts, -1) for slope in slopes], dim=1)
-    norms = vectors.norm(dim=1, keepdim=True)
-    if clip is not None:
-        vectors = vectors * (clip / (norms + 1e-6)).clamp(max=1)
+        rows = torch.cat([part.flatten(1) for part in as_tensors(slope, restarts)], dim=1)
+    norms = rows.norm(dim=1, keepdim=True)
+    if clip is None:
+        return slope, norms.max()
+    rows = rows * (clip / (norms + 1e-6)).clamp(max=1)
     if restarts is not None:
-        vectors = torch.cat([c.flatten() for c in vectors.split([s[0].numel() for s in slopes], 1)])
-    return vectors.view(-1), norms.max()
+        sizes = [part[0].numel() for part in restarts]
+        rows = as_vector(rows.split(sizes, dim=1))
+    return rows.view(-1), norms.max()
 
 
 def _arrays(tensors: dict[str, Tensor]) -> dict[str, Any]:

@@ -57,14 +57,13 @@ def test_others_stand_in_all_places_of_a_tensor_until_the_end():
     two.weight = one.weight
     module = nn.Sequential(one, two)
     before = dict(module.named_parameters(remove_duplicate=False))
-    others = {p: torch.randn_like(p, requires_grad=True) for p in module.parameters()}
+    others = {n: torch.randn_like(p, requires_grad=True) for n, p in module.named_parameters()}
     x = torch.randn(2, 3)
-    named = {name: others[p] for name, p in before.items()}
     with pytest.raises(ZeroDivisionError), Registry(module).replaced(others):
         found = module(x) / (1 // 0)
     with Registry(module).replaced(others):
         found = module(x)
-    torch.testing.assert_close(found, functional_call(module, named, (x,)), rtol=0, atol=0)
+    torch.testing.assert_close(found, functional_call(module, others, (x,)), rtol=0, atol=0)
     found.sum().backward()
     assert all(other.grad is not None for other in others.values())
     assert all(p is before[n] for n, p in module.named_parameters(remove_duplicate=False))

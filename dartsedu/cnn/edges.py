@@ -1,23 +1,25 @@
 """The edges of a cell that leave the same states, seen together: what they share, what they stack.
 
-Which modules belong together is looked up once. Weights are read from the plain modules and stacked
-on the way in, so there is one set of parameters and nothing to keep in step.
+Which modules belong together is looked up once. Weights are read from the plain modules on the way
+in, so there is one set of parameters and nothing to keep in step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from dartsedu.cnn.operations import FactorizedReduce
+from dartsedu.packing import as_vector
 from dartsedu.relaxation import MixedOp
 from dartsedu.topology import Topology
 
 if TYPE_CHECKING:
+    from dartsedu.cnn.plan import Plan
     from dartsedu.cnn.supernet import Cell
 
 
@@ -228,11 +230,32 @@ class Groups:
             by_source = sorted((link.source, row) for row, link in links if link.source in sources)
             rows = [row for _, row in by_source]
             self.edges.append(Edges(cell, rows, len(sources), cell.place.stride(sources[0])))
+        self.leaving = [edges for edges in self.edges if edges.rows]
         self.rows = len(topology.edges)
-        self.entering = Norms([_norm_of(module) for module in cell.preprocess])
-        self.halving = [m for m in cell.preprocess if isinstance(m, FactorizedReduce)]
-        self.plans: dict[bool, Any] = {}
-        """What a form has worked out once, in training or not."""
+        self.preparing = list(cell.preprocess)
+        self.entering = Norms([_norm_of(module) for module in self.preparing])
+        self._weights = [
+            (module, name)
+            for module in cell.modules()
+            for name, weight in module._parameters.items()
+            if weight is not None
+        ]
+        self.plans: dict[Hashable, Plan] = {}
+        """What the forms have worked out once."""
+
+    def vector(self) -> Tensor:
+        """The cell's weights, one after the other."""
+        # To ask a module for its weight takes as long as to copy it.
+        return as_vector(cast(Tensor, module._parameters[name]) for module, name in self._weights)
+
+    def positions(self) -> dict[tuple[nn.Module, str], Tensor]:
+        """Where in that vector the entries of each weight stand, by module and name."""
+        found, begin = {}, 0
+        for module, name in self._weights:
+            shape = cast(Tensor, module._parameters[name]).shape
+            found[module, name] = begin + torch.arange(shape.numel()).view(shape)
+            begin += shape.numel()
+        return found
 
 
 def _known_at_once(topology: Topology) -> list[tuple[int, ...]]:

@@ -24,9 +24,9 @@ FEWEST_IMAGES = 4
 """Images of the smallest batch for which it is: for fewer its matrices outgrow the maps."""
 
 
-def suits(images: Tensor) -> bool:
-    """Whether the fast form is meant for this device (N, C, H, W)."""
-    return images.device.type in ("cpu", "cuda")
+def suits(x: Tensor) -> bool:
+    """Whether the fast form is meant for this tensor's device."""
+    return x.device.type in ("cpu", "cuda")
 
 
 def forward(cell: Cell, inputs: tuple[Tensor, Tensor], weights: Tensor) -> Tensor:
@@ -35,7 +35,8 @@ def forward(cell: Cell, inputs: tuple[Tensor, Tensor], weights: Tensor) -> Tenso
     count, _, height, width = newer.shape
     small = height * width <= LARGEST_MAP and count >= FEWEST_IMAGES
     form = small_maps if small and newer.device.type == "cpu" else large_maps
-    this = form.Pass(groups, weights)
+    w = groups.vector() if cell.w is None else cell.w
+    this = form.Pass(groups, weights, w)
     known = form.enter(cell.preprocess, inputs, this)
     states = [known] if len(groups.sources[0]) > 1 else list(form.apart(known, topology.inputs))
     nodes: list[Tensor] = []

@@ -9,8 +9,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
-from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -19,29 +17,20 @@ from torch import Tensor, nn
 from dartsedu.cnn.batch_norm import batch_norm
 from dartsedu.cnn.channels import channels_last, side_by_side
 from dartsedu.cnn.convolution import How, convolve, separable
-from dartsedu.cnn.edges import DEPTHWISE, Edges, Groups, Norms, Statistics
+from dartsedu.cnn.edges import DEPTHWISE, Edges, Groups, Norms
 from dartsedu.cnn.operations import FactorizedReduce
+from dartsedu.cnn.plan import Reading, for_large_maps
 from dartsedu.relaxation import add
 
 CHANNELS = 1
 """The axis of a state's channels."""
 
 
-class Pass(Statistics):
-    """What one pass needs of a cell's parameters: its mixture and its kernels, stacked once.
+class Pass(Reading):
+    """One pass over a cell with these ``mixture`` weights, (edges, primitives), and this ``w``."""
 
-    ``weights`` is the cell's mixture (edges, primitives).
-    """
-
-    def __init__(self, groups: Groups, weights: Tensor) -> None:
-        super().__init__()
-        self.entering = groups.entering
-        self._groups = groups.edges
-        by_row = weights.unbind()
-        rows = [by_row[row] for edges in self._groups for row in edges.rows]
-        sizes = [len(edges.rows) for edges in self._groups]
-        self._mixture = torch.stack(rows).split(sizes)
-        self._kernels: dict[tuple[str, int], Sequence[Tensor]] = {}
+    def __init__(self, groups: Groups, mixture: Tensor, w: Tensor) -> None:
+        super().__init__(groups, for_large_maps, mixture, w)
 
     def batch_norm(self, x: Tensor, norms: Norms) -> Tensor:
         """BatchNorm of maps side by side (N, maps · C, H, W)."""
@@ -54,35 +43,14 @@ class Pass(Statistics):
             self.note(norms, mean, r, x.numel() // x.shape[1])
         return y
 
-    def shares(self, edges: Edges, primitives: Sequence[str]) -> Tensor:
-        """The mixture weights of some primitives, (rows, primitives)."""
-        columns = self._mixture[self._groups.index(edges)].unbind(1)
-        return torch.stack([columns[edges.columns[primitive]] for primitive in primitives], dim=1)
-
-    def kernels(self, edges: Edges, primitive: str, part: int) -> Tensor:
-        """Weights of the convolutions that are number ``part`` of each operation.
-
-        Side by side: (rows · C_out, C_in, k, k).
-        """
-        if (primitive, part) not in self._kernels:
-            every = chain.from_iterable(e.parts([primitive], part) for e in self._groups)
-            stacked = torch.cat([cast(Tensor, convolution.weight) for convolution in every])
-            each = len(stacked) // sum(len(e.rows) for e in self._groups)
-            sizes = [len(e.rows) * each for e in self._groups]
-            self._kernels[primitive, part] = stacked.split(sizes)
-        return self._kernels[primitive, part][self._groups.index(edges)]
-
 
 def enter(modules: nn.ModuleList, inputs: Sequence[Tensor], this: Pass) -> Tensor:
     """The inputs of a cell, brought to its width, side by side: (N, inputs · C, H, W)."""
     found = []
     for module, x in zip(modules, inputs, strict=True):
-        active = channels_last(x).relu()
-        if isinstance(module, FactorizedReduce):
-            found.append(_reduce(active, [module]))
-        else:
-            convolution = cast(nn.Sequential, module)[1]
-            found.append(convolve(active, cast(Tensor, convolution.weight), How()))
+        active, kernel = channels_last(x).relu(), this.kernels[module]
+        halved = isinstance(module, FactorizedReduce)
+        found.append(_reduce(active, kernel) if halved else convolve(active, kernel, How()))
     return this.batch_norm(side_by_side(found), this.entering)
 
 
@@ -117,15 +85,14 @@ def leave(
     found += [_convolve(edges, this, p, seen, 1) for p in edges.once]
 
     if edges.reduces:
-        z = _reduce(active, edges.operations("skip_connect"), sources)
-        y = this.batch_norm(z, edges.reducing)
-        found.append(_weighted(this.shares(edges, ["skip_connect"]), y))
+        y = this.batch_norm(_reduce(active, this.kernels[edges], sources), edges.reducing)
+        found.append(_weighted(this.mixture[edges, ("skip_connect",)], y))
 
     for primitive in edges.rest:
         states = [state for state in apart(together, sources) for _ in range(each)]
-        shares = this.shares(edges, [primitive]).unbind()
+        shares = this.mixture[edges, (primitive,)].unbind()
         triples = zip(shares, edges.operations(primitive), states, strict=True)
-        found.append(side_by_side([weight * op(state) for weight, op, state in triples]))
+        found.append(side_by_side([weight * this.call(op, state) for weight, op, state in triples]))
 
     if not found:
         empty = apart(together, sources)[0][:, :, :: edges.stride, :: edges.stride]
@@ -145,7 +112,7 @@ def _mix_shared(edges: Edges, this: Pass, together: Tensor) -> Tensor:
         else:
             pooled = edges.parts([primitive], 0)[0](together)
             same.append(this.batch_norm(pooled, edges.norms([primitive], 1)))
-    shares = this.shares(edges, edges.shared)
+    shares = this.mixture[edges, tuple(edges.shared)]
     channels = together.shape[1] // edges.sources
     pieces = [apart(x, edges.sources) for x in same]
     ordered = side_by_side([x[s] for s in range(edges.sources) for x in pieces])
@@ -170,14 +137,14 @@ def _convolve(edges: Edges, this: Pass, primitive: str, seen: Tensor, stride: in
     dilation = 1 if edges.stride == 2 else kind.dilation
 
     def pair(x: Tensor, part: int, how: How) -> Tensor:
-        deep, point = (this.kernels(edges, primitive, part + k) for k in (0, 1))
+        deep, point = (this.kernels[edges, primitive, part + k] for k in (0, 1))
         z = separable(x, deep, point, how, relu=part > 1)
         return this.batch_norm(z, edges.norms([primitive], part + 2))
 
     y = pair(seen, 1, How(stride, dilation, rows))
     if kind.twice:
         y = pair(y, 5, How(groups=rows))
-    return _weighted(this.shares(edges, [primitive]), y)
+    return _weighted(this.mixture[edges, (primitive,)], y)
 
 
 def _weighted(shares: Tensor, maps: Tensor) -> Tensor:
@@ -186,15 +153,8 @@ def _weighted(shares: Tensor, maps: Tensor) -> Tensor:
     return maps * shares.repeat_interleave(channels, dim=0)[..., None]
 
 
-def _reduce(active: Tensor, modules: Sequence[nn.Module], sources: int = 1) -> Tensor:
-    """``FactorizedReduce`` before its BatchNorm, for several modules, ordered by source.
-
-    Each is a 2×2 convolution of stride 2, whose even half reads the upper left pixel of every four
-    and whose odd half reads the lower right one.
-    """
-    kernels = []
-    for module in cast(Sequence[FactorizedReduce], modules):
-        kernels += [F.pad(module.even.weight, (0, 1, 0, 1)), F.pad(module.odd.weight, (1, 0, 1, 0))]
+def _reduce(active: Tensor, kernel: Tensor, sources: int = 1) -> Tensor:
+    """``FactorizedReduce`` before its BatchNorm, of several states, ordered by source."""
     height, width = active.shape[2:]
     padded = F.pad(active, (0, width % 2, 0, height % 2))
-    return F.conv2d(padded, torch.cat(kernels), stride=2, groups=sources)
+    return F.conv2d(padded, kernel, stride=2, groups=sources)

@@ -1,80 +1,204 @@
-"""Where the kernels and mixture weights of a cell stand in the matrices that small maps need.
+"""Where the kernels and mixture weights of a cell stand in the tensors that its fast form needs.
 
 The stacking, padding and turning of weights is done once, on their positions. A pass then reads all
-of them in one step, from one vector.
+of a cell's kernels in one step, from one vector, and so its mixture: hundreds of views, and as many
+slopes to bring back, are saved.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import cast
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import functional_call
 
-from dartsedu.cnn.edges import Edges, Groups
+from dartsedu.cnn.edges import Edges, Groups, Statistics
 from dartsedu.cnn.operations import FactorizedReduce
 
 
 class Gathered:
     """Tensors whose entries are those of a vector, or zero.
 
-    ``positions`` gives for each tensor, by key, where each entry stands; behind the vector there is
+    ``positions`` gives for each tensor, by key, where each entry stands. Behind the vector there is
     a zero.
     """
 
-    def __init__(self, positions: Mapping[Hashable, Tensor]) -> None:
+    def __init__(self, positions: Mapping[Hashable, Tensor], device: torch.device) -> None:
         flat = [part.flatten().int() for part in positions.values()]
-        self._index = torch.cat([torch.empty(0).int(), *flat])
+        self._index = torch.cat([torch.empty(0).int(), *flat]).to(device)
         self._shapes = {key: part.shape for key, part in positions.items()}
         self._sizes = [part.numel() for part in positions.values()]
 
-    def read(self, parts: Iterable[Tensor]) -> dict[Hashable, Tensor]:
-        """The tensors by key, from a vector in parts, of any shapes."""
+    def read(self, vector: Tensor) -> dict[Hashable, Tensor]:
+        """The tensors by key."""
         if not self._shapes:
             return {}
-        flat = [part.flatten() for part in parts]
-        vector = torch.cat([*flat, flat[0].new_zeros(1)])
-        entries = vector.index_select(0, self._index).split(self._sizes)
+        entries = F.pad(vector, (0, 1)).index_select(0, self._index).split(self._sizes)
         pairs = zip(self._shapes.items(), entries, strict=True)
         return {key: part.view(shape) for (key, shape), part in pairs}
 
 
-class Plan:
-    """How a pass over small maps reads a cell's parameters, in training or not.
+class Plan(NamedTuple):
+    """How a pass reads a cell's mixture, and its kernels, from two vectors.
 
-    - ``mixture``: by edges and primitives, (targets, things that leave): what each of these weighs
-      in each target. A thing is what a primitive makes of a state, the same for all edges, by
-      (primitive, source); or what it makes on an edge, by (source, target, primitive).
-    - ``kernels``: by edges, primitives and part of the operation. Branches run over (source,
-      target, primitive): pointwise kernels are (branches, C_out, C_in), depthwise ones
-      (branches · C, k · k), the first ones, which share sources, (C · branches, k · k); small ones
-      have a border of zeros. Of skip connections that halve the map, by edges,
-      (sources, targets · C_out, 2 · C_in), and of an input's ``FactorizedReduce``, by module.
-    - ``parameters``: those of the convolutions whose weights ``kernels`` is read from, by shape.
+    Things are kept by edges and primitives, kernels also by part of the operation, or by edges
+    alone (skip connections that halve the map), by module (those that prepare inputs), or by
+    operation and name of the weight (what is called edge by edge).
     """
 
-    @torch.inference_mode(False)  # It is kept, and may next be used in a pass with gradients.
+    mixture: Gathered
+    kernels: Gathered
+
+
+class Reading(Statistics):
+    """What one pass reads of a cell, as a plan that ``make`` makes once, and what it finds.
+
+    ``mixture`` (edges, primitives), ``w`` the cell's weights, one vector.
+    """
+
+    def __init__(
+        self,
+        groups: Groups,
+        make: Callable[[Groups, torch.device], Plan],
+        mixture: Tensor,
+        w: Tensor,
+    ) -> None:
+        super().__init__()
+        self.entering = groups.entering
+        key = make, groups.entering.first.training, w.device
+        if key not in groups.plans:
+            groups.plans[key] = make(groups, w.device)
+        plan = groups.plans[key]
+        self.mixture, self.kernels = plan.mixture.read(mixture.flatten()), plan.kernels.read(w)
+
+    def call(self, operation: nn.Module, state: Tensor) -> Tensor:
+        """What an operation makes of images, which is called by itself."""
+        weights = {name: self.kernels[operation, name] for name, _ in operation.named_parameters()}
+        return cast(Tensor, functional_call(operation, weights, (state,)))
+
+
+@torch.inference_mode(False)  # It is kept, and may next be used in a pass with gradients.
+def for_small_maps(groups: Groups, device: torch.device) -> Plan:
+    """As matrices.
+
+    - ``mixture``: (targets, things that leave): what each of these weighs in each target. A thing
+      is what a primitive makes of a state, the same for all edges, by (primitive, source); or what
+      it makes on an edge, by (source, target, primitive).
+    - ``kernels``: branches run over (source, target, primitive): pointwise kernels are
+      (branches, C_out, C_in), depthwise ones (branches · C, k · k), the first ones, which share
+      sources, (C · branches, k · k); small ones have a border of zeros. Of skip connections that
+      halve the map (sources, targets · C_out, 2 · C_in), for the upper left and the lower right
+      pixel of every four; of an input (C_out, C_in), or (1, C_out, 2 · C_in) where it is halved.
+    """
+    at = _Positions(groups)
+    mixture: dict[Hashable, Tensor] = {}
+    kernels: dict[Hashable, Tensor] = {}
+
+    def halves(modules: Sequence[nn.Module]) -> Tensor:
+        found = []
+        for module in cast(Sequence[FactorizedReduce], modules):
+            even, odd = (at[half].flatten(1) for half in (module.even, module.odd))
+            width = even.shape[1]
+            even = F.pad(even, (0, width), value=at.zero)
+            found.append(torch.cat([even, F.pad(odd, (width, 0), value=at.zero)]))
+        return torch.stack(found)
+
+    def stack(edges: Edges, primitives: Sequence[str], part: int) -> Tensor:
+        columns = [torch.stack([at[m] for m in edges.parts([p], part)]) for p in primitives]
+        largest = max(column.shape[-1] for column in columns)
+        borders = [(largest - column.shape[-1]) // 2 for column in columns]
+        pairs = zip(columns, borders, strict=True)
+        padded = [F.pad(column, [border] * 4, value=at.zero) for column, border in pairs]
+        found = torch.stack(padded, dim=1).flatten(0, 1).flatten(2)
+        found = found.transpose(0, 1) if part == 1 else found
+        return found.flatten(0, 1) if part in (1, 5) else found
+
+    for module in groups.preparing:
+        halved = isinstance(module, FactorizedReduce)
+        kernels[module] = halves([module]) if halved else at[_pointwise(module)].flatten(1)
+    for edges in groups.leaving:
+        for primitives in edges.alike:
+            weights = _weights(edges, primitives)
+            mixture[edges, tuple(primitives)] = weights.permute(1, 2, 0).flatten(1)
+        for primitives in edges.apart:
+            weights = _weights(edges, primitives)
+            found = torch.full((edges.each, *weights.shape), groups.rows * len(edges.columns))
+            for target in range(edges.each):
+                found[target, :, target] = weights[:, target]
+            mixture[edges, tuple(primitives)] = found.flatten(1)
+        for primitives in edges.convolving:
+            for part in edges.convolutions(primitives):
+                kernels[edges, tuple(primitives), part] = stack(edges, primitives, part)
+        if edges.reduces:
+            found = halves(edges.operations("skip_connect"))
+            kernels[edges] = found.view(edges.sources, -1, found.shape[2])
+        kernels |= at.called(edges)
+    return Plan(Gathered(mixture, device), Gathered(kernels, device))
+
+
+@torch.inference_mode(False)
+def for_large_maps(groups: Groups, device: torch.device) -> Plan:
+    """Side by side, ordered by edge (row): (rows · C_out, C_in, k, k).
+
+    The mixture is (rows, primitives). A ``FactorizedReduce`` is a 2×2 kernel, whose even half reads
+    the upper left pixel of every four and whose odd half reads the lower right one.
+    """
+    at = _Positions(groups)
+    mixture: dict[Hashable, Tensor] = {}
+    kernels: dict[Hashable, Tensor] = {}
+
+    def halves(modules: Sequence[nn.Module]) -> Tensor:
+        found = []
+        for module in cast(Sequence[FactorizedReduce], modules):
+            found.append(F.pad(at[module.even], (0, 1, 0, 1), value=at.zero))
+            found.append(F.pad(at[module.odd], (1, 0, 1, 0), value=at.zero))
+        return torch.cat(found)
+
+    for module in groups.preparing:
+        halved = isinstance(module, FactorizedReduce)
+        kernels[module] = halves([module]) if halved else at[_pointwise(module)]
+    for edges in groups.leaving:
+        for primitives in (edges.shared, *([p] for family in edges.apart for p in family)):
+            if primitives:
+                mixture[edges, tuple(primitives)] = _weights(edges, primitives).flatten(0, 1)
+        for primitive in (*edges.twice, *edges.once):
+            for part in edges.convolutions([primitive]):
+                modules = edges.parts([primitive], part)
+                kernels[edges, primitive, part] = torch.cat([at[m] for m in modules])
+        if edges.reduces:
+            kernels[edges] = halves(edges.operations("skip_connect"))
+        kernels |= at.called(edges)
+    return Plan(Gathered(mixture, device), Gathered(kernels, device))
+
+
+class _Positions:
+    """Where the weights of modules stand in their cell's vector, and the zero behind it."""
+
     def __init__(self, groups: Groups) -> None:
-        leaving = [edges for edges in groups.edges if edges.rows]
-        place = _Places(leaving, groups.halving)
-        mixture: dict[Hashable, Tensor] = {}
-        kernels: dict[Hashable, Tensor] = {m: place.halves([m]) for m in groups.halving}
-        for edges in leaving:
-            for primitives in edges.alike:
-                mixture[edges, tuple(primitives)] = _alike(edges, primitives)
-            for primitives in edges.apart:
-                mixture[edges, tuple(primitives)] = _apart(edges, primitives, groups.rows)
-            for primitives in edges.convolving:
-                for part in edges.convolutions(primitives):
-                    kernels[edges, tuple(primitives), part] = place.stack(edges, primitives, part)
-            if edges.reduces:
-                found = place.halves(edges.operations("skip_connect"))
-                kernels[edges] = found.view(edges.sources, -1, found.shape[2])
-        # To ask a module for its weight takes as long as to stack it.
-        self.parameters = [[m._parameters for m in modules] for modules in place.convolutions]
-        self.mixture, self.kernels = Gathered(mixture), Gathered(kernels)
+        self._of = groups.positions()
+        self.zero = sum(positions.numel() for positions in self._of.values())
+
+    def __getitem__(self, convolution: nn.Module) -> Tensor:
+        return self._of[convolution, "weight"]
+
+    def called(self, edges: Edges) -> dict[Hashable, Tensor]:
+        """Of the operations that are called one by one, by operation and name."""
+        operations = (op for primitive in edges.rest for op in edges.operations(primitive))
+        return {
+            (op, f"{prefix}.{name}".removeprefix(".")): self._of[module, name]
+            for op in operations
+            for prefix, module in op.named_modules()
+            for name, weight in module._parameters.items()
+            if weight is not None
+        }
+
+
+def _pointwise(module: nn.Module) -> nn.Module:
+    """The convolution of ``relu_conv_norm``."""
+    return cast(nn.Sequential, module)[1]
 
 
 def _weights(edges: Edges, primitives: Sequence[str]) -> Tensor:
@@ -82,61 +206,3 @@ def _weights(edges: Edges, primitives: Sequence[str]) -> Tensor:
     columns = torch.tensor([edges.columns[primitive] for primitive in primitives])
     rows = torch.tensor(edges.rows).view(edges.sources, edges.each, 1)
     return rows * len(edges.columns) + columns
-
-
-def _alike(edges: Edges, primitives: Sequence[str]) -> Tensor:
-    return _weights(edges, primitives).permute(1, 2, 0).flatten(1)
-
-
-def _apart(edges: Edges, primitives: Sequence[str], rows: int) -> Tensor:
-    weights = _weights(edges, primitives)
-    found = torch.full((edges.each, *weights.shape), rows * len(edges.columns))  # the zero
-    for target in range(edges.each):
-        found[target, :, target] = weights[:, target]
-    return found.flatten(1)
-
-
-class _Places:
-    """Positions of the weights of convolutions, which are read one shape after the other."""
-
-    def __init__(self, leaving: Sequence[Edges], halving: Sequence[nn.Module]) -> None:
-        modules: list[nn.Module] = []
-        for edges in leaving:
-            for primitives in edges.convolving:
-                for part in edges.convolutions(primitives):
-                    modules += edges.parts(primitives, part)
-        reduces = [m for e in leaving if e.reduces for m in e.operations("skip_connect")]
-        for reduce in cast(list[FactorizedReduce], [*halving, *reduces]):
-            modules += [reduce.even, reduce.odd]
-
-        by_shape: dict[torch.Size, list[nn.Module]] = {}
-        for module in modules:
-            by_shape.setdefault(cast(Tensor, module.weight).shape, []).append(module)
-        self.convolutions = list(by_shape.values())
-        self._of: dict[nn.Module, Tensor] = {}
-        self._zero = 0
-        for shape, alike in by_shape.items():
-            for module in alike:
-                positions = torch.arange(self._zero, self._zero + shape.numel(), dtype=torch.int)
-                self._of[module] = positions.view(shape)
-                self._zero += shape.numel()
-
-    def stack(self, edges: Edges, primitives: Sequence[str], part: int) -> Tensor:
-        columns = [torch.stack([self._of[m] for m in edges.parts([p], part)]) for p in primitives]
-        largest = max(column.shape[-1] for column in columns)
-        borders = [(largest - column.shape[-1]) // 2 for column in columns]
-        pairs = zip(columns, borders, strict=True)
-        padded = [F.pad(column, [border] * 4, value=self._zero) for column, border in pairs]
-        found = torch.stack(padded, dim=1).flatten(0, 1).flatten(2)
-        found = found.transpose(0, 1) if part == 1 else found
-        return found.flatten(0, 1) if part in (1, 5) else found
-
-    def halves(self, modules: Sequence[nn.Module]) -> Tensor:
-        """(modules, C_out, 2 · C_in): the even half reads the first C_in, the odd half the rest."""
-        found = []
-        for module in cast(Sequence[FactorizedReduce], modules):
-            even, odd = (self._of[half].flatten(1) for half in (module.even, module.odd))
-            width = even.shape[1]
-            even = F.pad(even, (0, width), value=self._zero)
-            found.append(torch.cat([even, F.pad(odd, (width, 0), value=self._zero)]))
-        return torch.stack(found)

@@ -15,38 +15,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from math import ceil
-from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dartsedu.cnn.edges import DEPTHWISE, Edges, Groups, Norms, Statistics
+from dartsedu.cnn.edges import DEPTHWISE, Edges, Groups, Norms
 from dartsedu.cnn.operations import FactorizedReduce
-from dartsedu.cnn.plan import Plan
+from dartsedu.cnn.plan import Reading, for_small_maps
 
 CHANNELS = 1
 """The axis of a state's channels."""
 
 
-class Pass(Statistics):
-    """What one pass needs of a cell's parameters: its mixture and its kernels, as ``Plan`` says.
+class Pass(Reading):
+    """One pass over a cell with these ``mixture`` weights, (edges, primitives), and this ``w``."""
 
-    ``weights`` is the cell's mixture (edges, primitives).
-    """
-
-    def __init__(self, groups: Groups, weights: Tensor) -> None:
-        super().__init__()
-        training = groups.entering.first.training
-        if training not in groups.plans:
-            groups.plans[training] = Plan(groups)
-        plan = groups.plans[training]
-        self.entering = groups.entering
-        self.mixture = plan.mixture.read([weights])
-        self.kernels = plan.kernels.read(
-            torch.stack([cast(Tensor, parameters["weight"]) for parameters in alike])
-            for alike in plan.parameters
-        )
+    def __init__(self, groups: Groups, mixture: Tensor, w: Tensor) -> None:
+        super().__init__(groups, for_small_maps, mixture, w)
 
     def batch_norm(self, z: Tensor, norms: Norms) -> Tensor:
         """BatchNorm of z (maps · C, pixels · N), a row at a time, as LayerNorm does it."""
@@ -65,11 +51,11 @@ def enter(modules: nn.ModuleList, inputs: Sequence[Tensor], this: Pass) -> Tenso
     found = []
     for module, x in zip(modules, inputs, strict=True):
         active = x.permute(1, 2, 3, 0).contiguous().relu()
+        kernel = this.kernels[module]
         if isinstance(module, FactorizedReduce):
-            found.append(_reduce(active[:, None], this.kernels[module])[0])
+            found.append(_reduce(active[:, None], kernel)[0])
         else:
-            point = cast(nn.Sequential, module)[1]
-            found.append(torch.mm(cast(Tensor, point.weight).flatten(1), active.flatten(1)))
+            found.append(torch.mm(kernel, active.flatten(1)))
     size = active.shape[1:]  # The newer input has the size of the cell.
     return this.batch_norm(torch.cat(found), this.entering).view(len(found), -1, *size)
 
@@ -120,7 +106,7 @@ def leave(
     for primitive in edges.rest:
         states = [images(x).contiguous() for x in together.split(1) for _ in range(edges.each)]
         pairs = zip(edges.operations(primitive), states, strict=True)
-        add([primitive], torch.stack([op(state).permute(1, 2, 3, 0) for op, state in pairs]))
+        add([primitive], torch.stack([this.call(*pair).permute(1, 2, 3, 0) for pair in pairs]))
 
     if total is None:
         total = together.new_zeros(edges.each, channels, *size, count)

@@ -6,8 +6,10 @@ computes the same function from the same modules in fewer, larger steps, unless 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
+from itertools import groupby
 from typing import cast
 
 import torch
@@ -42,7 +44,10 @@ def cnn_space(nodes: int = 4, keep: int = 2, primitives: Iterable[str] = PRIMITI
 
 
 class Cell(nn.Module):
-    """One cell of the supernet: node j = Σ over edges (i, j) of ō(state i) (eq. 1 and 2)."""
+    """One cell of the supernet: node j = Σ over edges (i, j) of ō(state i) (eq. 1 and 2).
+
+    ``w`` is a vector of weights that the fast form takes in the place of the modules' own.
+    """
 
     def __init__(self, topology: Topology, primitives: Iterable[str], place: Place) -> None:
         super().__init__()
@@ -54,6 +59,7 @@ class Cell(nn.Module):
             )
             for link in topology.edges
         )
+        self.w: Tensor | None = None
 
     @cached_property
     def groups(self) -> Groups:
@@ -128,6 +134,42 @@ class CNNSupernet(Supernet):
         """Cross-entropy and accuracy."""
         logits = self(batch.inputs, mixture)
         return Outcome(F.cross_entropy(logits, batch.targets), accuracy(logits, batch.targets))
+
+    @contextmanager
+    def at(self, w: Tensor) -> Iterator[None]:
+        """Inside, the weights are the entries of ``w``, in the order of ``weights()``."""
+        if not (self.fast and fast.suits(w)):
+            with super().at(w):
+                yield
+            return
+        pieces = w.split([size for _, size in self._pieces])
+        others = {}
+        for (place, _), piece in zip(self._pieces, pieces, strict=True):
+            if isinstance(place, Cell):
+                place.w = piece
+            else:
+                others[place] = piece.view_as(self.get_parameter(place))
+        try:
+            with self.registry.replaced(others):
+                yield
+        finally:
+            for place, _ in self._pieces:
+                if isinstance(place, Cell):
+                    place.w = None
+
+    @cached_property
+    def _pieces(self) -> list[tuple[Cell | str, int]]:
+        """What stands in a vector of w, and how long it is: whole cells, other weights by name."""
+
+        def place(name: str) -> str:
+            return ".".join(name.split(".")[:2]) if name.startswith("cells.") else name
+
+        cells = {f"cells.{number}": cast(Cell, cell) for number, cell in enumerate(self.cells)}
+        weights = self.weights()
+        return [
+            (cells.get(where, where), sum(weights[name].numel() for name in names))
+            for where, names in groupby(weights, key=place)
+        ]
 
     def load_official(self, state: Mapping[str, Tensor]) -> None:
         """Load weights (and α, if there) in the key layout of the authors' search network."""
