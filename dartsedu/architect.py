@@ -185,7 +185,7 @@ class Exact:
     ) -> Hypergradient:
         with _extra_passes(supernet) as passes:
             w = as_vector(passes.weights).detach().requires_grad_()
-            loss = passes.loss(weights_batch, w).loss
+            loss = passes.loss(weights_batch, w, twice=True).loss
             (slope,) = torch.autograd.grad(loss, w, create_graph=True)
             virtual = self.virtual_step.take(passes.weights, slope, optimizer)
             outcome = passes.loss(architecture_batch, virtual)
@@ -207,14 +207,14 @@ class _ExtraPasses:
         """The operation weights w."""
         return list(self._supernet.weights().values())
 
-    def loss(self, batch: Any, weights: Tensor | None = None) -> Outcome:
-        """The loss at the supernet's own weights or, without copying it, at a vector of others."""
+    def loss(self, batch: Any, w: Tensor | None = None, twice: bool = False) -> Outcome:
+        """The loss at the supernet's own weights or, without copying it, at others."""
         # A CUDA graph that is being captured replays its random numbers itself.
         apart = not (self._devices and torch.cuda.is_current_stream_capturing())
         with torch.random.fork_rng(self._devices, enabled=apart):
-            if weights is None:
+            if w is None:
                 return self._supernet.loss(batch)
-            with self._supernet.at(weights):
+            with self._supernet.at(w, twice):
                 return self._supernet.loss(batch)
 
     def by_cell(self, slopes: Sequence[Tensor | None]) -> Named:

@@ -112,8 +112,12 @@ class Supernet(nn.Module, ABC):
         }
 
     @contextmanager
-    def at(self, w: Tensor) -> Iterator[None]:
-        """Inside, the weights are the entries of ``w``, in the order of ``weights()``."""
+    def at(self, w: Tensor, twice: bool = False) -> Iterator[None]:
+        """Inside, the weights are the entries of the vector ``w``, in the order of ``weights()``.
+
+        ``twice`` announces that a pass will be derived twice. That is always right; a space may do
+        something to make it quick.
+        """
         own = self.weights()
         others = zip(own, as_tensors(w, list(own.values())), strict=True)
         with self.registry.replaced(dict(others)):

@@ -8,8 +8,9 @@ Everything is plain PyTorch and can be differentiated twice.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+import torch
 from torch import Tensor
 
 from dartsedu.cnn import large_maps, small_maps
@@ -36,20 +37,39 @@ def forward(cell: Cell, inputs: tuple[Tensor, Tensor], weights: Tensor) -> Tenso
     small = height * width <= LARGEST_MAP and count >= FEWEST_IMAGES
     form = small_maps if small and newer.device.type == "cpu" else large_maps
     w = groups.vector() if cell.w is None else cell.w
-    this = form.Pass(groups, weights, w)
+    this = form.Pass(groups, weights, w, cell.twice)
     known = form.enter(cell.preprocess, inputs, this)
-    states = [known] if len(groups.sources[0]) > 1 else list(form.apart(known, topology.inputs))
+    side = form.SIDE
+    states = [known] if len(groups.sources[0]) > 1 else list(known.chunk(topology.inputs, side))
     nodes: list[Tensor] = []
-    entered: dict[int, Tensor] = {}
+    # What has entered the nodes that are not yet complete, in order and side by side.
+    waiting: list[int] = []
+    entered: Tensor | None = None
     for sources, edges in zip(groups.sources, groups.edges, strict=True):
         if sources[0] >= topology.inputs:
-            nodes.append(entered.pop(sources[0]))
+            node, entered = _first(cast(Tensor, entered), len(waiting), side)
+            nodes.append(node)
+            del waiting[0]
         state = nodes[-1] if nodes else states.pop(0)
-        if edges.rows:
-            all_known = all(target in entered for target in edges.targets)
-            before = [entered.pop(target) for target in edges.targets] if all_known else None
-            mixed = form.leave(edges, this, state, before)
+        if not edges.rows:
+            continue
+        if entered is None or edges.targets == waiting:
+            waiting, entered = list(edges.targets), form.leave(edges, this, state, entered)
+        else:
+            mixed = form.leave(edges, this, state, None).chunk(edges.each, side)
+            sums = dict(zip(waiting, entered.chunk(len(waiting), side), strict=True))
             for target, x in zip(edges.targets, mixed, strict=True):
-                entered[target] = entered[target] + x if target in entered else x
+                sums[target] = sums[target] + x if target in sums else x
+            waiting = sorted(sums)
+            entered = torch.cat([sums[target] for target in waiting], side)
     this.keep()
     return form.images(COMBINE[topology.combine](nodes, form.CHANNELS))
+
+
+def _first(together: Tensor, number: int, side: int) -> tuple[Tensor, Tensor | None]:
+    """The first of so many states that are side by side, and the others."""
+    if number == 1:
+        return together, None
+    width = together.shape[side] // number
+    first, others = together.split([width, together.shape[side] - width], side)
+    return first, others

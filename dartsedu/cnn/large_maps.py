@@ -24,12 +24,17 @@ from dartsedu.relaxation import add
 
 CHANNELS = 1
 """The axis of a state's channels."""
+SIDE = 1
+"""The axis along which states are side by side."""
 
 
 class Pass(Reading):
-    """One pass over a cell with these ``mixture`` weights, (edges, primitives), and this ``w``."""
+    """One pass over a cell with these ``mixture`` weights, (edges, primitives), and this ``w``.
 
-    def __init__(self, groups: Groups, mixture: Tensor, w: Tensor) -> None:
+    ``twice``, that second derivatives will be asked for, changes nothing here.
+    """
+
+    def __init__(self, groups: Groups, mixture: Tensor, w: Tensor, twice: bool) -> None:
         super().__init__(groups, for_large_maps, mixture, w)
 
     def batch_norm(self, x: Tensor, norms: Norms) -> Tensor:
@@ -64,12 +69,10 @@ def images(state: Tensor) -> Tensor:
     return state
 
 
-def leave(
-    edges: Edges, this: Pass, together: Tensor, before: Sequence[Tensor] | None
-) -> Sequence[Tensor]:
+def leave(edges: Edges, this: Pass, together: Tensor, before: Tensor | None) -> Tensor:
     """Σ of ō over the edges that enter each target, added to what is there ``before``.
 
-    ``together`` (N, sources · C, H, W).
+    ``together`` (N, sources · C, H, W), the sums (N, targets · C, H, W).
     """
     each, sources = edges.each, edges.sources
     found: list[Tensor] = []
@@ -95,12 +98,12 @@ def leave(
         found.append(side_by_side([weight * this.call(op, state) for weight, op, state in triples]))
 
     if not found:
-        empty = apart(together, sources)[0][:, :, :: edges.stride, :: edges.stride]
-        return before or [torch.zeros_like(empty) for _ in range(each)]
+        if before is not None:
+            return before
+        count, width, *size = together[:, :, :: edges.stride, :: edges.stride].shape
+        return together.new_zeros(count, width // sources * each, *size)
     mixed = list(apart(add(found), sources))
-    if before is not None:
-        mixed.append(side_by_side(before))
-    return apart(add(mixed), each)
+    return add(mixed if before is None else [*mixed, before])
 
 
 def _mix_shared(edges: Edges, this: Pass, together: Tensor) -> Tensor:

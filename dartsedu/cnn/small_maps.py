@@ -20,29 +20,36 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dartsedu.cnn.batch_norm import batch_norm_of_rows
 from dartsedu.cnn.edges import DEPTHWISE, Edges, Groups, Norms
 from dartsedu.cnn.operations import FactorizedReduce
 from dartsedu.cnn.plan import Reading, for_small_maps
 
 CHANNELS = 1
 """The axis of a state's channels."""
+SIDE = 0
+"""The axis along which states are side by side."""
 
 
 class Pass(Reading):
-    """One pass over a cell with these ``mixture`` weights, (edges, primitives), and this ``w``."""
+    """One pass over a cell with these ``mixture`` weights, (edges, primitives), and this ``w``.
 
-    def __init__(self, groups: Groups, mixture: Tensor, w: Tensor) -> None:
+    ``twice``: second derivatives will be asked for.
+    """
+
+    def __init__(self, groups: Groups, mixture: Tensor, w: Tensor, twice: bool) -> None:
         super().__init__(groups, for_small_maps, mixture, w)
+        self._twice = twice
 
     def batch_norm(self, z: Tensor, norms: Norms) -> Tensor:
-        """BatchNorm of z (maps · C, pixels · N), a row at a time, as LayerNorm does it."""
-        first, count = norms.first, z.shape[1]
+        """BatchNorm of z (maps · C, pixels · N)."""
+        first = norms.first
         if not first.training:
             mean, var = (norms.running(name)[:, None] for name in ("running_mean", "running_var"))
             return (z - mean) * (var + first.eps).rsqrt()
-        y, mean, r = torch.native_layer_norm(z, [count], None, None, first.eps)
+        y, mean, r = batch_norm_of_rows(z, first.eps, self._twice)
         if first.track_running_stats:
-            self.note(norms, mean, r, count)
+            self.note(norms, mean, r, z.shape[1])
         return y
 
 
@@ -60,26 +67,19 @@ def enter(modules: nn.ModuleList, inputs: Sequence[Tensor], this: Pass) -> Tenso
     return this.batch_norm(torch.cat(found), this.entering).view(len(found), -1, *size)
 
 
-def apart(together: Tensor, number: int) -> Sequence[Tensor]:
-    """So many states that are side by side."""
-    return together.chunk(number)
-
-
 def images(state: Tensor) -> Tensor:
     """A state as images (N, C, H, W)."""
     return state[0].permute(3, 0, 1, 2)
 
 
-def leave(
-    edges: Edges, this: Pass, together: Tensor, before: Sequence[Tensor] | None
-) -> Sequence[Tensor]:
+def leave(edges: Edges, this: Pass, together: Tensor, before: Tensor | None) -> Tensor:
     """Σ of ō over the edges that enter each target, added to what is there ``before``.
 
-    ``together`` (sources, C, H, W, N).
+    ``together`` (sources, C, H, W, N), the sums (targets, C, H, W, N).
     """
     _, channels, height, width, count = together.shape
     size = ceil(height / edges.stride), ceil(width / edges.stride)
-    total = None if before is None else torch.cat(list(before)).flatten(1)
+    total = None if before is None else before.flatten(1)
 
     def add(primitives: Sequence[str], things: Tensor) -> None:
         nonlocal total
@@ -108,9 +108,8 @@ def leave(
         pairs = zip(edges.operations(primitive), states, strict=True)
         add([primitive], torch.stack([this.call(*pair).permute(1, 2, 3, 0) for pair in pairs]))
 
-    if total is None:
-        total = together.new_zeros(edges.each, channels, *size, count)
-    return apart(total.view(edges.each, channels, *size, count), edges.each)
+    shape = edges.each, channels, *size, count
+    return together.new_zeros(shape) if total is None else total.view(shape)
 
 
 def _reduce(active: Tensor, w: Tensor) -> Tensor:

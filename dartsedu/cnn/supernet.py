@@ -46,7 +46,8 @@ def cnn_space(nodes: int = 4, keep: int = 2, primitives: Iterable[str] = PRIMITI
 class Cell(nn.Module):
     """One cell of the supernet: node j = Σ over edges (i, j) of ō(state i) (eq. 1 and 2).
 
-    ``w`` is a vector of weights that the fast form takes in the place of the modules' own.
+    ``w`` is a vector of weights that the fast form takes in the place of the modules' own, and
+    ``twice`` whether second derivatives will be asked for (see ``Supernet.at``).
     """
 
     def __init__(self, topology: Topology, primitives: Iterable[str], place: Place) -> None:
@@ -60,6 +61,7 @@ class Cell(nn.Module):
             for link in topology.edges
         )
         self.w: Tensor | None = None
+        self.twice = False
 
     @cached_property
     def groups(self) -> Groups:
@@ -136,17 +138,17 @@ class CNNSupernet(Supernet):
         return Outcome(F.cross_entropy(logits, batch.targets), accuracy(logits, batch.targets))
 
     @contextmanager
-    def at(self, w: Tensor) -> Iterator[None]:
-        """Inside, the weights are the entries of ``w``, in the order of ``weights()``."""
+    def at(self, w: Tensor, twice: bool = False) -> Iterator[None]:
+        """As every supernet does it; the fast form takes a cell's weights together."""
         if not (self.fast and fast.suits(w)):
-            with super().at(w):
+            with super().at(w, twice):
                 yield
             return
         pieces = w.split([size for _, size in self._pieces])
         others = {}
         for (place, _), piece in zip(self._pieces, pieces, strict=True):
             if isinstance(place, Cell):
-                place.w = piece
+                place.w, place.twice = piece, twice
             else:
                 others[place] = piece.view_as(self.get_parameter(place))
         try:
@@ -155,7 +157,7 @@ class CNNSupernet(Supernet):
         finally:
             for place, _ in self._pieces:
                 if isinstance(place, Cell):
-                    place.w = None
+                    place.w, place.twice = None, False
 
     @cached_property
     def _pieces(self) -> list[tuple[Cell | str, int]]:

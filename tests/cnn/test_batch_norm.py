@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dartsedu.cnn.batch_norm import batch_norm, ordinary
+from dartsedu.cnn.batch_norm import batch_norm, batch_norm_of_rows, ordinary
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 
@@ -30,7 +30,29 @@ def test_first_and_second_derivatives_of_both_outputs(layout):
     assert torch.autograd.gradgradcheck(function, x)
 
 
-def test_maps_far_from_zero_keep_their_digits():
+@pytest.mark.parametrize("twice", [False, True])
+def test_derivatives_of_rows(twice):
+    torch.manual_seed(0)
+    z = torch.randn(3, 7, dtype=torch.float64) + 1
+    found = batch_norm_of_rows(z, 1e-2, twice)
+    y, mean, r = definition(z[None, :, :, None], 1e-2)
+    torch.testing.assert_close(found, (y[0, :, :, 0], mean[:, None], r[:, None]))
+    z.requires_grad_()
+
+    def function(z):
+        return batch_norm_of_rows(z, 1e-2, twice)[0]
+
+    assert torch.autograd.gradcheck(function, z)
+    assert torch.autograd.gradgradcheck(function, z)
+
+
+def as_rows(x, eps):
+    rows = x.transpose(0, 1).flatten(1)
+    return [batch_norm_of_rows(rows, eps, twice=True)[0].view_as(x.transpose(0, 1)).transpose(0, 1)]
+
+
+@pytest.mark.parametrize("form", [batch_norm, as_rows])
+def test_maps_far_from_zero_keep_their_digits(form):
     """In float32, with a mean a thousand times the deviation: against float64."""
     torch.manual_seed(0)
     x = torch.randn(4, 3, 6, 6) + 1000
@@ -39,7 +61,7 @@ def test_maps_far_from_zero_keep_their_digits():
     for dtype in (torch.float32, torch.float64):
         leaf = x.to(dtype).requires_grad_()
         one, two = toward.to(dtype)
-        (slope,) = torch.autograd.grad(batch_norm(leaf, 1e-5)[0], leaf, one, create_graph=True)
+        (slope,) = torch.autograd.grad(form(leaf, 1e-5)[0], leaf, one, create_graph=True)
         (curve,) = torch.autograd.grad(slope, leaf, two)
         found.append((slope.detach().double(), curve.double()))
     torch.testing.assert_close(found[0], found[1], rtol=1e-3, atol=1e-3)
