@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from dartsedu.cnn.batch_norm import batch_norm
 from dartsedu.cnn.channels import channels_last, side_by_side
 from dartsedu.cnn.convolution import How, convolve, separable
-from dartsedu.cnn.edges import DEPTHWISE, Edges, Groups, Norms
+from dartsedu.cnn.edges import DEPTHWISE, Edges, Norms
 from dartsedu.cnn.operations import FactorizedReduce
 from dartsedu.cnn.plan import Reading, for_large_maps
 from dartsedu.relaxation import add
@@ -29,13 +29,9 @@ SIDE = 1
 
 
 class Pass(Reading):
-    """One pass over a cell with these ``mixture`` weights, (edges, primitives), and this ``w``.
+    """One pass over a cell."""
 
-    ``twice``, that second derivatives will be asked for, changes nothing here.
-    """
-
-    def __init__(self, groups: Groups, mixture: Tensor, w: Tensor, twice: bool) -> None:
-        super().__init__(groups, for_large_maps, mixture, w)
+    make = staticmethod(for_large_maps)
 
     def batch_norm(self, x: Tensor, norms: Norms) -> Tensor:
         """BatchNorm of maps side by side (N, maps · C, H, W)."""

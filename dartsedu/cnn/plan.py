@@ -54,23 +54,23 @@ class Plan(NamedTuple):
 
 
 class Reading(Statistics):
-    """What one pass reads of a cell, as a plan that ``make`` makes once, and what it finds.
+    """What one pass over a cell reads of its mixture and kernels, and the statistics it finds.
 
-    ``mixture`` (edges, primitives), ``w`` the cell's weights, one vector.
+    Args:
+        mixture: (edges, primitives).
+        w: the cell's weights, one vector.
+        twice: whether second derivatives will be asked for.
     """
 
-    def __init__(
-        self,
-        groups: Groups,
-        make: Callable[[Groups, torch.device], Plan],
-        mixture: Tensor,
-        w: Tensor,
-    ) -> None:
+    make: Callable[[Groups, torch.device], Plan]
+    """What makes the plan of a form, once for a cell."""
+
+    def __init__(self, groups: Groups, mixture: Tensor, w: Tensor, twice: bool) -> None:
         super().__init__()
-        self.entering = groups.entering
-        key = make, groups.entering.first.training, w.device
+        self.entering, self.twice = groups.entering, twice
+        key = self.make, groups.entering.first.training, w.device
         if key not in groups.plans:
-            groups.plans[key] = make(groups, w.device)
+            groups.plans[key] = self.make(groups, w.device)
         plan = groups.plans[key]
         self.mixture, self.kernels = plan.mixture.read(mixture.flatten()), plan.kernels.read(w)
 

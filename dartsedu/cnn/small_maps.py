@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dartsedu.cnn.batch_norm import batch_norm_of_rows
-from dartsedu.cnn.edges import DEPTHWISE, Edges, Groups, Norms
+from dartsedu.cnn.edges import DEPTHWISE, Edges, Norms
 from dartsedu.cnn.operations import FactorizedReduce
 from dartsedu.cnn.plan import Reading, for_small_maps
 
@@ -32,14 +32,9 @@ SIDE = 0
 
 
 class Pass(Reading):
-    """One pass over a cell with these ``mixture`` weights, (edges, primitives), and this ``w``.
+    """One pass over a cell."""
 
-    ``twice``: second derivatives will be asked for.
-    """
-
-    def __init__(self, groups: Groups, mixture: Tensor, w: Tensor, twice: bool) -> None:
-        super().__init__(groups, for_small_maps, mixture, w)
-        self._twice = twice
+    make = staticmethod(for_small_maps)
 
     def batch_norm(self, z: Tensor, norms: Norms) -> Tensor:
         """BatchNorm of z (maps · C, pixels · N)."""
@@ -47,7 +42,7 @@ class Pass(Reading):
         if not first.training:
             mean, var = (norms.running(name)[:, None] for name in ("running_mean", "running_var"))
             return (z - mean) * (var + first.eps).rsqrt()
-        y, mean, r = batch_norm_of_rows(z, first.eps, self._twice)
+        y, mean, r = batch_norm_of_rows(z, first.eps, self.twice)
         if first.track_running_stats:
             self.note(norms, mean, r, z.shape[1])
         return y
