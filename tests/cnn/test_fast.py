@@ -143,6 +143,27 @@ def test_every_architect_finds_the_same_hypergradient(architect, size):
         torch.testing.assert_close(found[1][cell], slope, rtol=tolerance, atol=tolerance * 1e-2)
 
 
+@pytest.mark.parametrize("size", [(6, 5), (10, 9)])
+def test_at_other_weights_and_back_even_after_an_error(size):
+    """A vector stands for every weight, in their order: what the plain form has with a copy."""
+    plain, other = pair(cnn_space(nodes=1, primitives=sorted(OPERATIONS)))
+    start = copy.deepcopy(plain)
+    w = torch.randn_like(as_vector(plain.weights().values()))
+    with pytest.raises(ZeroDivisionError), other.at(w):
+        other.loss(batch(size)).loss / (1 // 0)
+    other.load_state_dict(start.state_dict())
+    assert_same(copy.deepcopy(start), copy.deepcopy(other), batch(size))
+
+    torch.nn.utils.vector_to_parameters(w, plain.weights().values())
+    w = w.detach().requires_grad_()
+    with other.at(w):
+        found = other.loss(batch(size)).loss
+    expected = plain.loss(batch(size)).loss
+    torch.testing.assert_close(found, expected)
+    slopes = torch.autograd.grad(expected, list(plain.weights().values()), materialize_grads=True)
+    torch.testing.assert_close(torch.autograd.grad(found, w)[0], as_vector(slopes))
+
+
 @pytest.mark.parametrize("size", [(9, 8), (11, 7)])
 def test_large_maps_and_the_change_from_large_to_small(size):
     plain, other = pair(cnn_space(nodes=2, primitives=sorted(OPERATIONS)))
