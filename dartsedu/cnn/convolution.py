@@ -9,7 +9,8 @@ groups, which it takes one after the other. Here
 - the slope of an input is a convolution with the kernel turned round;
 - the slope of a wide kernel is taken three columns at a time;
 - the slope of a dilated kernel is an undilated one's, of every second pixel at a time;
-- what is between a depthwise and a pointwise convolution is made again rather than kept.
+- what is between a depthwise and a pointwise convolution is made again rather than kept, but where
+  second derivatives are asked for.
 """
 
 from __future__ import annotations
@@ -45,14 +46,20 @@ def convolve(x: Tensor, kernel: Tensor, how: How) -> Tensor:
     return ordinary(x, kernel, how)
 
 
-def separable(x: Tensor, kernel: Tensor, point: Tensor, how: How, relu: bool = False) -> Tensor:
+def separable(
+    x: Tensor, kernel: Tensor, point: Tensor, how: How, relu: bool = False, keep: bool = False
+) -> Tensor:
     """A depthwise convolution by ``kernel``, as ``how`` says, then a pointwise one by ``point``.
 
-    ``how.groups`` are those of the second. A ReLU may come first; ``x`` alone is kept.
+    ``how.groups`` are those of the second. A ReLU may come first. What is between is made again for
+    the derivative, unless ``keep``: what is made twice would also be derived twice.
     """
-    if x.device.type == "cpu":
+    if x.device.type != "cpu":
+        return ordinary_separable(x, kernel, point, how, relu)
+    if not keep:
         return _Separable.apply(x, kernel, point, how, relu)
-    return ordinary_separable(x, kernel, point, how, relu)
+    d = convolve(x.relu() if relu else x, kernel, how._replace(groups=x.shape[1]))
+    return convolve(d, point, How(groups=how.groups))
 
 
 def ordinary_separable(

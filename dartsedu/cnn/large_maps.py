@@ -137,7 +137,7 @@ def _convolve(edges: Edges, this: Pass, primitive: str, seen: Tensor, stride: in
 
     def pair(x: Tensor, part: int, how: How) -> Tensor:
         deep, point = (this.kernels[edges, primitive, part + k] for k in (0, 1))
-        z = separable(x, deep, point, how, relu=part > 1)
+        z = separable(x, deep, point, how, relu=part > 1, keep=this.twice)
         return this.batch_norm(z, edges.norms([primitive], part + 2))
 
     y = pair(seen, 1, How(stride, dilation, rows))

@@ -36,7 +36,10 @@ def test_every_derivative_is_pytorchs(kernel, stride, dilation, size, groups):
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 2), (2, 2)])
 @pytest.mark.parametrize("kernel", [3, 5])
-def test_every_derivative_of_a_separable_convolution_is_pytorchs(kernel, stride, dilation, relu):
+@pytest.mark.parametrize("keep", [False, True])
+def test_every_derivative_of_a_separable_convolution_is_pytorchs(
+    kernel, stride, dilation, relu, keep
+):
     torch.manual_seed(0)
     shapes = (2, 6, 5, 7), (6, 1, kernel, kernel), (4, 3, 1, 1)
     inputs = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
@@ -44,7 +47,8 @@ def test_every_derivative_of_a_separable_convolution_is_pytorchs(kernel, stride,
     padding = dilation * (kernel - 1) // 2
     d = F.conv2d(x.relu() if relu else x, k, None, stride, padding, dilation, 6)
     plain = F.conv2d(d, point, groups=2)
-    assert_same_derivatives(separable(*inputs, How(stride, dilation, 2), relu), plain, inputs)
+    found = separable(*inputs, How(stride, dilation, 2), relu, keep)
+    assert_same_derivatives(found, plain, inputs)
 
 
 def test_channels_stay_last_in_every_derivative():

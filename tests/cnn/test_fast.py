@@ -234,7 +234,11 @@ def test_mixed_precision_finds_nearly_the_gradients_of_float32(monkeypatch, form
     """As on a GPU: convolutions in bfloat16, the derivative of w taken outside of autocast."""
     monkeypatch.setattr(fast, "LARGEST_MAP", 0)
     monkeypatch.setattr(large_maps, "convolve", convolution.ordinary)
-    monkeypatch.setattr(large_maps, "separable", convolution.ordinary_separable)
+    monkeypatch.setattr(
+        large_maps,
+        "separable",
+        lambda *given, keep, **named: convolution.ordinary_separable(*given, **named),
+    )
     monkeypatch.setattr(large_maps, "batch_norm", batch_norm.ordinary)
     torch.manual_seed(0)
     net = CNNSupernet(cnn_space(nodes=2), channels=4, cells=3, fast=form == "fast")
