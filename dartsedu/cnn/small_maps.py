@@ -139,7 +139,8 @@ def _convolve(edges: Edges, this: Pass, primitives: Sequence[str], active: Tenso
 
     y = operation(1, active.flatten(0, 1), edges.stride)
     if twice:
-        y = operation(5, y.relu_().view(-1, *size, active.shape[4]), 1)
+        # What is to be derived twice keeps y for it.
+        y = operation(5, F.relu(y, inplace=not this.twice).view(-1, *size, active.shape[4]), 1)
     return y
 
 
