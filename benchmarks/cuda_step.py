@@ -21,7 +21,6 @@ import torch
 
 from dartsedu.architect import Architect, Exact, FirstOrder, held
 from dartsedu.cnn import CNNSupernet, cnn_space
-from dartsedu.packing import Joined
 from dartsedu.search import clipped
 from dartsedu.splits import Batch
 
@@ -33,7 +32,7 @@ Step = Callable[[], None]
 def make_step(fast: bool, size: int, architect: Architect, mixed: bool) -> Step:
     torch.manual_seed(0)
     supernet = CNNSupernet(cnn_space(), fast=fast).cuda().train()
-    w = Joined(supernet.weights().values()).vector
+    w = supernet.vector()
     of_w = torch.optim.SGD([w], lr=0.025, momentum=0.9, weight_decay=3e-4, fused=True)
     alphas = list(supernet.alphas.values())
     of_alpha = torch.optim.Adam(

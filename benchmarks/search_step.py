@@ -33,7 +33,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dartsedu.architect import Architect, Exact, FiniteDifference, FirstOrder, held
 from dartsedu.cnn import CNNSupernet, cnn_space
-from dartsedu.packing import Joined
+from dartsedu.memory import keep_freed_memory
 from dartsedu.presets import load_preset
 from dartsedu.recording import recorded
 from dartsedu.relaxation import Outcome
@@ -104,8 +104,9 @@ def make_published(shape: dict, architect: str) -> Step:
 
 def make_step(shape: dict, architect: str, fast: bool) -> Step:
     """This package's step, as ``Search`` does it but for its checks and records."""
+    keep_freed_memory()
     supernet, of_alpha, (validation, training) = make(shape, fast)
-    w = Joined(supernet.weights().values()).vector
+    w = supernet.vector()
     of_w = torch.optim.SGD([w], lr=0.025, momentum=0.9, weight_decay=3e-4, fused=True)
 
     def step() -> None:

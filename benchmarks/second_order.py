@@ -140,7 +140,7 @@ class _AtVirtual(FiniteDifference):
             kept = {name: w.detach().clone() for name, w in weights.items()}
             pairs = zip(weights.values(), slopes, strict=True)
             slope = as_vector(torch.zeros_like(w) if g is None else g for w, g in pairs)
-            moved = self.virtual_step.take(list(weights.values()), slope, optimizer)
+            moved = self.virtual_step.take(as_vector(weights.values()), slope, optimizer)
             parts = moved.split([w.numel() for w in weights.values()])
             with torch.no_grad():
                 for w, part in zip(weights.values(), parts, strict=True):

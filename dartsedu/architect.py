@@ -19,7 +19,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -59,12 +58,10 @@ class VirtualStep:
         """ξ as it is now."""
         return optimizer.param_groups[0]["lr"] if self.xi is None else self.xi
 
-    def take(
-        self, weights: Sequence[Tensor], slope: Tensor, optimizer: torch.optim.Optimizer
-    ) -> Tensor:
+    def take(self, w: Tensor, slope: Tensor, optimizer: torch.optim.Optimizer) -> Tensor:
         """w′ from w and ∇w L_train, vectors both; differentiable in ``slope``."""
         group = optimizer.param_groups[0]
-        w, slope = as_vector(weights).detach(), self._clipped(slope)
+        w, slope = w.detach(), self._clipped(slope)
         if self.weight_decay:
             slope = slope + group["weight_decay"] * w
         if self.momentum:
@@ -117,8 +114,8 @@ class FirstOrder:
         architecture_batch: Any,
         optimizer: torch.optim.Optimizer,
     ) -> Hypergradient:
-        with _extra_passes(supernet) as passes, held(passes.weights):
-            outcome = passes.loss(architecture_batch)
+        with _extra_passes(supernet) as passes:
+            outcome = passes.loss(architecture_batch, passes.w)
             slopes = torch.autograd.grad(outcome.loss, passes.alphas, allow_unused=True)
         return Hypergradient(passes.by_cell(slopes), _detached(outcome))
 
@@ -144,9 +141,9 @@ class FiniteDifference:
     ) -> Hypergradient:
         xi = self.virtual_step.length(optimizer)
         with _extra_passes(supernet) as passes:
-            w = as_vector(passes.weights).detach().requires_grad_()
+            w = passes.w.requires_grad_()
             (slope,) = torch.autograd.grad(passes.loss(weights_batch, w).loss, w)
-            virtual = self.virtual_step.take(passes.weights, slope, optimizer).requires_grad_()
+            virtual = self.virtual_step.take(w, slope, optimizer).requires_grad_()
 
             outcome = passes.loss(architecture_batch, virtual)
             *slopes, v = torch.autograd.grad(
@@ -184,10 +181,10 @@ class Exact:
         optimizer: torch.optim.Optimizer,
     ) -> Hypergradient:
         with _extra_passes(supernet) as passes:
-            w = as_vector(passes.weights).detach().requires_grad_()
+            w = passes.w.requires_grad_()
             loss = passes.loss(weights_batch, w, twice=True).loss
             (slope,) = torch.autograd.grad(loss, w, create_graph=True)
-            virtual = self.virtual_step.take(passes.weights, slope, optimizer)
+            virtual = self.virtual_step.take(w, slope, optimizer)
             outcome = passes.loss(architecture_batch, virtual)
             gradient = torch.autograd.grad(outcome.loss, passes.alphas, allow_unused=True)
         return Hypergradient(passes.by_cell(gradient), _detached(outcome))
@@ -202,20 +199,17 @@ class _ExtraPasses:
         self._supernet = supernet
         self._devices = sorted({alpha.device.index for alpha in self.alphas if alpha.is_cuda})
 
-    @cached_property
-    def weights(self) -> list[nn.Parameter]:
-        """The operation weights w."""
-        return list(self._supernet.weights().values())
+    @property
+    def w(self) -> Tensor:
+        """The operation weights as they are, one vector without graph."""
+        return self._supernet.vector().detach()
 
-    def loss(self, batch: Any, w: Tensor | None = None, twice: bool = False) -> Outcome:
-        """The loss at the supernet's own weights or, without copying it, at others."""
+    def loss(self, batch: Any, w: Tensor, twice: bool = False) -> Outcome:
+        """The loss at these weights, without copying the supernet."""
         # A CUDA graph that is being captured replays its random numbers itself.
         apart = not (self._devices and torch.cuda.is_current_stream_capturing())
-        with torch.random.fork_rng(self._devices, enabled=apart):
-            if w is None:
-                return self._supernet.loss(batch)
-            with self._supernet.at(w, twice):
-                return self._supernet.loss(batch)
+        with torch.random.fork_rng(self._devices, enabled=apart), self._supernet.at(w, twice):
+            return self._supernet.loss(batch)
 
     def by_cell(self, slopes: Sequence[Tensor | None]) -> Named:
         pairs = zip(self.cells, self.alphas, slopes, strict=True)

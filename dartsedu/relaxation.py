@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from dartsedu.genotype import Genotype, derive
-from dartsedu.packing import as_tensors
+from dartsedu.packing import Joined, as_tensors
 from dartsedu.registry import Registry
 from dartsedu.topology import Relaxation, SearchSpace
 
@@ -110,6 +110,18 @@ class Supernet(nn.Module, ABC):
             for name, parameter in self.registry.parameters().items()
             if not name.startswith("alphas.")
         }
+
+    def vector(self) -> nn.Parameter:
+        """The weights as one vector, in the order of ``weights()``: they are its parts.
+
+        To move it moves them. It is always the same one, wherever the weights stood before.
+        """
+        self._joined.gather()
+        return self._joined.vector
+
+    @cached_property
+    def _joined(self) -> Joined:
+        return Joined(self.weights().values())
 
     @contextmanager
     def at(self, w: Tensor, twice: bool = False) -> Iterator[None]:

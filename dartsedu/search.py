@@ -17,7 +17,7 @@ from dartsedu.architect import (
     held,
 )
 from dartsedu.genotype import derive
-from dartsedu.packing import Joined, as_tensors, as_vector
+from dartsedu.packing import as_tensors, as_vector
 from dartsedu.presets import RNNSearchSettings, SearchSettings
 from dartsedu.relaxation import Outcome, Supernet
 from dartsedu.splits import Passes
@@ -101,9 +101,8 @@ class Search(Stream):
         self.task = task.to(self.device)
         self.architect = make_architect(settings)
         w, alpha = settings.weights, settings.architecture
-        self._weights = Joined(supernet.weights().values())
         self.weights_optimizer = torch.optim.SGD(
-            [self._weights.vector],  # Hundreds of small tensors: one is quicker to move.
+            [self.supernet.vector()],  # Hundreds of small tensors: one is quicker to move.
             lr=w.learning_rate,
             momentum=w.momentum,
             weight_decay=w.weight_decay,
@@ -194,13 +193,13 @@ class Search(Stream):
         return outcome
 
     def _move_weights(self, batch: Any, epoch: int) -> Outcome:
-        self._weights.gather()
-        w = self._weights.vector
+        w = self.supernet.vector()
         with held(self.supernet.alphas.values()), self._mixed_precision(), self.supernet.at(w):
             outcome = self.supernet.loss(batch)
         self._check("weights loss", float(outcome.loss.detach()), self._advice(), epoch)
         (slope,) = torch.autograd.grad(outcome.objective, w)
-        alone = None if self.supernet.restarts is None else self._weights.parameters
+        restarts = self.supernet.restarts
+        alone = None if restarts is None else list(self.supernet.weights().values())
         w.grad, norm = clipped(slope, self.settings.weights.clip, alone)
         self._check("gradient of w", float(norm), self._advice(), epoch)
         self.weights_optimizer.step()
@@ -250,7 +249,7 @@ class Search(Stream):
         buffers = [own.get("momentum_buffer") for own in states]
         together = {}
         if any(buffer is not None for buffer in buffers):
-            pairs = zip(buffers, self._weights.parameters, strict=True)
+            pairs = zip(buffers, self.supernet.weights().values(), strict=True)
             known = [torch.zeros_like(w) if buffer is None else buffer for buffer, w in pairs]
             together = {0: {"momentum_buffer": as_vector(known)}}
         return {"state": together, "param_groups": [group | {"params": [0]}]}

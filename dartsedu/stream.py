@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dartsedu.memory import keep_freed_memory
 from dartsedu.packing import Packed, pack, unpack
 from dartsedu.values import atomic_path
 
@@ -104,6 +105,7 @@ class Stream(Iterator[Step], ABC):
         self.last: Step | None = None
         self._elapsed = 0.0
         self._failure: Exception | None = None
+        keep_freed_memory()
 
     @abstractmethod
     def _advance(self) -> Step:

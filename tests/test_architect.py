@@ -161,7 +161,7 @@ def test_gradcheck_of_the_unrolled_loss():
             return torch.func.functional_call(Loss(supernet), prefixed(state | more), (batch,))
 
         slopes = torch.autograd.grad(loss(train), list(weights.values()), create_graph=True)
-        moved = VirtualStep().take(list(weights.values()), as_vector(slopes), optimizer)
+        moved = VirtualStep().take(as_vector(weights.values()), as_vector(slopes), optimizer)
         parts = moved.split([w.numel() for w in weights.values()])
         pairs = zip(weights.items(), parts, strict=True)
         return loss(val, **{name: part.view(w.shape) for (name, w), part in pairs})

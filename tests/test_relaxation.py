@@ -1,3 +1,4 @@
+import copy
 import math
 
 import numpy as np
@@ -51,6 +52,20 @@ def test_alphas_and_weights_are_disjoint_and_complete(make_supernet):
         "normal": (5, 4),
         "reduce": (5, 4),
     }
+
+
+def test_the_weights_are_the_parts_of_one_vector_also_in_a_copy(make_supernet):
+    supernet = make_supernet()
+    before = torch.cat([w.detach().flatten() for w in supernet.weights().values()])
+    vector = supernet.vector()
+    assert torch.equal(vector, before)
+    other = copy.deepcopy(supernet).double()
+    with torch.no_grad():
+        other.vector().add_(1)
+    found = torch.cat([w.detach().flatten() for w in other.weights().values()])
+    torch.testing.assert_close(found, before.double() + 1)
+    assert supernet.vector() is vector
+    assert torch.equal(vector, before)
 
 
 def test_alpha_starts_at_zero_in_the_paper_and_small_in_the_code(make_supernet):

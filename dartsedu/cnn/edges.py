@@ -112,11 +112,9 @@ class Statistics:
         for norms, *moments in zip(self._norms, self._means, variances, strict=True):
             *every, number = norms.rows
             for rows, new in zip(every, moments, strict=True):
-                new = new.view(-1, rows.shape[1])
-                if len(new) < len(rows):
-                    rows = rows.view(len(new), -1, rows.shape[1])
-                    new = new[:, None].expand_as(rows)
-                kept.append(rows)
+                # (maps, modules that keep the same of one, C)
+                new = new.view(-1, 1, rows.shape[1])
+                kept.append(rows.view(new.shape[0], -1, rows.shape[1]))
                 found.append(new)
             numbers.append(number)
         torch._foreach_lerp_(kept, found, first.momentum or 0.0)

@@ -151,7 +151,7 @@ def _separable(x: Tensor, kernel: Tensor, point: Tensor, basis: Tensor, share: b
     Rows run over (branch, channel) or, where branches ``share`` maps, over (channel, branch).
     """
     branches, _, channels = point.shape
-    matrices = torch.mm(kernel, basis).view(len(x), -1, x.shape[1])
+    matrices = torch.mm(kernel, basis).view(x.shape[0], -1, x.shape[1])
     d = torch.bmm(matrices, x)
     if share:
         d = d.view(channels, branches, -1).transpose(0, 1)

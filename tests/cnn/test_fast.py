@@ -20,7 +20,7 @@ from dartsedu.cnn import (
     large_maps,
     small_maps,
 )
-from dartsedu.packing import Joined, as_vector
+from dartsedu.packing import as_vector
 from dartsedu.search import clipped
 from dartsedu.splits import Batch
 from dartsedu.topology import SearchSpace, Topology
@@ -291,7 +291,7 @@ def test_nothing_in_a_pass_waits_for_a_gpu():
     images = batch((9, 9), channels=3)
     images = Batch(images.inputs.float(), images.targets)
     optimizer = torch.optim.SGD(supernet.weights().values(), lr=0.1, momentum=0.9, fused=True)
-    w = Joined(supernet.weights().values()).vector
+    w = supernet.vector()
     with NoWaiting():
         for architect in (FirstOrder(), FiniteDifference(), Exact()):
             architect.gradient(supernet, images, images, optimizer)
