@@ -224,6 +224,11 @@ def peak() -> float:
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
+def processor() -> str:
+    """What the machine calls its processor (Linux)."""
+    return Path("/proc/cpuinfo").read_text().split("model name\t: ")[1].splitlines()[0]
+
+
 def time_rounds(steps: dict[str, Step], rounds: int) -> dict[str, list[tuple[float, float]]]:
     """(CPU seconds, wall seconds) of each, once a round."""
     for step in steps.values():
@@ -272,6 +277,7 @@ def main() -> None:
         "threads": options.threads,
         "rounds": options.rounds,
         "torch": torch.__version__.split("+")[0],
+        "processor": processor(),
     }
     row |= summary(taken)
     if options.shape != "search" and options.architect == "first-order":
@@ -319,7 +325,7 @@ def save(row: dict, results: Path) -> None:
     rows = json.loads(results.read_text(encoding="utf-8"))["rows"] if results.exists() else []
     rows = [r for r in rows if any(r[k] != row[k] for k in key)] + [row]
     rows.sort(key=lambda r: [str(r[k]) for k in key])
-    machine = "two x86-64 cores with AVX-512, no GPU, loaded by other jobs all the time"
+    machine = "two x86-64 cores with AVX-512, no GPU, shared with other jobs"
     found = {"machine": machine, "rows": rows}
     results.parent.mkdir(exist_ok=True)
     text = json.dumps(found, indent=1, ensure_ascii=False)
