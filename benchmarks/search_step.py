@@ -19,7 +19,9 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import platform
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -225,8 +227,10 @@ def peak() -> float:
 
 
 def processor() -> str:
-    """What the machine calls its processor (Linux)."""
-    return Path("/proc/cpuinfo").read_text().split("model name\t: ")[1].splitlines()[0]
+    """What the machine calls its processor, or at least its kind."""
+    known = Path("/proc/cpuinfo")  # On Linux, where ``platform`` does not say it.
+    found = re.search(r"model name\s*: (.+)", known.read_text()) if known.exists() else None
+    return found[1] if found else platform.processor() or platform.machine()
 
 
 def time_rounds(steps: dict[str, Step], rounds: int) -> dict[str, list[tuple[float, float]]]:
