@@ -1,12 +1,11 @@
-"""Lesson 07: an edge of functions, a graph that finds a law, two laws that look alike, checks."""
+"""Lesson 07: an edge of functions, a graph that finds a law, two laws that look alike."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from math import comb
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,11 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dartsedu.discretisation import discretised_mixture
-from dartsedu.equation import Discovery, EquationSupernet, Output, equation_space
-from dartsedu.equation.operations import guarded_ln
+from dartsedu.equation import Discovery, EquationSupernet, equation_space
 from dartsedu.equation.refit import refit
 from dartsedu.equation.supernet import CELL
-from dartsedu.lessons.check import Wrong, ask, check, same
 from dartsedu.lessons.explorer import Control, Explorer
 from dartsedu.lessons.panel import Bars, Dots, Line, Mark, Panel, Scene, Style, draw
 from dartsedu.lessons.relaxation import growth_data
@@ -69,100 +66,6 @@ def strongest_picture(shares: Mapping[int, Mapping[str, float]]) -> Picture:
         told = ", ".join(f"{n} {s:.0%}" for n, s in zip(names, found.values(), strict=True))
         words.append(f"after {steps} steps {told}")
     return draw(Scene(panels, f"Which function leads, by share of restarts: {'; '.join(words)}."))
-
-
-@check
-def check_edge(answer: Callable[..., Tensor]) -> str:
-    """``answer(x, weights, scale, offset)`` is a mixture of x, exp x and σ(x) of scale·x + offset.
-
-    Held to an ``EquationSupernet`` of one edge.
-    """
-    supernet = EquationSupernet(
-        equation_space(1, 1, THREE), output=Output(scale=False, offset=False)
-    )
-    x = torch.tensor([-1.0, 0.0, 0.5, 2.0], dtype=torch.float64)
-    weights = torch.tensor([0.5, 0.2, 0.3], dtype=torch.float64)
-    scale = torch.tensor([2.0, -0.5, 3.0], dtype=torch.float64)
-    offset = torch.tensor([1.0, 0.25, -1.0], dtype=torch.float64)
-    with torch.no_grad():
-        supernet.scale[0, 0], supernet.offset[0, 0] = scale, offset
-        expected = supernet(x[:, None], weights[None, None])[0, 0]
-    functions: tuple[Callable[[Tensor], Tensor], ...] = (lambda z: z, torch.exp, torch.sigmoid)
-
-    def mixed(weights: Tensor, inside: Callable[[int], Tensor]) -> Tensor:
-        parts = [w * f(inside(k)) for k, (w, f) in enumerate(zip(weights, functions, strict=True))]
-        return torch.stack(parts).sum(0)
-
-    outside = [scale[k] * f(x) + offset[k] for k, f in enumerate(functions)]
-    mistakes = {
-        "scale and offset stand outside the function: it is f(a·x + b), not a·f(x) + b": (
-            torch.stack([w * o for w, o in zip(weights, outside, strict=True)]).sum(0)
-        ),
-        "the offset is left out": mixed(weights, lambda k: scale[k] * x),
-        "the scale is left out": mixed(weights, lambda k: x + offset[k]),
-        "the mixture weights are left out": mixed(
-            torch.ones(3), lambda k: scale[k] * x + offset[k]
-        ),
-        "softmax is applied again: these weights already sum to 1": mixed(
-            torch.softmax(weights, 0), lambda k: scale[k] * x + offset[k]
-        ),
-        "the three have changed places: weights are for x, exp and σ, in this order": mixed(
-            weights[[0, 2, 1]], lambda k: scale[k] * x + offset[k]
-        ),
-    }
-    same(
-        ask(answer, x, weights, scale, offset),
-        expected,
-        "edge(x, weights, scale, offset)",
-        mistakes,
-    )
-    return "the same as an EquationSupernet of one edge."
-
-
-# ---- Where a function ends ----------------------------------------------------------------------
-
-
-@check
-def check_ln(answer: Callable[[Tensor], Tensor]) -> str:
-    """``answer(x)`` is ln(x) from 0.001 on and a line of slope 1 below, with that slope."""
-    inside = torch.tensor([1e-3, 0.01, 1.0, 5.0], dtype=torch.float64)
-    same(
-        ask(answer, inside),
-        inside.log(),
-        "safe_ln where ln is defined",
-        {
-            "a small number is added inside ln: then it is no longer ln where it could be": (
-                (inside + 1e-3).log()
-            ),
-            "this is the logarithm to base 10; ln has the base e": inside.log10(),
-        },
-        1e-9,
-    )
-    below = torch.tensor([9e-4, 0.0, -0.5, -3.0], dtype=torch.float64)
-    flat = torch.full_like(below, 1e-3).log()
-    mistakes = {
-        "below 0.001 it is flat: no slope leads back into the domain": flat,
-        "the sign is dropped with abs: −3 and 3 become the same": below.abs().clamp(min=1e-3).log(),
-        "the line does not meet ln at 0.001: there is a step": flat + below,
-        "the line falls where it should rise": flat - (below - 1e-3),
-    }
-    found = ask(answer, below)
-    if isinstance(found, Tensor) and found.isnan().any():
-        raise Wrong("for x below 0 it is nan: ln is still called there. Clamp x before ln sees it.")
-    same(found, guarded_ln(below), "safe_ln below 0.001", mistakes, 1e-9)
-    every = torch.cat([below, inside[1:]]).requires_grad_()
-    found = ask(answer, every)
-    if not found.requires_grad:
-        raise Wrong("the values are right, but no gradient passes: keep to tensor operations.")
-    (slopes,) = torch.autograd.grad(found.sum(), every)
-    if not slopes.isfinite().all():
-        raise Wrong(
-            "the values are right, but a slope is nan or infinite. torch.where hides the value of "
-            "ln at −3, not its slope. Clamp x before ln sees it."
-        )
-    expected = torch.cat([torch.ones(4, dtype=torch.float64), 1 / inside[1:]])
-    same(slopes, expected, "the slope of safe_ln", tolerance=1e-9)
-    return "exact inside, finite outside, and its slope leads back. It is the package's guarded_ln."
 
 
 # ---- A graph, and what is left of it ------------------------------------------------------------
@@ -370,51 +273,3 @@ def _squares(feature: Floats, y: Floats) -> Floats:
     columns = np.column_stack([np.ones_like(feature), feature])
     found: Floats = np.square(columns @ np.linalg.lstsq(columns, y, rcond=None)[0] - y)
     return found
-
-
-@check
-def check_choose(answer: Callable[[list[float], list[float], list[int]], Any]) -> str:
-    """``answer(errors, spreads, complexities)`` follows the one-standard-error rule."""
-    cases: list[tuple[list[float], list[float], list[int], int, dict[str, int]]] = [
-        (
-            [0.010, 0.011, 0.030],
-            [0.002, 0.002, 0.004],
-            [9, 4, 1],
-            1,
-            {
-                "you took the least error; a simpler one is as good within one standard error": 0,
-                "you took the simplest of all; its error is too large": 2,
-            },
-        ),
-        (
-            [0.030, 0.012, 0.010],
-            [0.030, 0.002, 0.002],
-            [1, 4, 9],
-            1,
-            {
-                "you took the least error; a simpler one is as good within one standard error": 2,
-                "each is judged by its own spread; the limit is that of the best: its error and "
-                "its spread": 0,
-            },
-        ),
-        (
-            [0.0115, 0.010, 0.011],
-            [0.002, 0.002, 0.002],
-            [4, 9, 4],
-            2,
-            {"of two equally simple ones take the one with the lesser error": 0},
-        ),
-    ]
-    for errors, spreads, complexities, place, mistakes in cases:
-        found = ask(answer, errors, spreads, complexities)
-        if isinstance(found, (np.integer, Tensor)):
-            found = int(found)
-        if not isinstance(found, int):
-            raise Wrong(f"choose should return a place, 0 to 2, but gave {found!r}.")
-        same(
-            found,
-            torch.tensor(float(place)),
-            f"choose({errors}, {spreads}, {complexities})",
-            {meaning: torch.tensor(float(wrong)) for meaning, wrong in mistakes.items()},
-        )
-    return "the simplest that is no worse than the best, as far as the data can tell."

@@ -16,6 +16,7 @@
 from dartsedu import PUBLISHED, Recording, replay
 from dartsedu.cell_graph import genotype_figure
 from dartsedu.lessons import start
+from dartsedu.lessons import start_checks as checks
 
 # %% [markdown]
 # ## Who draws the network?
@@ -112,7 +113,7 @@ def count(nodes, operations):
 
 
 # %% tags=["check"]
-start.check_count(count)
+checks.check_count(count)
 
 # %% [markdown]
 # Suppose that training one takes an hour. A thousand machines would need about a hundred years for the

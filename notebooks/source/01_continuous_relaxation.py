@@ -21,6 +21,7 @@ import torch
 from dartsedu import MixedOp, load_task, mixture_weights
 from dartsedu.cnn.operations import PRIMITIVES, candidate
 from dartsedu.lessons import relaxation as lesson
+from dartsedu.lessons import relaxation_checks as checks
 
 torch.set_num_threads(1)  # the same numbers on every machine, as far as that goes
 
@@ -134,7 +135,7 @@ def weights(alpha, temperature=1.0):
 
 
 # %% tags=["check"]
-lesson.check_weights(weights)
+checks.check_weights(weights)
 
 # %% [markdown]
 # ### Try it: three operations, one edge
@@ -222,7 +223,7 @@ class MyMixedOp(torch.nn.Module):
 
 
 # %% tags=["check"]
-lesson.check_mixed_op(MyMixedOp)
+checks.check_mixed_op(MyMixedOp)
 
 # %% [markdown]
 # From here on we use the package's. Put it on a tiny real problem: digits, a stem, **one** mixed edge
@@ -292,7 +293,7 @@ def pull(p, slope):
 
 
 # %% tags=["check"]
-lesson.check_pull(pull)
+checks.check_pull(pull)
 
 # %% [markdown]
 # > **Takeaway.** One backward pass tells for every operation whether it beats the average of the mixture.

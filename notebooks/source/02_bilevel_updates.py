@@ -20,6 +20,7 @@ import torch
 
 from dartsedu import Exact, FiniteDifference, FirstOrder, VirtualStep, load_task
 from dartsedu.lessons import bilevel as lesson
+from dartsedu.lessons import bilevel_checks as checks
 from dartsedu.lessons.relaxation import OneEdge, train_weights
 
 torch.set_num_threads(1)  # the same numbers on every machine, as far as that goes
@@ -147,7 +148,7 @@ def first_order(alpha, w):
 
 
 # %% tags=["check"]
-lesson.check_first_order(first_order)
+checks.check_first_order(first_order)
 
 # %% [markdown]
 # ### Exercise 2: exact, through the virtual step
@@ -187,7 +188,7 @@ def exact(alpha, w, xi):
 
 
 # %% tags=["check"]
-lesson.check_exact(exact)
+checks.check_exact(exact)
 
 # %% [markdown]
 # ## 3 · Two arrows
@@ -273,7 +274,7 @@ def settles_at(xi):
 
 
 # %% tags=["check"]
-lesson.check_settling_point(settles_at)
+checks.check_settling_point(settles_at)
 
 # %% [markdown]
 # ξ = ½ is right *here* because one virtual step of that length jumps exactly to $w^*$: the slope is
@@ -333,7 +334,7 @@ def finite_difference(alpha, w, xi, epsilon=0.01):
 
 
 # %% tags=["check"]
-lesson.check_finite_difference(finite_difference)
+checks.check_finite_difference(finite_difference)
 
 # %% [markdown]
 # On the toy any ε is right, since $L_{train}$ is quadratic: same gradient, same path as *exact*. A network is not. Take the edge of lesson 01 with

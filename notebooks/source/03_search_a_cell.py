@@ -19,6 +19,7 @@ import torch
 
 from dartsedu import compare, live, load_task
 from dartsedu.lessons import search as lesson
+from dartsedu.lessons import search_checks as checks
 
 torch.set_num_threads(1)
 
@@ -122,7 +123,7 @@ def one_step(supernet, weights_batch, architecture_batch, w, alpha):
 
 
 # %% tags=["check"]
-lesson.check_step(one_step)
+checks.check_step(one_step)
 
 # %% [markdown]
 # *A search is this step, a few hundred times.* From here on the package's does it; it also clips
@@ -196,7 +197,7 @@ def mean_entropy(mixture):
 
 
 # %% tags=["check"]
-lesson.check_entropy(mean_entropy)
+checks.check_entropy(mean_entropy)
 
 # %% tags=["nbval-ignore-output"]
 lesson.entropies_picture({"seed 0": run.recording})

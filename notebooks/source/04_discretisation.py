@@ -22,6 +22,7 @@ import torch
 from dartsedu import PUBLISHED, Recording, derive, discretisation_gap, load_task, mixture_weights
 from dartsedu.genotype import RULES
 from dartsedu.lessons import discretisation as lesson
+from dartsedu.lessons import discretisation_checks as checks
 from dartsedu.lessons import start
 from dartsedu.lessons.search import digits_search
 
@@ -90,7 +91,7 @@ def strengths(alpha):
 
 
 # %% tags=["check"]
-lesson.check_strengths(strengths)
+checks.check_strengths(strengths)
 
 # %% [markdown]
 # ### Exercise 2: what the node keeps
@@ -138,7 +139,7 @@ def keep_two(alpha):
 
 
 # %% tags=["check"]
-lesson.check_derive(keep_two)
+checks.check_derive(keep_two)
 
 # %% [markdown]
 # ### Try it: move one α until the cell flips

@@ -21,6 +21,7 @@ from scipy import stats
 from dartsedu import PUBLISHED, CNNNetwork, Training, load_task, multiply_adds
 from dartsedu.cell_graph import genotype_figure
 from dartsedu.lessons import scratch as lesson
+from dartsedu.lessons import scratch_checks as checks
 from dartsedu.spaces import build_network, search_space
 
 torch.set_num_threads(1)
@@ -153,7 +154,7 @@ def interval(scores):
 
 
 # %% tags=["check"]
-lesson.check_interval(interval)
+checks.check_interval(interval)
 
 # %% [markdown]
 # From here on SciPy does it. What does "95 %" promise? Not that *this* interval holds the truth. It is a
@@ -227,7 +228,7 @@ def paired(a, b):
 
 
 # %% tags=["check"]
-lesson.check_paired(paired)
+checks.check_paired(paired)
 
 # %%
 twice = record.scores("found", again=True), record.scores("found")
@@ -297,7 +298,7 @@ def report(validation, test):
 
 
 # %% tags=["check"]
-lesson.check_report(report)
+checks.check_report(report)
 
 # %% [markdown]
 # ## 6 · A famous cell on our task

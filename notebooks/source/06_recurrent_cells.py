@@ -18,6 +18,7 @@ import torch
 
 from dartsedu import PUBLISHED, live
 from dartsedu.lessons import recurrent as lesson
+from dartsedu.lessons import recurrent_checks as checks
 
 torch.set_num_threads(1)
 
@@ -70,7 +71,7 @@ def perplexity(p):
 
 
 # %% tags=["check"]
-lesson.check_perplexity(perplexity)
+checks.check_perplexity(perplexity)
 
 # %% [markdown]
 # **Predict, then run.** Among a thousand words, somebody who knows nothing has perplexity 1000. What has
@@ -167,7 +168,7 @@ def edge(state, weight, activation):
 
 
 # %% tags=["check"]
-lesson.check_edge(edge)
+checks.check_edge(edge)
 
 # %% [markdown]
 # *A node is one gated step; the search chooses from which state, and with which activation.*
@@ -221,7 +222,7 @@ def mixed_node(states, weight, shares):
 
 
 # %% tags=["check"]
-lesson.check_mixed_node(mixed_node)
+checks.check_mixed_node(mixed_node)
 
 # %% [markdown]
 # The package's cell normalises every state (BatchNorm); without it sums of sums grow, and a deep mixed

@@ -23,6 +23,7 @@ import torch
 from dartsedu import Search, live, load_preset, load_task
 from dartsedu.equation import EquationSupernet, conclude, equation_space, random_alphas
 from dartsedu.lessons import equations as lesson
+from dartsedu.lessons import equations_checks as checks
 
 torch.set_num_threads(1)
 
@@ -75,7 +76,7 @@ def edge(x, weights, scale, offset):
 
 
 # %% tags=["check"]
-lesson.check_edge(edge)
+checks.check_edge(edge)
 
 # %% [markdown]
 # Now the package's edge, on the noisy logistic curve of lesson 01. An equation depends on where its search
@@ -154,7 +155,7 @@ def safe_ln(x):
 
 
 # %% tags=["check"]
-lesson.check_ln(safe_ln)
+checks.check_ln(safe_ln)
 
 # %% [markdown]
 # In the package: [`guarded_ln`](dartsedu/equation/operations.py:guarded_ln), and its like for 1/x and for exp,
@@ -374,7 +375,7 @@ def choose(errors, spreads, complexities):
 
 
 # %% tags=["check"]
-lesson.check_choose(choose)
+checks.check_choose(choose)
 
 # %% [markdown]
 # [`candidates`](dartsedu/equation/discovery.py:candidates) chooses in this way. The rule does not find the truth. It

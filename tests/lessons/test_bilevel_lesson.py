@@ -5,6 +5,7 @@ import torch
 
 from dartsedu.architect import Exact, FirstOrder, VirtualStep
 from dartsedu.lessons import bilevel as lesson
+from dartsedu.lessons import bilevel_checks as checks
 from dartsedu.lessons.relaxation import OneEdge
 from dartsedu.splits import Batch
 
@@ -22,7 +23,7 @@ def grad(value, at, **more):
     ],
 )
 def test_a_wrong_first_order_is_told_why(answer, words):
-    verdict = lesson.check_first_order(answer)
+    verdict = checks.check_first_order(answer)
     assert verdict.status == "wrong"
     assert words in verdict.message
 
@@ -44,10 +45,10 @@ def exact(alpha, w, xi, graph=True, sign=-1, factor=None, at_w=False, toward="al
     ],
 )
 def test_a_wrong_exact_is_told_why(mistake, words):
-    verdict = lesson.check_exact(lambda alpha, w, xi: exact(alpha, w, xi, **mistake))
+    verdict = checks.check_exact(lambda alpha, w, xi: exact(alpha, w, xi, **mistake))
     assert verdict.status == "wrong"
     assert words in verdict.message
-    assert lesson.check_exact(exact).status == "right"
+    assert checks.check_exact(exact).status == "right"
 
 
 def finite(alpha, w, xi, epsilon, sign=-1, width=2.0, factor=None, direct=True, implicit=True):
@@ -70,16 +71,16 @@ def finite(alpha, w, xi, epsilon, sign=-1, width=2.0, factor=None, direct=True, 
     ],
 )
 def test_a_wrong_finite_difference_is_told_why(mistake, words):
-    verdict = lesson.check_finite_difference(lambda *a: finite(*a, **mistake))
+    verdict = checks.check_finite_difference(lambda *a: finite(*a, **mistake))
     assert verdict.status == "wrong"
     assert words in verdict.message
-    assert lesson.check_finite_difference(finite).status == "right"
+    assert checks.check_finite_difference(finite).status == "right"
 
 
 def test_a_wrong_place_of_rest_is_told_why():
-    assert "counts twice" in lesson.check_settling_point(lambda xi: 2 / (1 + xi)).message
-    assert "sign" in lesson.check_settling_point(lambda xi: 2 / (1 - 2 * xi + 1e-12)).message
-    assert "a number" in lesson.check_settling_point(lambda xi: "half").message
+    assert "counts twice" in checks.check_settling_point(lambda xi: 2 / (1 + xi)).message
+    assert "sign" in checks.check_settling_point(lambda xi: 2 / (1 - 2 * xi + 1e-12)).message
+    assert "a number" in checks.check_settling_point(lambda xi: "half").message
 
 
 @pytest.mark.parametrize("xi", [0.0, 0.25, 1.0])

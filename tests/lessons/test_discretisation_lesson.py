@@ -9,6 +9,7 @@ from dartsedu.cnn import cnn_space
 from dartsedu.discretisation import discretisation_gap, discretised_mixture
 from dartsedu.genotype import PUBLISHED, RULES, random_genotype
 from dartsedu.lessons import discretisation as lesson
+from dartsedu.lessons import discretisation_checks as checks
 from dartsedu.lessons.search import digits_search
 from dartsedu.relaxation import mixture_weights
 from dartsedu.tasks import load_task
@@ -34,7 +35,7 @@ def strengths(alpha):
     ],
 )
 def test_strengths_are_judged(answer, status, words):
-    verdict = lesson.check_strengths(answer)
+    verdict = checks.check_strengths(answer)
     assert (verdict.status, words in verdict.message) == (status, True), verdict
 
 
@@ -74,7 +75,7 @@ def without_none(alpha):
     ],
 )
 def test_the_derived_node_is_judged(answer, status, words):
-    verdict = lesson.check_derive(answer)
+    verdict = checks.check_derive(answer)
     assert (verdict.status, words in verdict.message) == (status, True), verdict
 
 

@@ -9,6 +9,7 @@ import torch
 from dartsedu.equation import EquationSupernet, equation_space
 from dartsedu.equation.operations import degrees_of_freedom
 from dartsedu.lessons import equations as lesson
+from dartsedu.lessons import equations_checks as checks
 from dartsedu.lessons.check import Open
 from dartsedu.tasks import load_task
 
@@ -49,7 +50,7 @@ def mix(x, weights, inside):
     ],
 )
 def test_an_edge_of_functions_is_judged(edge, status, words):
-    verdict = lesson.check_edge(edge)
+    verdict = checks.check_edge(edge)
     assert (verdict.status, words in verdict.message) == (status, True), verdict
 
 
@@ -82,7 +83,7 @@ def line(x):
     ],
 )
 def test_a_safe_logarithm_is_judged(safe_ln, status, words):
-    verdict = lesson.check_ln(safe_ln)
+    verdict = checks.check_ln(safe_ln)
     assert (verdict.status, words in verdict.message) == (status, True), verdict
 
 
@@ -117,7 +118,7 @@ def first_of_equals(errors, spreads, complexities):
     ],
 )
 def test_a_choice_is_judged(choose, status, words):
-    verdict = lesson.check_choose(choose)
+    verdict = checks.check_choose(choose)
     assert (verdict.status, words in verdict.message) == (status, True), verdict
     assert issubclass(Open, Exception)
 

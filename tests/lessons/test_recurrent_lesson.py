@@ -9,6 +9,7 @@ import torch
 
 from dartsedu.genotype import derive
 from dartsedu.lessons import recurrent as lesson
+from dartsedu.lessons import recurrent_checks as checks
 from dartsedu.recording import Recording
 from dartsedu.rnn import rnn_space
 from dartsedu.stream import Step
@@ -28,7 +29,7 @@ from dartsedu.stream import Step
     ],
 )
 def test_perplexity_is_judged(answer, status, words):
-    verdict = lesson.check_perplexity(answer)
+    verdict = checks.check_perplexity(answer)
     assert (verdict.status, words in verdict.message) == (status, True), verdict
 
 
@@ -93,7 +94,7 @@ def no_activation(state, weight, f):
     ],
 )
 def test_an_edge_is_judged(answer, status, words):
-    verdict = lesson.check_edge(answer)
+    verdict = checks.check_edge(answer)
     assert (verdict.status, words in verdict.message) == (status, True), verdict
 
 
@@ -140,7 +141,7 @@ def shifted(states, weight, shares):
     ],
 )
 def test_a_mixed_node_is_judged(answer, status, words):
-    verdict = lesson.check_mixed_node(answer)
+    verdict = checks.check_mixed_node(answer)
     assert verdict.status == status, verdict
     assert words in verdict.message
 

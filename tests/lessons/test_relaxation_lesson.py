@@ -6,6 +6,7 @@ from torch import nn
 
 from dartsedu.cnn.operations import candidate
 from dartsedu.lessons import relaxation as lesson
+from dartsedu.lessons import relaxation_checks as checks
 from dartsedu.relaxation import MixedOp, mixture_weights
 from dartsedu.splits import Batch
 
@@ -24,7 +25,7 @@ from dartsedu.splits import Batch
     ],
 )
 def test_wrong_weights_are_told_why(answer, words):
-    verdict = lesson.check_weights(answer)
+    verdict = checks.check_weights(answer)
     assert verdict.status == "wrong"
     assert words in verdict.message
 
@@ -79,10 +80,10 @@ class Unregistered(nn.Module):
     ],
 )
 def test_a_wrong_mixed_op_is_told_why(answer, words):
-    verdict = lesson.check_mixed_op(answer)
+    verdict = checks.check_mixed_op(answer)
     assert verdict.status == "wrong"
     assert words in verdict.message
-    assert lesson.check_mixed_op(MixedOp).status == "right"
+    assert checks.check_mixed_op(MixedOp).status == "right"
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_a_wrong_mixed_op_is_told_why(answer, words):
     ],
 )
 def test_a_wrong_pull_is_told_why(answer, words):
-    verdict = lesson.check_pull(answer)
+    verdict = checks.check_pull(answer)
     assert verdict.status == "wrong"
     assert words in verdict.message
 

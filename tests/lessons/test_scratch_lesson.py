@@ -14,6 +14,7 @@ from scipy.special import comb
 from dartsedu.cli import app
 from dartsedu.genotype import PUBLISHED, derive, random_genotype
 from dartsedu.lessons import scratch as lesson
+from dartsedu.lessons import scratch_checks as checks
 from dartsedu.presets import load_preset
 from dartsedu.recording import Recording
 from dartsedu.spaces import build_network, search_space
@@ -44,17 +45,17 @@ def interval(x, ddof=1, p=0.975, df=-1, root=0.5, t=True, z=None):
     ],
 )
 def test_a_wrong_interval_is_told_why(mistake, words):
-    verdict = lesson.check_interval(lambda x: interval(x, **mistake))
+    verdict = checks.check_interval(lambda x: interval(x, **mistake))
     assert verdict.status == "wrong"
     assert words in verdict.message
-    assert lesson.check_interval(interval).status == "right"
+    assert checks.check_interval(interval).status == "right"
 
 
 def test_an_interval_has_two_ends():
-    assert "has 3" in lesson.check_interval(lambda x: (1, 2, 3)).message
-    assert "two numbers" in lesson.check_interval(lambda x: 7.0).message
-    assert lesson.check_interval(lambda x: ...).status == "open"
-    assert lesson.check_interval(lambda x: torch.tensor(interval(x))).status == "right"
+    assert "has 3" in checks.check_interval(lambda x: (1, 2, 3)).message
+    assert "two numbers" in checks.check_interval(lambda x: 7.0).message
+    assert checks.check_interval(lambda x: ...).status == "open"
+    assert checks.check_interval(lambda x: torch.tensor(interval(x))).status == "right"
 
 
 @pytest.mark.parametrize(
@@ -70,10 +71,10 @@ def test_an_interval_has_two_ends():
     ],
 )
 def test_a_wrong_paired_interval_is_told_why(answer, words):
-    verdict = lesson.check_paired(answer)
+    verdict = checks.check_paired(answer)
     assert verdict.status == "wrong"
     assert words in verdict.message
-    assert lesson.check_paired(lambda a, b: interval(a - b)).status == "right"
+    assert checks.check_paired(lambda a, b: interval(a - b)).status == "right"
 
 
 @pytest.mark.parametrize(
@@ -87,10 +88,10 @@ def test_a_wrong_paired_interval_is_told_why(answer, words):
     ],
 )
 def test_a_wrong_report_is_told_why(answer, words):
-    verdict = lesson.check_report(answer)
+    verdict = checks.check_report(answer)
     assert verdict.status == "wrong"
     assert words in verdict.message
-    assert lesson.check_report(lambda v, t: t[v.argmax()]).status == "right"
+    assert checks.check_report(lambda v, t: t[v.argmax()]).status == "right"
 
 
 # ---- Statistics ---------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ import torch
 
 from dartsedu.genotype import random_genotype
 from dartsedu.lessons import search as lesson
-from dartsedu.lessons import start
+from dartsedu.lessons import search_checks as checks
+from dartsedu.lessons import start_checks
 from dartsedu.measures import entropy
 
 
@@ -69,7 +70,7 @@ def only_w(supernet, weights_batch, architecture_batch, w, alpha):
     ],
 )
 def test_a_step_of_the_search_is_judged(step, status, words):
-    verdict = lesson.check_step(step)
+    verdict = checks.check_step(step)
     assert verdict.status == status, verdict
     assert words in verdict.message
 
@@ -85,7 +86,7 @@ def test_a_step_of_the_search_is_judged(step, status, words):
     ],
 )
 def test_entropy_is_judged(answer, status, words):
-    verdict = lesson.check_entropy(answer)
+    verdict = checks.check_entropy(answer)
     assert (verdict.status, words in verdict.message) == (status, True), verdict
 
 
@@ -100,7 +101,7 @@ def test_entropy_is_judged(answer, status, words):
     ],
 )
 def test_the_size_of_the_space_is_judged(answer, status, words):
-    verdict = start.check_count(answer)
+    verdict = start_checks.check_count(answer)
     assert (verdict.status, words in verdict.message) == (status, True), verdict
 
 

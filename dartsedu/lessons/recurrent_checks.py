@@ -1,0 +1,176 @@
+"""Lesson 06: the checks of its exercises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import exp
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dartsedu.genotype import Cell as DiscreteCell
+from dartsedu.genotype import Edge
+from dartsedu.lessons.check import Wrong, ask, check, same
+from dartsedu.lessons.recurrent import edge
+from dartsedu.rnn import ACTIVATIONS, PRIMITIVES, rnn_space
+from dartsedu.rnn.network import Cell
+from dartsedu.rnn.operations import gated, initial_state
+from dartsedu.rnn.supernet import MixedCell
+from dartsedu.yardstick import perplexity
+
+# ---- Exercise 1: perplexity ---------------------------------------------------------------------
+
+
+@check
+def check_perplexity(answer: Callable[[Tensor], Any]) -> str:
+    """Perplexity from the probabilities that a model gave to the words that came."""
+    even = torch.full((6,), 1 / 8)
+    mixed = torch.tensor([0.5, 0.1, 0.02, 0.9])
+    for chances, where in ((even, "six words, each told with 1/8"), (mixed, "an uneven text")):
+        mean = float(-chances.log().mean())
+        same(
+            ask(answer, chances),
+            torch.tensor(perplexity(mean)),
+            f"the perplexity of {where}",
+            {
+                "that is the mean loss in nats: take exp of it": torch.tensor(mean),
+                "logarithm and power have different bases: ln belongs to exp": torch.tensor(
+                    2**mean
+                ),
+                "you took the mean of 1/p: the mean belongs to the logarithms": (
+                    (1 / chances).mean()
+                ),
+                "you summed over the words: take the mean": torch.tensor(exp(mean * len(chances))),
+                "the sign is wrong: the loss is −ln p": torch.tensor(exp(-mean)),
+            },
+        )
+    return "a perplexity of 8 is to waver among 8 equally likely words."
+
+
+# ---- Exercise 2: one edge -----------------------------------------------------------------------
+
+
+def _small(seed: int, *shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@check
+def check_edge(answer: Callable[[Tensor, Tensor, Callable[[Tensor], Tensor]], Any]) -> str:
+    """The learner's edge against the output of the package's cell with that one node."""
+    hidden = 3
+    for name, f in ACTIVATIONS.items():
+        node = ((Edge(primitive=name, source=0),),)
+        cell = Cell(
+            DiscreteCell(
+                name="recurrent", inputs=1, keep=1, nodes=node, combine="mean", outputs=(1,)
+            ),
+            hidden,
+        )
+        with torch.no_grad():
+            cell.initial.copy_(_small(1, 2 * hidden, 2 * hidden))
+            cell.nodes[0].copy_(_small(2, hidden, 2 * hidden))
+            word, before = _small(3, 4, hidden), _small(4, 4, hidden)
+            outputs, _ = cell(word[None], before, None)
+            start = initial_state(word @ cell.initial[:hidden], before, cell.initial[hidden:], None)
+            matrix = cell.nodes[0].detach()
+            first, second = (start @ matrix).chunk(2, dim=-1)
+            open_gate, value = first.sigmoid(), f(second)
+            mistakes = {
+                "the gate is used as it is: it needs the sigmoid": start + first * (value - start),
+                "gate and value are swapped: the gate is the first half": (
+                    start + second.sigmoid() * (f(first) - start)
+                ),
+                "the gate works the other way round: where it is open, the new value comes in": (
+                    value + open_gate * (start - value)
+                ),
+                "nothing of the old state is kept: add (1 − σ(c)) times it": open_gate * value,
+                "you added the whole old state: the gate takes away what it replaces": (
+                    start + open_gate * value
+                ),
+                "you applied f to the state: it belongs to the second half of the product": (
+                    start + open_gate * (f(start) - start)
+                ),
+            }
+            if name != "identity":
+                mistakes["f is missing"] = start + open_gate * (second - start)
+        same(ask(answer, start, matrix, f), outputs[0], f"an edge with {name}", mistakes)
+    return "it is the node of the package's cell, for all four activations."
+
+
+# ---- Exercise 3: the mixed node -----------------------------------------------------------------
+
+_Node = Callable[[Sequence[Tensor], Tensor, Tensor], Tensor]
+_FUNCTIONS = tuple(ACTIVATIONS[name] for name in PRIMITIVES if name != "none")
+
+
+def mixed_node(states: Sequence[Tensor], weight: Tensor, shares: Tensor) -> Tensor:
+    """A node of the supernet, before BatchNorm.
+
+    ``states`` are all earlier ones, each (N, H); ``shares`` (states, primitives), *none* first.
+    """
+    return sum(
+        (
+            share * edge(state, weight, f)
+            for state, row in zip(states, shares, strict=True)
+            for share, f in zip(row[1:], _FUNCTIONS, strict=True)
+        ),
+        start=torch.zeros_like(states[0]),
+    )
+
+
+def _none_passes(states: Sequence[Tensor], weight: Tensor, shares: Tensor) -> Tensor:
+    passed = sum(row[0] * state for state, row in zip(states, shares, strict=True))
+    return mixed_node(states, weight, shares) + passed
+
+
+def _one_gate(states: Sequence[Tensor], weight: Tensor, shares: Tensor) -> Tensor:
+    total = torch.zeros_like(states[0])
+    for state, row in zip(states, shares, strict=True):
+        gate, value = (state @ weight).chunk(2, dim=-1)
+        mixed = sum(p * f(value) for p, f in zip(row[1:], _FUNCTIONS, strict=True))
+        total = total + gated(state, gate, mixed)
+    return total
+
+
+def _first_column_used(states: Sequence[Tensor], weight: Tensor, shares: Tensor) -> Tensor:
+    return mixed_node(states, weight, torch.cat([shares[:, :1], shares[:, :4]], dim=1))
+
+
+_MISTAKES: dict[str, _Node] = {
+    "none passes the state on: it gives zero, whatever comes in": _none_passes,
+    "you took the mean over the predecessors: a node is their sum": lambda states, w, p: (
+        mixed_node(states, w, p) / len(states)
+    ),
+    "only the last predecessor is heard": lambda states, w, p: mixed_node(states[-1:], w, p[-1:]),
+    "the shares are not used": lambda states, w, p: mixed_node(states, w, torch.ones_like(p)),
+    "you mixed the activations first and lost what none takes away: the old state, too, has only "
+    "the share 1 − p(none)": _one_gate,
+    "the shares are off by one: the first of each row belongs to none": _first_column_used,
+}
+
+
+@check
+def check_mixed_node(answer: _Node) -> str:
+    """A whole cell of the learner's nodes against the package's mixed cell."""
+    hidden, nodes = 3, 3
+    cell = MixedCell(rnn_space(nodes), hidden)
+    initial, matrices = _small(1, 2 * hidden, 2 * hidden), _small(2, nodes, hidden, 2 * hidden)
+    word, before = _small(3, 4, hidden), _small(4, 4, hidden)
+    shares = torch.softmax(_small(5, nodes * (nodes + 1) // 2, len(PRIMITIVES)), dim=1)
+    with torch.no_grad():
+        expected = cell.run(word[None], before, None, shares, initial, matrices, lambda x: x)[0]
+
+        def output(node: _Node) -> Tensor:
+            states = [initial_state(word @ initial[:hidden], before, initial[hidden:], None)]
+            for i, matrix in enumerate(matrices):
+                found = ask(node, list(states), matrix, shares[cell.topology.rows(i)])
+                if not isinstance(found, Tensor) or found.shape != before.shape:
+                    shape = tuple(found.shape) if isinstance(found, Tensor) else type(found)
+                    raise Wrong(f"A node should have the shape (4, 3) of a state, not {shape}.")
+                states.append(found)
+            return torch.stack(states[1:]).mean(dim=0)
+
+        mistakes = {meaning: output(node) for meaning, node in _MISTAKES.items()}
+        same(output(answer), expected, "the output of a cell of your nodes", mistakes)
+    return "a cell of your nodes is the package's mixed cell (but for its BatchNorm)."
