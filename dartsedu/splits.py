@@ -20,6 +20,10 @@ class TaskError(ValueError):
     """A data set cannot be had or read as asked for; the message says what to do."""
 
 
+class TaskWarning(UserWarning):
+    """How a data set was understood, where it could have been meant otherwise."""
+
+
 class Batch(NamedTuple):
     """``inputs`` (N, C, H, W) float, normalised; ``targets`` (N,) class numbers. Of a table:
     (N, variables) and (N, outputs), float64."""
@@ -66,6 +70,11 @@ class Split(ABC):
     @abstractmethod
     def once(self, batch_size: int) -> Iterator[Any]:
         """Every example once, in order, not augmented; the last batch may be smaller."""
+
+    def contents(self) -> Iterator[bytes]:
+        """What is read, in whatever form tells other data from the same; by default nothing, and
+        a change of the data goes unnoticed. Equal wherever the data lies, on every device."""
+        return iter(())
 
     @abstractmethod
     def to(self, device: torch.device) -> Split:
@@ -162,6 +171,11 @@ class ArraySplit(ImageSplit):
         return ArraySplit(
             self.images.to(device), self.targets.to(device), self.mean, self.std, self.augmentation
         )
+
+    def contents(self) -> Iterator[bytes]:
+        yield f"{tuple(self.images.shape)} {self.augmentation.noise}".encode()
+        for values in (self.images, self.targets):
+            yield values.cpu().numpy().tobytes()
 
     def _normalised(self, images: Tensor) -> Tensor:
         mean, std = torch.tensor([self.mean, self.std], dtype=torch.float32)[..., None, None].to(

@@ -180,8 +180,8 @@ def test_corpora_are_read_from_files(name, tmp_path):
     (folder / "test.txt").unlink()
     with pytest.raises(TaskError, match=rf"{CORPORA[name]} lacks test\.txt\. Put the corpus there"):
         load_task(name, root=tmp_path)
-    (folder / "test.txt").write_bytes(b"\xff\xfe")
-    with pytest.raises(TaskError, match="not text in UTF-8"):
+    (folder / "test.txt").write_bytes(b"un caf\xe9\n")
+    with pytest.raises(TaskError, match="not text in UTF-8: line 1 holds the byte 0xe9; save"):
         load_task(name, root=tmp_path)
     (folder / "test.txt").write_text("")
     with pytest.raises(TaskError, match="is empty"):
