@@ -93,7 +93,7 @@ def _text(path: str | Path) -> str:
             text = raw.decode("cp1252")
         except ValueError:
             raise TaskError(f"cannot read a table from {path}: {error}") from None
-    warnings.warn(TaskWarning(f"{path} is not in UTF-8; read as Windows-1252"), stacklevel=4)
+    warnings.warn(TaskWarning(f"{path} is not in UTF-8; read as Windows-1252"), stacklevel=3)
     return text
 
 
@@ -146,7 +146,8 @@ def _chosen(
             raise TaskError(f"the variable {twice[0]!r} is named twice; name each column once")
     for name in (target, *chosen):
         if not name or name not in names:
-            raise TaskError(f"{path} has no column {name!r}; it has: {_listed(name, names)}")
+            apart = " (columns are apart by commas, semicolons or tabs)" if len(names) == 1 else ""
+            raise TaskError(f"{path} has no column {name!r}; it has: {_listed(name, names)}{apart}")
     if target in chosen or not chosen:
         raise TaskError(
             f"{path}: the target {target!r} cannot be one of its variables"
@@ -171,7 +172,7 @@ def _explaining(
                     f"the first column of {path}, {shown}, counts the rows and is left out; "
                     "give it another name if it is to explain"
                 ),
-                stacklevel=5,
+                stacklevel=4,
             )
         elif name:
             yield name
@@ -249,7 +250,8 @@ class _Numbers:
             if len(line.cells) != len(self.names):
                 raise TaskError(
                     f"line {line.number} of {self.path} has {len(line.cells)} cells; expected "
-                    f"{len(self.names)}, as many as there are names"
+                    f"{len(self.names)}, as many as there are names (a comma inside a number or a "
+                    "text needs quotation marks around the cell)"
                 )
             yield [self._number(line, place) for place in self.places]
 

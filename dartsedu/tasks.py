@@ -19,6 +19,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from dartsedu.grammar import ENGLISH
+from dartsedu.image_files import ImageError, ImageFiles, check_images, find_images
 from dartsedu.laws import LAWS
 from dartsedu.splits import ArraySplit, Augmentation, FolderSplit, Split
 from dartsedu.splits import TaskError as TaskError
@@ -412,7 +413,18 @@ def _imagenet(root: Path, split_seed: int, size: int, workers: int) -> ImageTask
                 f"no folder {folder}. Unpack ImageNet's images so that each class is a folder: "
                 f"{folder}/n01440764/….JPEG (data/README.md says where to get it)"
             )
-    from torchvision.datasets import ImageFolder
+    try:
+        training, test = (find_images(folder) for folder in folders)
+        for found in (training, test):
+            check_images(found.files)
+    except ImageError as error:
+        raise TaskError(str(error)) from None
+    if training.classes != test.classes:
+        odd = sorted(set(training.classes) ^ set(test.classes))
+        raise TaskError(
+            f"{folders[0]} and {folders[1]} do not have the same classes: {', '.join(odd[:10])} "
+            "found in one of them alone"
+        )
     from torchvision.transforms import v2
 
     to_tensor = [
@@ -429,16 +441,10 @@ def _imagenet(root: Path, split_seed: int, size: int, workers: int) -> ImageTask
         ]
     )
     evaluate = v2.Compose([v2.Resize(size * 256 // 224), v2.CenterCrop(size), *to_tensor])
-    try:
-        training, test = (ImageFolder(str(folder)) for folder in folders)
-    except FileNotFoundError as error:
-        raise TaskError(f"the imagenet task found no images: {error}") from error
-    if training.classes != test.classes:
-        raise TaskError(f"{folders[0]} and {folders[1]} do not have the same classes")
 
-    def split(samples: list[tuple[str, int]], places: Sequence[int]) -> FolderSplit:
-        chosen = [samples[place] for place in places]
-        files, targets = [file for file, _ in chosen], [target for _, target in chosen]
+    def split(images: ImageFiles, places: Sequence[int]) -> FolderSplit:
+        files = [images.files[place] for place in places]
+        targets = [images.targets[place] for place in places]
         return FolderSplit(files, targets, train, evaluate, workers)
 
     first, second = _halves(np.asarray(training.targets), split_seed)
@@ -446,10 +452,10 @@ def _imagenet(root: Path, split_seed: int, size: int, workers: int) -> ImageTask
         name="imagenet",
         image_shape=(3, size, size),
         classes=len(training.classes),
-        weights=split(training.samples, first.tolist()),
-        architecture=split(training.samples, second.tolist()),
-        test=split(test.samples, range(len(test.samples))),
-        training=split(training.samples, range(len(training.samples))),
+        weights=split(training, first.tolist()),
+        architecture=split(training, second.tolist()),
+        test=split(test, range(len(test.files))),
+        training=split(training, range(len(training.files))),
     )
 
 
