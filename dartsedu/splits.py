@@ -74,7 +74,7 @@ class Split(ABC):
     def once(self, batch_size: int) -> Iterator[Any]:
         """Every example once, in order, not augmented; the last batch may be smaller."""
 
-    def contents(self) -> Iterator[bytes]:
+    def contents(self) -> Iterator[bytes | memoryview]:
         """What is read, in whatever form tells other data from the same; by default nothing, and
         a change of the data goes unnoticed. Equal wherever the data lies, on every device."""
         return iter(())
@@ -82,6 +82,11 @@ class Split(ABC):
     @abstractmethod
     def to(self, device: torch.device) -> Split:
         """The same split with its batches on ``device``."""
+
+
+def raw(values: Tensor) -> memoryview:
+    """The bytes of a tensor, copied only from a GPU or where they are apart."""
+    return values.cpu().contiguous().numpy().data
 
 
 class Passes:
@@ -175,10 +180,10 @@ class ArraySplit(ImageSplit):
             self.images.to(device), self.targets.to(device), self.mean, self.std, self.augmentation
         )
 
-    def contents(self) -> Iterator[bytes]:
+    def contents(self) -> Iterator[bytes | memoryview]:
         yield f"{tuple(self.images.shape)} {self.augmentation.noise}".encode()
         for values in (self.images, self.targets):
-            yield values.cpu().numpy().tobytes()
+            yield raw(values)
 
     def _normalised(self, images: Tensor) -> Tensor:
         mean, std = torch.tensor([self.mean, self.std], dtype=torch.float32)[..., None, None].to(
@@ -258,7 +263,7 @@ class FolderSplit(ImageSplit):
             torch.manual_seed(seed)
             return self.train(image), self.targets[place]
 
-    def contents(self) -> Iterator[bytes]:
+    def contents(self) -> Iterator[bytes | memoryview]:
         """Class folder, name, size and label of each file, and 4 kB from the middle of as many as
         ``check_images`` looks into: where they lie and when they were written is no matter."""
         for file, target in zip(self.files, self.targets, strict=True):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dartsedu.csv_files import LARGEST
 from dartsedu.csv_files import read_csv as read_csv
-from dartsedu.splits import Batch, ShuffledSplit, TaskError
+from dartsedu.splits import Batch, ShuffledSplit, TaskError, raw
 
 Floats = NDArray[np.float64]
 
@@ -66,10 +66,10 @@ class TableSplit(ShuffledSplit):
         for places in torch.arange(len(self)).split(batch_size):
             yield Batch(self.inputs[places], self.targets[places])
 
-    def contents(self) -> Iterator[bytes]:
+    def contents(self) -> Iterator[bytes | memoryview]:
         # A grid of 1e-6: what another processor makes a little different is the same table.
         for values in (self.inputs, self.targets):
-            yield (torch.round(values * 2**20) + 0.0).cpu().numpy().tobytes()
+            yield raw(torch.round(values * 2**20) + 0.0)
 
     def scaled(self, scaling: Scaling) -> TableSplit:
         """The rows in the units of ``scaling``."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dartsedu.encoding import decoded
-from dartsedu.splits import Split, TaskError
+from dartsedu.splits import Split, TaskError, raw
 from dartsedu.stream import seed_of
 
 END, UNKNOWN = "<eos>", "<unk>"
@@ -68,8 +68,8 @@ class TextSplit(Split):
     def to(self, device: torch.device) -> TextSplit:
         return TextSplit(self.words.to(device))
 
-    def contents(self) -> Iterator[bytes]:
-        yield self.words.cpu().numpy().tobytes()
+    def contents(self) -> Iterator[bytes | memoryview]:
+        yield raw(self.words)
 
     def columns(self, batch_size: int) -> Tensor:
         """The text as (rows, columns); words that do not fill the last row are left out.
@@ -80,7 +80,7 @@ class TextSplit(Split):
         if rows < 3:
             raise TaskError(
                 f"a text of {len(self)} words cannot be read in {batch_size} columns of at least 3 "
-                f"words; use a batch size of at most {len(self) // 3}"
+                f"words; use a batch size of at most {len(self) // 3}, or a longer text"
             )
         return self.words[: rows * batch_size].view(batch_size, rows).t().contiguous()
 
