@@ -457,12 +457,12 @@ def main() -> None:
 _show_warning = warnings.showwarning
 
 
-def _warned(message: Warning | str, category: type[Warning], *where: Any) -> None:
+def _warned(message: Warning | str, category: type[Warning], *args: Any, **where: Any) -> None:
     """Say in one line how the data was understood; other warnings as Python shows them."""
     if issubclass(category, TaskWarning):
         errors.print(f"dartsedu: {message}")
     else:
-        _show_warning(message, category, *where)
+        _show_warning(message, category, *args, **where)
 
 
 def _fail(error: Exception, code: int) -> None:
