@@ -445,7 +445,7 @@ def main() -> None:
     """Run the command line; turn expected errors into one message and an exit code."""
     # Outside a step, too, SIGTERM shall end a run in order, with its checkpoint written.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
-    warnings.showwarning = _warned
+    _say_warnings()
     try:
         app(prog_name="dartsedu")
     except (SettingsError, GenotypeError, RunError, RecordingError, CheckpointError) as error:
@@ -454,15 +454,17 @@ def main() -> None:
         _fail(error, 1)
 
 
-_show_warning = warnings.showwarning
-
-
-def _warned(message: Warning | str, category: type[Warning], *args: Any, **where: Any) -> None:
+def _say_warnings() -> None:
     """Say in one line how the data was understood; other warnings as Python shows them."""
-    if issubclass(category, TaskWarning):
-        errors.print(f"dartsedu: {message}")
-    else:
-        _show_warning(message, category, *args, **where)
+    shown = warnings.showwarning
+
+    def say(message: Warning | str, category: type[Warning], *args: Any, **where: Any) -> None:
+        if issubclass(category, TaskWarning):
+            errors.print(f"dartsedu: {message}")
+        else:
+            shown(message, category, *args, **where)
+
+    warnings.showwarning = say
 
 
 def _fail(error: Exception, code: int) -> None:

@@ -248,13 +248,10 @@ def test_any_bytes_are_a_text_that_can_be_read_or_are_refused_in_words(tmp_path,
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("text", ["a", "a\n", "\n\n", "a b"])
+@pytest.mark.parametrize("text", ["a", "a\n", "\n\n"])
 def test_a_split_of_fewer_than_three_words_is_refused_when_it_is_read(tmp_path, name, text):
     for other in FILES:
         (tmp_path / other).write_text("the cat sat\n")
     (tmp_path / name).write_text(text)
-    if text == "a b":
-        assert len(read_corpus(tmp_path)[FILES.index(name)]) == FEWEST_WORDS
-        return
     with pytest.raises(TaskError, match=rf"{name} has [12] words, .* at least 3"):
         read_corpus(tmp_path)
