@@ -197,6 +197,8 @@ class TableSettings(Value):
             raise ValueError(f"task {self.name!r} is no table; expected one of: {known}")
         if self.name != "csv" and (self.path or self.target or self.variables):
             raise ValueError("path, target and variables are of the task csv; use --task csv")
+        if self.variables is not None and len(set(self.variables)) < len(self.variables):
+            raise ValueError("a variable is named twice; name each column once")
         return self
 
 
