@@ -228,6 +228,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_word(tmp_path, words, encodin
     which=st.sampled_from(FILES),
 )
 @example(raw=b"un caf\xe9", mark=b"", which="test.txt")
+@example(raw=b"the\0cat sat", mark=b"", which="train.txt")
 @example(raw=b"a", mark=codecs.BOM_UTF16_LE, which="valid.txt")
 def test_any_bytes_are_a_text_that_can_be_read_or_are_refused_in_words(tmp_path, raw, mark, which):
     for name in FILES:
@@ -243,6 +244,7 @@ def test_any_bytes_are_a_text_that_can_be_read_or_are_refused_in_words(tmp_path,
         return
     for text in texts:
         assert len(text) >= FEWEST_WORDS
+        assert not any("\0" in word for word in text)
         split = TextSplit(all_words(text).numbers(text))
         assert sum(len(batch.targets) for batch in split.once(10)) >= 2
 
