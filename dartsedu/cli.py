@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import warnings
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import typer
@@ -24,7 +25,7 @@ from dartsedu.genotype import PUBLISHED, Genotype, GenotypeError
 from dartsedu.presets import PRESETS, Settings, SettingsError, changes, describe, load_preset
 from dartsedu.recording import RecordingError
 from dartsedu.runs import Run, RunError, Trained
-from dartsedu.splits import TaskError
+from dartsedu.splits import TaskError, TaskWarning
 from dartsedu.stream import CheckpointError, NonFiniteError, Step
 from dartsedu.tasks import EQUATION_TASKS, TASKS, TEXT_TASKS, EquationTask
 from dartsedu.terminal import genotype_table, summary, watch
@@ -444,12 +445,26 @@ def main() -> None:
     """Run the command line; turn expected errors into one message and an exit code."""
     # Outside a step, too, SIGTERM shall end a run in order, with its checkpoint written.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    _say_warnings()
     try:
         app(prog_name="dartsedu")
     except (SettingsError, GenotypeError, RunError, RecordingError, CheckpointError) as error:
         _fail(error, 2)
     except (NonFiniteError, TaskError, OSError) as error:
         _fail(error, 1)
+
+
+def _say_warnings() -> None:
+    """Say in one line how the data was understood; other warnings as Python shows them."""
+    shown = warnings.showwarning
+
+    def say(message: Warning | str, category: type[Warning], *args: Any, **where: Any) -> None:
+        if issubclass(category, TaskWarning):
+            errors.print(f"dartsedu: {message}")
+        else:
+            shown(message, category, *args, **where)
+
+    warnings.showwarning = say
 
 
 def _fail(error: Exception, code: int) -> None:

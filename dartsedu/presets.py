@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from dartsedu.genotype import RULES
-from dartsedu.tasks import EQUATION_TASKS, IMAGE_TASKS, TEXT_TASKS
+from dartsedu.tasks import EQUATION_TASKS, IMAGE_TASKS, MOST_NOISE, TEXT_TASKS
 from dartsedu.values import Value, explain
 from dartsedu.yardstick import ACCURACY, ERROR, PERPLEXITY, Yardstick
 
@@ -44,9 +44,11 @@ class ImageSettings(Value):
     name: str = Field("digits", description="a data set, one of tasks.IMAGE_TASKS")
     root: str = Field("data", description="folder of the data sets")
     split_seed: int = Field(0, ge=0, lt=2**32, description="division into weights and architecture")
-    noise: float = Field(0.0, ge=0, description="noise added to every image, in its own deviations")
-    image_size: int = Field(224, ge=8, description="side of imagenet images, pixels")
-    workers: int = Field(4, ge=0, description="processes that read imagenet files")
+    noise: float = Field(
+        0.0, ge=0, le=MOST_NOISE, description="noise added to every image, in its own deviations"
+    )
+    image_size: int = Field(224, ge=8, le=4096, description="side of imagenet images, pixels")
+    workers: int = Field(4, ge=0, le=256, description="processes that read imagenet files")
 
     @field_validator("name")
     @classmethod
@@ -98,7 +100,9 @@ class CNNSupernetSettings(Value):
     primitives: tuple[str, ...] | None = Field(
         None, min_length=1, description="none: the paper's eight"
     )
-    alpha_scale: float = Field(0.0, ge=0, description="α start at this times normal numbers")
+    alpha_scale: float = Field(
+        0.0, ge=0, le=100, description="α start at this times normal numbers"
+    )
     fast: bool = Field(True, description="the fast form of a cell where it suits")
 
 
@@ -123,7 +127,9 @@ class RNNSupernetSettings(Value):
     dropout: DropoutSettings = DropoutSettings()
     activation: float = Field(0.0, ge=0, description="weight of the mean square of the outputs")
     slowness: float = Field(0.0, ge=0, description="weight of the mean square of their changes")
-    alpha_scale: float = Field(0.0, ge=0, description="α start at this times normal numbers")
+    alpha_scale: float = Field(
+        0.0, ge=0, le=100, description="α start at this times normal numbers"
+    )
     fast: bool = Field(True, description="the fast form of the cell")
 
 
@@ -177,8 +183,10 @@ class TableSettings(Value):
     variables: tuple[str, ...] | None = Field(
         None, min_length=1, description="the columns that explain; none: all others"
     )
-    rows: int = Field(300, ge=20, description="rows drawn from a law")
-    noise: float = Field(0.02, ge=0, description="of a law's target, in its own deviations")
+    rows: int = Field(300, ge=20, le=1_000_000, description="rows drawn from a law")
+    noise: float = Field(
+        0.02, ge=0, le=MOST_NOISE, description="of a law's target, in its own deviations"
+    )
     split_seed: int = Field(0, ge=0, lt=2**32, description="rows of a law; division into three")
     scale_inputs: bool = Field(True, description="variables are divided by their size")
 
@@ -189,6 +197,8 @@ class TableSettings(Value):
             raise ValueError(f"task {self.name!r} is no table; expected one of: {known}")
         if self.name != "csv" and (self.path or self.target or self.variables):
             raise ValueError("path, target and variables are of the task csv; use --task csv")
+        if self.variables is not None and len(set(self.variables)) < len(self.variables):
+            raise ValueError("a variable is named twice; name each column once")
         return self
 
 
@@ -202,7 +212,9 @@ class EquationSupernetSettings(Value):
     restarts: int = Field(128, ge=1, description="searches side by side")
     relaxation: Literal["softmax", "sigmoid"] = "softmax"
     complexity: float = Field(1e-3, ge=0, description="penalty of a coefficient in the mixture")
-    alpha_scale: float = Field(1e-3, ge=0, description="α start at this times normal numbers")
+    alpha_scale: float = Field(
+        1e-3, ge=0, le=100, description="α start at this times normal numbers"
+    )
 
 
 class EquationSearchSettings(SearchSettings):

@@ -34,6 +34,7 @@ from dartsedu.presets import (
     AnySettings,
     EquationSettings,
     RNNTrainSettings,
+    SearchSettings,
     Settings,
     SettingsError,
     TrainSettings,
@@ -43,8 +44,9 @@ from dartsedu.recording import Recording, recorded
 from dartsedu.rnn import TextNetwork
 from dartsedu.search import Search
 from dartsedu.spaces import build_network, build_supernet, search_space
+from dartsedu.splits import Split
 from dartsedu.stream import Step, Stream
-from dartsedu.tasks import EquationTask, Task, TextTask, load_task
+from dartsedu.tasks import EquationTask, Task, TaskError, TextTask, load_task
 from dartsedu.text import END, TextSplit
 from dartsedu.topology import SearchSpace, Topology
 from dartsedu.train import Training
@@ -172,7 +174,8 @@ class Run:
         """Make a run's folder: to search, or to train a given ``genotype`` only.
 
         Raises ``RunError`` if the folder holds anything already, ``SettingsError`` if the settings
-        describe no search space, ``TaskError`` if the data is missing; no folder is made then.
+        describe no search space or batches that the data cannot fill, ``TaskError`` if the data is
+        missing; no folder is made then.
         """
         folder = Path(folder)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -196,7 +199,7 @@ class Run:
             versions=versions(),
         )
         run = cls(folder, order)
-        run.task()
+        _check_batches(run.task(), settings, searches=genotype is None)
         if genotype is not None:
             genotype.save(run.genotype_path)
         run._write_order()
@@ -454,6 +457,22 @@ class Run:
     def _write_results(self, results: Results) -> None:
         text = json.dumps(results.model_dump(mode="json", exclude_none=True), indent=2)
         write_text(self.folder / "results.json", text + "\n")
+
+
+def _check_batches(task: Task, settings: Settings, searches: bool) -> None:
+    """Raise ``SettingsError`` if a split is too small for the batches that are to be read of it."""
+    read: list[tuple[str, SearchSettings | TrainSettings]] = []
+    if searches:
+        read = [("weights", settings.search), ("architecture", settings.search)]
+    if isinstance(settings.train, TrainSettings):
+        read.append(("training", settings.train))
+    for part, reading in read:
+        split: Split = getattr(task, part)
+        try:
+            split.passes(reading.batch_size, 0, 1, **reading.reading())
+        except TaskError as error:
+            stage = "search" if isinstance(reading, SearchSettings) else "train"
+            raise SettingsError(f"{stage}.batch_size, {part} split: {error}") from None
 
 
 def _references(task: TextTask) -> dict[str, float]:

@@ -90,7 +90,7 @@ class Search(Stream):
             )
         )
         identity = settings.model_dump_json(exclude={"rule", "checkpoint_every"})
-        super().__init__(identity, self._passes.total, seed, torch.device(device))
+        super().__init__(identity, self._passes.total, seed, torch.device(device), task.fingerprint)
         if settings.precision != "float32" and self.device.type != "cuda":
             raise ValueError(
                 f"search.precision={settings.precision} is for a GPU; on {self.device.type} use "

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from dartsedu.augment import cutout, gaussian_noise, random_crop, random_flip
+from dartsedu.image_files import ImageError, evenly, read_image
 from dartsedu.stream import seed_of
 
 
 class TaskError(ValueError):
     """A data set cannot be had or read as asked for; the message says what to do."""
+
+
+class TaskWarning(UserWarning):
+    """How a data set was understood, where it could have been meant otherwise."""
 
 
 class Batch(NamedTuple):
@@ -67,9 +74,19 @@ class Split(ABC):
     def once(self, batch_size: int) -> Iterator[Any]:
         """Every example once, in order, not augmented; the last batch may be smaller."""
 
+    def contents(self) -> Iterator[bytes | memoryview]:
+        """What is read, in whatever form tells other data from the same; by default nothing, and
+        a change of the data goes unnoticed. Equal wherever the data lies, on every device."""
+        return iter(())
+
     @abstractmethod
     def to(self, device: torch.device) -> Split:
         """The same split with its batches on ``device``."""
+
+
+def raw(values: Tensor) -> memoryview:
+    """The bytes of a tensor, copied only from a GPU or where they are apart."""
+    return values.cpu().contiguous().numpy().data
 
 
 class Passes:
@@ -163,6 +180,11 @@ class ArraySplit(ImageSplit):
             self.images.to(device), self.targets.to(device), self.mean, self.std, self.augmentation
         )
 
+    def contents(self) -> Iterator[bytes | memoryview]:
+        yield f"{tuple(self.images.shape)} {self.augmentation.noise}".encode()
+        for values in (self.images, self.targets):
+            yield raw(values)
+
     def _normalised(self, images: Tensor) -> Tensor:
         mean, std = torch.tensor([self.mean, self.std], dtype=torch.float32)[..., None, None].to(
             images.device
@@ -201,6 +223,8 @@ class ArraySplit(ImageSplit):
 class FolderSplit(ImageSplit):
     """A split read from image files as it is needed, by worker processes.
 
+    A file that cannot be read ends the reading with a ``TaskError`` that names it.
+
     Args:
         files: paths of the images.
         targets: their class numbers.
@@ -232,28 +256,62 @@ class FolderSplit(ImageSplit):
 
     def read(self, place: int, seed: int | None) -> tuple[Tensor, int]:
         """One image; ``seed`` fixes its augmentation, ``None`` leaves it as it is."""
-        from torchvision.datasets.folder import default_loader
-
-        image = default_loader(self.files[place])
+        image = read_image(self.files[place])
         if seed is None:
             return self.evaluate(image), self.targets[place]
         with torch.random.fork_rng([]):
             torch.manual_seed(seed)
             return self.train(image), self.targets[place]
 
+    def contents(self) -> Iterator[bytes | memoryview]:
+        """Class folder, name, size and label of each file, and 4 kB from the middle of as many as
+        ``check_images`` looks into: where they lie and when they were written is no matter."""
+        for file, target in zip(self.files, self.targets, strict=True):
+            path = Path(file)
+            named = Path(*path.parts[-2:]).as_posix()
+            yield os.fsencode(named) + f" {path.stat().st_size} {target}\n".encode()
+        for file in evenly(self.files):
+            with Path(file).open("rb") as stream:
+                stream.seek(max(0, os.fstat(stream.fileno()).st_size // 2 - 2048))
+                yield stream.read(4096)
+
     def _load(self, order: Iterator[list[tuple[int, int | None]]]) -> Iterator[Batch]:
         loader = torch.utils.data.DataLoader(
             _Reader(self),
             batch_sampler=order,
             num_workers=self.workers,
+            collate_fn=_collated,
             pin_memory=self.device.type == "cuda",
             worker_init_fn=_leave_ctrl_c_to_the_parent,
         )
-        for images, targets in loader:
+        for loaded in self._handed_over(loader):
+            if isinstance(loaded, ImageError):
+                raise TaskError(str(loaded))
+            images, targets = loaded
             yield Batch(
                 images.to(self.device, non_blocking=True),
                 targets.to(self.device, non_blocking=True),
             )
+
+    def _handed_over(self, loader: Iterable[Any]) -> Iterator[Any]:
+        """What the workers read; ``TaskError`` if they cannot work here."""
+        batches = None
+        while True:
+            try:
+                batches = iter(loader) if batches is None else batches
+                batch = next(batches)
+            except StopIteration:
+                return
+            except (RuntimeError, OSError) as error:
+                if not self.workers:
+                    raise
+                said = str(error).strip().split("\n")[-1]
+                raise TaskError(
+                    f"the {self.workers} processes that read images broke off ({said:.200}). "
+                    "Usually the memory that they share with this one, /dev/shm, is too small: "
+                    "enlarge it, or let this process read with --set task.workers=0"
+                ) from None
+            yield batch
 
     def training(
         self, batch_size: int, seed: int, start: int = 0, cutout_length: int = 0
@@ -280,11 +338,20 @@ def _leave_ctrl_c_to_the_parent(worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-class _Reader(torch.utils.data.Dataset[tuple[Tensor, int]]):
-    """The form in which a DataLoader asks for examples."""
+def _collated(examples: list[tuple[Tensor, int] | ImageError]) -> Any:
+    """A batch, or what keeps it from being one: raised in a worker it would lose its form."""
+    faults = [example for example in examples if isinstance(example, ImageError)]
+    return faults[0] if faults else torch.utils.data.default_collate(examples)
+
+
+class _Reader(torch.utils.data.Dataset[tuple[Tensor, int] | ImageError]):
+    """The form in which a DataLoader asks for examples. A fault, too, is handed on."""
 
     def __init__(self, split: FolderSplit) -> None:
         self.split = split
 
-    def __getitem__(self, item: tuple[int, int | None]) -> tuple[Tensor, int]:
-        return self.split.read(*item)
+    def __getitem__(self, item: tuple[int, int | None]) -> tuple[Tensor, int] | ImageError:
+        try:
+            return self.split.read(*item)
+        except ImageError as error:
+            return error

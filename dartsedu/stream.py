@@ -91,13 +91,22 @@ class Stream(Iterator[Step], ABC):
     the step's index alone, so they need no saving, and nothing drawn between two steps changes a
     run. (PyTorch's generator is one for all threads: draw none in another thread during a step.)
 
-    ``identity`` is a text that names what is run; a checkpoint continues only its own.
+    ``identity`` is a text that names what is run, ``fingerprint`` one that names the data it is
+    run on; a checkpoint continues only its own.
     """
 
     kind: str
 
-    def __init__(self, identity: str, total: int, seed: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        identity: str,
+        total: int,
+        seed: int,
+        device: torch.device,
+        fingerprint: str | None = None,
+    ) -> None:
         self.identity = identity
+        self.fingerprint = fingerprint
         self.total = total
         self.seed = seed
         self.device = device
@@ -164,6 +173,7 @@ class Stream(Iterator[Step], ABC):
             "format": f"dartsedu {self.kind} checkpoint",
             "version": 4,
             "identity": self.identity,
+            "data": self.fingerprint,
             "seed": self.seed,
             "total": self.total,
             "done": self.done,
@@ -194,6 +204,14 @@ class Stream(Iterator[Step], ABC):
                 raise CheckpointError(
                     f"{path} is of a run with other settings: {saved['identity']} instead of "
                     f"{self.identity}"
+                )
+            # Older checkpoints do not say which data they are of.
+            if None not in (saved.get("data"), self.fingerprint) and (
+                saved["data"] != self.fingerprint
+            ):
+                raise CheckpointError(
+                    f"the data has changed since the run of {path} began. Put it back as it was, "
+                    "or begin anew in another folder"
                 )
             self.done, self._elapsed = saved["done"], saved["elapsed"]
             packed = Packed(saved["state"], saved.get("tensors", {}), saved.get("sizes", {}))

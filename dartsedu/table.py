@@ -1,11 +1,8 @@
-"""Tables of numbers as splits: rows of variables and targets, in units of their size, from CSV."""
+"""Tables of numbers as splits: rows of variables and targets, in units of their size, in memory."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
-from math import isfinite
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,9 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dartsedu.splits import Batch, ShuffledSplit, TaskError
+from dartsedu.csv_files import LARGEST
+from dartsedu.csv_files import read_csv as read_csv
+from dartsedu.splits import Batch, ShuffledSplit, TaskError, raw
 
 Floats = NDArray[np.float64]
+
+LARGEST_SCALED = 1e18
+"""A search sees no larger numbers: their squares are finite in float32, too."""
 
 
 class Table(NamedTuple):
@@ -64,6 +66,11 @@ class TableSplit(ShuffledSplit):
         for places in torch.arange(len(self)).split(batch_size):
             yield Batch(self.inputs[places], self.targets[places])
 
+    def contents(self) -> Iterator[bytes | memoryview]:
+        # A grid of 1e-6: what another processor makes a little different is the same table.
+        for values in (self.inputs, self.targets):
+            yield raw(torch.round(values * 2**20) + 0.0)
+
     def scaled(self, scaling: Scaling) -> TableSplit:
         """The rows in the units of ``scaling``."""
         like = self.inputs
@@ -84,70 +91,40 @@ def units(table: TableSplit, inputs: bool = True, targets: bool = True) -> Scali
     sizes = x.square().mean(0).sqrt() if inputs else torch.ones_like(x[0])
     centre = y.mean(0) if targets else torch.zeros_like(y[0])
     spread = y.std(0, correction=0) if targets else torch.ones_like(y[0])
+    # What rounding makes of equal numbers is no spread.
+    varied = (y.amax(0) > y.amin(0)) & (spread > 0)
     return Scaling(
         tuple(torch.where(sizes > 0, sizes, 1.0).tolist()),
         tuple(centre.tolist()),
-        tuple(torch.where(spread > 0, spread, 1.0).tolist()),
+        tuple(torch.where(varied, spread, 1.0).tolist()),
     )
 
 
-def read_csv(
-    path: str | Path, target: str, variables: Sequence[str] | None = None
-) -> tuple[Floats, Floats, tuple[str, ...]]:
-    """Variables (N, d), targets (N,) and the variables' names from a CSV file.
+def check_magnitudes(values: Floats, scale: Sequence[float], names: Sequence[str]) -> None:
+    """Raise ``TaskError`` for a number that a search cannot hold, with its column and row.
 
     Args:
-        path: comma-separated text in UTF-8, names of the columns in its first line.
-        target: the column to be explained.
-        variables: the columns that explain; ``None``: every other one.
-
-    Raises ``TaskError`` for a file that cannot be read, a missing column, and for a cell that is
-    empty, no number or not finite: it says in which line.
+        values: (N, columns), in the units of the data.
+        scale: the units of the columns in which a search sees them.
     """
-    try:
-        with Path(path).open(newline="", encoding="utf-8-sig") as file:
-            lines = list(csv.reader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TaskError(f"cannot read a table from {path}: {error}") from None
-    if not lines:
-        raise TaskError(f"{path} is empty; expected names of columns in its first line")
-    names = [name.strip() for name in lines[0]]
-    doubles = sorted({name for name in names if names.count(name) > 1})
-    if doubles:
-        raise TaskError(f"{path} has more than one column {', '.join(map(repr, doubles))}")
-    chosen = tuple(n for n in names if n != target) if variables is None else tuple(variables)
-    for name in (target, *chosen):
-        if name not in names:
-            raise TaskError(f"{path} has no column {name!r}; it has: {', '.join(names)}")
-    if target in chosen or not chosen:
-        raise TaskError(
-            f"{path}: the target {target!r} cannot be one of its variables"
-            if chosen
-            else f"{path} has no column besides {target!r} to explain it by"
-        )
-    places = [names.index(name) for name in (*chosen, target)]
-    rows = []
-    for number, cells in enumerate(lines[1:], 2):
-        if not any(cell.strip() for cell in cells):
-            continue
-        if len(cells) != len(names):
+    for column, (name, unit) in enumerate(zip(names, scale, strict=True)):
+        size = np.abs(values[:, column])
+        row = int(size.argmax())
+        value = values[row, column]
+        where = f"column {name!r}, row {row + 1}: {value:g}"
+        if size[row] > LARGEST:
             raise TaskError(
-                f"line {number} of {path} has {len(cells)} cells; expected {len(names)}, as many "
-                "as there are names"
+                f"{where} is too large to reckon with; expected at most {LARGEST:g}: correct it, "
+                "or give the column in another unit"
             )
-        rows.append([_number(cells[place], path, number, names[place]) for place in places])
-    table = np.array(rows, dtype=np.float64).reshape(-1, len(places))
-    return table[:, :-1], table[:, -1], chosen
-
-
-def _number(cell: str, path: str | Path, line: int, name: str) -> float:
-    try:
-        value = float(cell)
-    except ValueError:
-        value = float("nan")
-    if not isfinite(value):
-        raise TaskError(
-            f"line {line} of {path}, column {name!r}: {cell.strip()!r} is not a finite number; "
-            "correct it, or leave the line out"
-        )
-    return value
+        if 0 < size[row] < 1 / LARGEST:
+            raise TaskError(
+                f"{where} is the largest number of its column, and too small to reckon with; "
+                f"expected at least {1 / LARGEST:g}: give the column in another unit"
+            )
+        if size[row] / unit > LARGEST_SCALED:
+            raise TaskError(
+                f"{where} is {size[row] / unit:.0e} times the size of what the search trains on; "
+                f"expected at most {LARGEST_SCALED:g} times: correct it, leave that row out, or "
+                "let variables be divided by their size (task.scale_inputs)"
+            )

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -17,11 +19,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from dartsedu.grammar import ENGLISH
+from dartsedu.image_files import ImageError, ImageFiles, check_images, find_images
 from dartsedu.laws import LAWS
 from dartsedu.splits import ArraySplit, Augmentation, FolderSplit, Split
 from dartsedu.splits import TaskError as TaskError
 from dartsedu.stream import seed_of
-from dartsedu.table import Scaling, Table, TableSplit, read_csv, units
+from dartsedu.table import Scaling, Table, TableSplit, check_magnitudes, read_csv, units
 from dartsedu.text import (
     END,
     TextSplit,
@@ -49,6 +52,23 @@ class Task:
     architecture: Split
     test: Split
     training: Split
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of what the splits hold: equal for equal data, wherever it lies; 64 hexadecimal digits.
+
+        Whole if the data is in memory; of image files see ``FolderSplit.contents``.
+        """
+        digest = sha256(self._described().encode(errors="surrogateescape"))
+        for split in (self.weights, self.architecture, self.test):
+            digest.update(f"\n{len(split)}\n".encode())
+            for part in split.contents():
+                digest.update(part)
+        return digest.hexdigest()
+
+    def _described(self) -> str:
+        """What belongs to the data beside its splits."""
+        return ""
 
     def to(self, device: torch.device) -> Self:
         """The same task with its batches on ``device``."""
@@ -81,6 +101,9 @@ class TextTask(Task):
     words: tuple[str, ...]
     floor: float | None = None
 
+    def _described(self) -> str:
+        return "\n".join(self.words)
+
 
 @dataclass(frozen=True, kw_only=True)
 class EquationTask(Task):
@@ -101,6 +124,16 @@ class EquationTask(Task):
     variables: tuple[str, ...]
     targets: tuple[str, ...]
     scaling: Scaling
+
+    def _described(self) -> str:
+        # To 7 digits, as the splits: another processor may sum a little differently.
+        shifts = zip(self.scaling.centre, self.scaling.scale, strict=True)
+        numbers = [
+            *self.scaling.inputs,
+            *self.scaling.scale,
+            *(round(centre / scale, 6) + 0.0 for centre, scale in shifts),
+        ]
+        return "\n".join((*self.variables, *self.targets, *(f"{n:.6e}" for n in numbers)))
 
     def parts(self) -> dict[str, TableSplit]:
         """The three disjoint splits by name."""
@@ -180,6 +213,8 @@ IMAGE_TASKS: tuple[str, ...] = ("digits", *TORCHVISION, "imagenet")
 TEXT_TASKS: tuple[str, ...] = ("pydoc", "grammar", *CORPORA)
 TASKS: tuple[str, ...] = (*IMAGE_TASKS, *TEXT_TASKS, *EQUATION_TASKS)
 """Names that ``load_task`` knows."""
+MOST_NOISE = 1000.0
+"""A noise of more deviations of the data than this leaves nothing of it in float32."""
 
 
 def load_task(
@@ -222,6 +257,8 @@ def load_task(
     Raises ``TaskError`` for an unknown name, or where the data is missing and cannot be
     downloaded: it says which file to put where.
     """
+    if not 0 <= noise <= MOST_NOISE:
+        raise TaskError(f"a noise of {noise:g} is out of range; expected 0 to {MOST_NOISE:g}")
     if name == "digits":
         return _digits(split_seed, noise)
     if name in TORCHVISION:
@@ -376,7 +413,18 @@ def _imagenet(root: Path, split_seed: int, size: int, workers: int) -> ImageTask
                 f"no folder {folder}. Unpack ImageNet's images so that each class is a folder: "
                 f"{folder}/n01440764/….JPEG (data/README.md says where to get it)"
             )
-    from torchvision.datasets import ImageFolder
+    try:
+        training, test = (find_images(folder) for folder in folders)
+        for found in (training, test):
+            check_images(found.files)
+    except ImageError as error:
+        raise TaskError(str(error)) from None
+    if training.classes != test.classes:
+        odd = sorted(set(training.classes) ^ set(test.classes))
+        raise TaskError(
+            f"{folders[0]} and {folders[1]} do not have the same classes: {', '.join(odd[:10])} "
+            "found in one of them alone"
+        )
     from torchvision.transforms import v2
 
     to_tensor = [
@@ -393,16 +441,10 @@ def _imagenet(root: Path, split_seed: int, size: int, workers: int) -> ImageTask
         ]
     )
     evaluate = v2.Compose([v2.Resize(size * 256 // 224), v2.CenterCrop(size), *to_tensor])
-    try:
-        training, test = (ImageFolder(str(folder)) for folder in folders)
-    except FileNotFoundError as error:
-        raise TaskError(f"the imagenet task found no images: {error}") from error
-    if training.classes != test.classes:
-        raise TaskError(f"{folders[0]} and {folders[1]} do not have the same classes")
 
-    def split(samples: list[tuple[str, int]], places: Sequence[int]) -> FolderSplit:
-        chosen = [samples[place] for place in places]
-        files, targets = [file for file, _ in chosen], [target for _, target in chosen]
+    def split(images: ImageFiles, places: Sequence[int]) -> FolderSplit:
+        files = [images.files[place] for place in places]
+        targets = [images.targets[place] for place in places]
         return FolderSplit(files, targets, train, evaluate, workers)
 
     first, second = _halves(np.asarray(training.targets), split_seed)
@@ -410,10 +452,10 @@ def _imagenet(root: Path, split_seed: int, size: int, workers: int) -> ImageTask
         name="imagenet",
         image_shape=(3, size, size),
         classes=len(training.classes),
-        weights=split(training.samples, first.tolist()),
-        architecture=split(training.samples, second.tolist()),
-        test=split(test.samples, range(len(test.samples))),
-        training=split(training.samples, range(len(training.samples))),
+        weights=split(training, first.tolist()),
+        architecture=split(training, second.tolist()),
+        test=split(test, range(len(test.files))),
+        training=split(training, range(len(training.files))),
     )
 
 
@@ -494,12 +536,18 @@ def table_task(
         scale_inputs, scale_targets: see ``units``; measured on the training rows.
         fewest: rows that there have to be.
 
-    Raises ``TaskError`` for rows that are too few, or numbers that are not finite.
+    Raises ``TaskError`` for rows that are too few or do not fit together, and for numbers that are
+    not finite or that a search cannot hold.
     """
-    x = np.asarray(inputs, dtype=np.float64)
-    y = np.asarray(targets, dtype=np.float64).reshape(len(x), -1)
+    x, y = np.asarray(inputs, dtype=np.float64), np.asarray(targets, dtype=np.float64)
     if len(x) < fewest:
         raise TaskError(f"the table has {len(x)} rows; expected at least {fewest}")
+    if x.ndim != 2 or y.ndim not in (1, 2) or len(y) != len(x):
+        raise TaskError(
+            f"inputs of shape {x.shape} and targets of shape {y.shape} are no table; expected "
+            "(rows, variables), and as many rows of targets"
+        )
+    y = y.reshape(len(x), -1)
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise TaskError("the table holds numbers that are not finite; leave those rows out")
     names = variables or [f"x{i + 1}" for i in range(x.shape[1])]
@@ -515,6 +563,8 @@ def table_task(
 
     training = split(np.concatenate(places[:2]))
     scaling = units(training, scale_inputs, scale_targets)
+    check_magnitudes(x, scaling.inputs, names)
+    check_magnitudes(y, scaling.scale, outputs)
     weights, architecture, test = (split(rows).scaled(scaling) for rows in places)
     return EquationTask(
         name=name,

@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dartsedu.splits import Split, TaskError
+from dartsedu.encoding import decoded
+from dartsedu.splits import Split, TaskError, raw
 from dartsedu.stream import seed_of
 
 END, UNKNOWN = "<eos>", "<unk>"
@@ -67,6 +68,9 @@ class TextSplit(Split):
     def to(self, device: torch.device) -> TextSplit:
         return TextSplit(self.words.to(device))
 
+    def contents(self) -> Iterator[bytes | memoryview]:
+        yield raw(self.words)
+
     def columns(self, batch_size: int) -> Tensor:
         """The text as (rows, columns); words that do not fill the last row are left out.
 
@@ -76,7 +80,7 @@ class TextSplit(Split):
         if rows < 3:
             raise TaskError(
                 f"a text of {len(self)} words cannot be read in {batch_size} columns of at least 3 "
-                f"words; use a batch size of at most {len(self) // 3}"
+                f"words; use a batch size of at most {len(self) // 3}, or a longer text"
             )
         return self.words[: rows * batch_size].view(batch_size, rows).t().contiguous()
 
@@ -195,6 +199,8 @@ def in_blocks(paragraphs: Iterable[list[str]], size: int = 400) -> list[list[str
 
 FILES = ("train.txt", "valid.txt", "test.txt")
 """The files of a corpus in the usual layout."""
+FEWEST_WORDS = 3
+"""Words that a split has to have, so that it can be read at all."""
 
 
 def read_corpus(folder: Path) -> list[list[str]]:
@@ -212,10 +218,15 @@ def read_corpus(folder: Path) -> list[list[str]]:
     texts = []
     for name in FILES:
         try:
-            lines = (folder / name).read_text(encoding="utf-8").splitlines()
-        except UnicodeDecodeError as error:
-            raise TaskError(f"{folder / name} is not text in UTF-8: {error}") from None
+            lines = decoded((folder / name).read_bytes()).splitlines()
+        except (OSError, ValueError) as error:
+            raise TaskError(f"cannot read {folder / name}: {error}") from None
         texts.append([word for line in lines for word in (*line.split(), END)])
-        if not texts[-1]:
-            raise TaskError(f"{folder / name} is empty")
+        if len(texts[-1]) < FEWEST_WORDS:
+            raise TaskError(
+                f"{folder / name} is empty"
+                if not texts[-1]
+                else f"{folder / name} has {len(texts[-1])} words, ends of lines among them; "
+                f"expected at least {FEWEST_WORDS}"
+            )
     return texts

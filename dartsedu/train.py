@@ -57,7 +57,7 @@ class Training(Stream):
         identity = settings.model_dump_json(
             exclude={"seeds", "random_cells", "lstms", "checkpoint_every"}
         )
-        super().__init__(identity, self._passes.total, seed, torch.device(device))
+        super().__init__(identity, self._passes.total, seed, torch.device(device), task.fingerprint)
         self.settings = settings
         self.network = network.to(self.device)
         self.task = task.to(self.device)

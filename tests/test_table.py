@@ -1,8 +1,12 @@
 """Tables of numbers: splits, units, CSV files, and the tasks made of them."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
 
 from dartsedu.laws import LAWS
 from dartsedu.splits import TaskError
@@ -116,3 +120,64 @@ def test_every_law_is_a_task():
 def test_csv_needs_a_file_and_a_column():
     with pytest.raises(TaskError, match="--data FILE --target NAME"):
         load_task("csv")
+
+
+def test_a_table_without_rows_is_refused():
+    with pytest.raises(TaskError, match="0 rows; expected at least 20"):
+        table_task(np.empty((0, 2)), np.empty(0))
+
+
+@pytest.mark.parametrize(("x", "y"), [(X[:, 0], Y), (X, Y[:-1]), (X, np.zeros((50, 2, 2)))])
+def test_arrays_that_are_no_table_are_refused(x, y):
+    with pytest.raises(TaskError, match="are no table"):
+        table_task(x, y)
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(
+    exponents=st.tuples(st.integers(-320, 300), st.integers(-320, 300)),
+    outlier=st.none() | st.tuples(st.integers(0, 49), st.integers(0, 1), st.integers(0, 305)),
+    scaled=st.booleans(),
+)
+@example(exponents=(0, 0), outlier=(3, 1, 300), scaled=True)
+@example(exponents=(160, 160), outlier=None, scaled=True)
+@example(exponents=(-170, 0), outlier=None, scaled=True)
+def test_what_a_search_cannot_hold_is_refused(exponents, outlier, scaled):
+    rows = np.column_stack([X[:, 0], Y])
+    with np.errstate(over="ignore", under="ignore"):
+        rows = rows * [float(f"1e{exponent}") for exponent in exponents]
+    if outlier is not None:
+        row, column, exponent = outlier
+        rows[row, column] = float(f"1e{exponent}")
+    refused = None
+    try:
+        task = table_task(rows[:, :1], rows[:, 1], scale_inputs=scaled)
+    except TaskError as error:
+        refused = str(error)
+    if refused:
+        assert re.search(r"column '(x1|y)', row \d+: |not finite", refused)
+        return
+    for split in (*task.parts().values(), task.training):
+        for values in (split.inputs, split.targets):
+            assert values.float().square().isfinite().all()
+    restored = task.table(task.weights)
+    assert np.isfinite(restored.inputs**3).all()
+    assert np.isfinite(restored.targets**3).all()
+    for scale in (*task.scaling.inputs[: int(scaled)], *task.scaling.scale):
+        assert scale != 1.0
+
+
+@settings(derandomize=True, deadline=None, max_examples=50)
+@given(value=st.floats(-1e50, 1e50), rows=st.integers(20, 60))
+def test_equal_targets_have_no_spread(value, rows):
+    assume(value == 0 or abs(value) > 1e-50)
+    assume(abs(value) < 1e18)
+    task = table_task(X[:20].repeat(3, 0)[:rows], np.full(rows, value))
+    assert task.scaling.scale == (1.0,)
+
+
+@pytest.mark.parametrize("noise", [-1.0, 1e300, float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["weber-fechner", "digits"])
+def test_a_noise_out_of_range_is_refused(name, noise):
+    with pytest.raises(TaskError, match="expected 0 to 1000"):
+        load_task(name, noise=noise)

@@ -1,16 +1,21 @@
 """Reading texts: batches, vocabularies, corpora."""
 
+import codecs
 import itertools
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from scipy.stats import norm
 
 from dartsedu.splits import Passes, TaskError
 from dartsedu.tasks import CORPORA, load_task
 from dartsedu.text import (
     END,
+    FEWEST_WORDS,
+    FILES,
     UNKNOWN,
     TextSplit,
     _lengths,
@@ -18,6 +23,7 @@ from dartsedu.text import (
     frequent_words,
     in_blocks,
     python_documentation,
+    read_corpus,
 )
 
 
@@ -180,8 +186,8 @@ def test_corpora_are_read_from_files(name, tmp_path):
     (folder / "test.txt").unlink()
     with pytest.raises(TaskError, match=rf"{CORPORA[name]} lacks test\.txt\. Put the corpus there"):
         load_task(name, root=tmp_path)
-    (folder / "test.txt").write_bytes(b"\xff\xfe")
-    with pytest.raises(TaskError, match="not text in UTF-8"):
+    (folder / "test.txt").write_bytes(b"un caf\xe9\n")
+    with pytest.raises(TaskError, match="not text in UTF-8: line 1 holds the byte 0xe9; save"):
         load_task(name, root=tmp_path)
     (folder / "test.txt").write_text("")
     with pytest.raises(TaskError, match="is empty"):
@@ -191,3 +197,63 @@ def test_corpora_are_read_from_files(name, tmp_path):
 def test_missing_corpora_name_all_files(tmp_path):
     with pytest.raises(TaskError, match=r"lacks train\.txt, valid\.txt, test\.txt"):
         load_task("ptb", root=tmp_path)
+
+
+FAST = settings(
+    derandomize=True,
+    deadline=None,
+    max_examples=100,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+@FAST
+@given(
+    words=st.lists(st.text("abcé語\U0001d447.", min_size=1, max_size=4), min_size=3, max_size=20),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32"]),
+    ending=st.sampled_from(["\n", "\r\n"]),
+)
+def test_a_byte_order_mark_is_no_part_of_the_first_word(tmp_path, words, encoding, ending):
+    lines = [" ".join(words[:2]), " ".join(words[2:])]
+    for name in FILES:
+        (tmp_path / name).write_bytes(ending.join(lines).encode(encoding))
+    expected = [*words[:2], END, *words[2:], END]
+    assert read_corpus(tmp_path) == [expected] * 3
+
+
+@FAST
+@given(
+    raw=st.binary(max_size=40) | st.text(" ab\n\r\0", max_size=12).map(str.encode),
+    mark=st.sampled_from([b"", codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF32_BE]),
+    which=st.sampled_from(FILES),
+)
+@example(raw=b"un caf\xe9", mark=b"", which="test.txt")
+@example(raw=b"the\0cat sat", mark=b"", which="train.txt")
+@example(raw=b"a", mark=codecs.BOM_UTF16_LE, which="valid.txt")
+def test_any_bytes_are_a_text_that_can_be_read_or_are_refused_in_words(tmp_path, raw, mark, which):
+    for name in FILES:
+        (tmp_path / name).write_text("the cat sat\n")
+    (tmp_path / which).write_bytes(mark + raw)
+    refusal = ""
+    try:
+        texts = read_corpus(tmp_path)
+    except TaskError as error:
+        refusal = str(error)
+    if refusal:
+        assert which in refusal
+        return
+    for text in texts:
+        assert len(text) >= FEWEST_WORDS
+        assert not any("\0" in word for word in text)
+        split = TextSplit(all_words(text).numbers(text))
+        assert sum(len(batch.targets) for batch in split.once(10)) >= 2
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("text", ["a", "a\n", "\n\n"])
+def test_a_split_of_fewer_than_three_words_is_refused_when_it_is_read(tmp_path, name, text):
+    for other in FILES:
+        (tmp_path / other).write_text("the cat sat\n")
+    (tmp_path / name).write_text(text)
+    with pytest.raises(TaskError, match=rf"{name} has [12] words, .* at least 3"):
+        read_corpus(tmp_path)

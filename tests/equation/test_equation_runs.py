@@ -135,6 +135,9 @@ def test_a_stopped_search_goes_on_bit_for_bit(tmp_path):
         (["--data", "{table}", "--target", "effect", "--task", "digits"], "drop --task digits"),
         (["--data", "{table}", "--target", "weight"], "no column 'weight'"),
         (["--data", "{table}", "--target", "effect", "--variables", "dose,sex"], "no column 'sex'"),
+        (["--data", "{table}", "--target", "effect", "--variables", "age,age"], "named twice"),
+        (["--task", "weber-fechner", "--set", "task.noise=1e300"], "less than or equal to 1000"),
+        (["--task", "weber-fechner", "--set", "supernet.alpha_scale=1e300"], "or equal to 100"),
         (["--data", "nowhere.csv", "--target", "y"], "cannot read a table"),
         (["--data", "{table}", "--target", "effect", "--space", "cnn"], "drop --preset"),
         (["--task", "weber-fechner", "--preset", "classroom"], "use the preset equation"),
@@ -148,6 +151,39 @@ def test_what_cannot_be_searched_is_named(table, tmp_path, capsys, arguments, wo
     dartsedu("search", "--out", tmp_path / "run", *given, code=code)
     assert words in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "run").exists()
+
+
+def test_a_table_that_changed_does_not_go_on_and_one_that_is_back_does(tmp_path, table, capsys):
+    own, folder = tmp_path / "own.csv", tmp_path / "run"
+    own.write_text(table.read_text())
+    changes = (f"task.path={own}", "task.target=effect", "task.name=csv")
+    run = Run.create(folder, load_preset("equation", [*QUICK, *changes]), seed=0)
+    steps = run.follow_search(run.begin_search("cpu"))
+    for _ in range(5):
+        next(steps)
+    steps.close()
+    lines = [line.split(",") for line in table.read_text().splitlines()]
+    lines[1:] = [[dose, age, str(-5 * float(effect))] for dose, age, effect in lines[1:]]
+    own.write_text("\n".join(map(",".join, lines)))
+    dartsedu("resume", folder, code=2)
+    assert "the data has changed since" in capsys.readouterr().err
+    own.write_text(table.read_text())
+    dartsedu("resume", folder)
+    assert Run.open(folder).genotype_path.exists()
+
+
+def test_how_a_table_was_understood_is_said_in_a_line(tmp_path, table, capsys):
+    numbered = tmp_path / "numbered.csv"
+    header, *rows = table.read_text().splitlines()
+    numbered.write_text(
+        "\n".join(["," + header, *(f"{i},{row}" for i, row in enumerate(rows))]), encoding="utf-8"
+    )
+    given = ("--data", numbered, "--target", "effect", "--out", tmp_path / "run")
+    dartsedu("search", *given, *quick("search.epochs=2"))
+    said = capsys.readouterr().err
+    assert said.startswith(f"dartsedu: the first column of {numbered}, without a name, counts")
+    assert "TaskWarning" not in said
+    assert Run.open(tmp_path / "run").task().variables == ("dose", "age")
 
 
 def test_a_sigmoid_mixture_is_recorded_as_one(tmp_path):

@@ -17,7 +17,7 @@ from dartsedu.search import Search
 from dartsedu.spaces import build_network, build_supernet
 from dartsedu.stream import NonFiniteError
 from dartsedu.tasks import TextTask, load_task
-from dartsedu.text import END, TextSplit
+from dartsedu.text import END, FILES, TextSplit
 from dartsedu.train import Training, evaluate
 
 EVERYTHING = Dropout(words=0.1, embedding=0.2, input=0.3, hidden=0.25, output=0.2)
@@ -439,3 +439,26 @@ def test_grammar_has_a_floor_in_the_report(tmp_path):
 def test_official_weights_run_through_the_public_names():
     network = RNNNetwork(PUBLISHED["darts-rnn-v2"], words=12, hidden=4)
     assert network.score(TextSplit(torch.arange(60) % 12)) == pytest.approx(12, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("short", "changes", "words"),
+    [
+        ("train.txt", (), "search.batch_size, weights split: "),
+        ("valid.txt", (), "search.batch_size, architecture split: "),
+        ("train.txt", ("search.batch_size=2",), "train.batch_size, training split: "),
+    ],
+)
+def test_batches_that_a_text_cannot_fill_are_refused_before_a_folder_is_made(
+    tmp_path, capsys, short, changes, words
+):
+    (tmp_path / "penn").mkdir()
+    for name in FILES:
+        lines = 4 if name == short else 1000
+        (tmp_path / "penn" / name).write_text("the cat sat\n" * lines)
+    sets = [part for change in (f"task.root={tmp_path}", *changes) for part in ("--set", change)]
+    dartsedu("search", "--task", "ptb", "--out", tmp_path / "run", *sets, code=2)
+    said = capsys.readouterr().err
+    assert words in said
+    assert "use a batch size of at most 5" in said
+    assert not (tmp_path / "run").exists()
