@@ -197,7 +197,8 @@ class Search(Stream):
         with held(self.supernet.alphas.values()), self._mixed_precision(), self.supernet.at(w):
             outcome = self.supernet.loss(batch)
         self._check("weights loss", float(outcome.loss.detach()), self._advice(), epoch)
-        (slope,) = torch.autograd.grad(outcome.objective, w)
+        # A loss may know nothing of weights that do not exist.
+        slope = torch.autograd.grad(outcome.objective, w)[0] if w.numel() else torch.zeros_like(w)
         restarts = self.supernet.restarts
         alone = None if restarts is None else list(self.supernet.weights().values())
         w.grad, norm = clipped(slope, self.settings.weights.clip, alone)
@@ -263,15 +264,15 @@ def clipped(
     Weights whose first axis runs over ``restarts`` are cut for each of these by itself; the norm is
     the largest.
     """
-    if restarts is None:
-        rows = slope[None]
-    else:
+    if restarts:
         rows = torch.cat([part.flatten(1) for part in as_tensors(slope, restarts)], dim=1)
+    else:
+        rows = slope[None]
     norms = rows.norm(dim=1, keepdim=True)
     if clip is None:
         return slope, norms.max()
     rows = rows * (clip / (norms + 1e-6)).clamp(max=1)
-    if restarts is not None:
+    if restarts:
         sizes = [part[0].numel() for part in restarts]
         rows = as_vector(rows.split(sizes, dim=1))
     return rows.view(-1), norms.max()
