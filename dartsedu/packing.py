@@ -95,7 +95,9 @@ def _together(leaves: Sequence[Tensor]) -> Tensor:
 
 
 def unpack(packed: Packed) -> Any:
-    """What was packed."""
+    """What was packed. Raises ``ValueError`` if the vectors are not as long as they seem."""
+    if not all(vector.is_contiguous() for vector in packed.tensors.values()):
+        raise ValueError("its tensors are larger than what the file holds")
     rest = {dtype: _parts(packed.tensors[dtype], packed.sizes[dtype]) for dtype in packed.tensors}
 
     def find(leaf: Any) -> Any:

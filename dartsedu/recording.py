@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError
 from dartsedu.relaxation import mixture_weights
 from dartsedu.stream import Step, Stream, signals_held
 from dartsedu.topology import SearchSpace
-from dartsedu.values import Value, explain
+from dartsedu.values import Value, explain, leftovers, placed, sync
 
 
 class RecordingError(ValueError):
@@ -108,11 +108,23 @@ class Recorder:
 
     def sync(self) -> None:
         """Wait until every step is on the disk itself, so that a checkpoint is never ahead."""
-        os.fsync(self._file.fileno())
+        try:
+            sync(self._file)
+        except OSError as error:
+            raise placed(error, self.path) from error
 
     def _write(self, line: str) -> None:
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
+        try:
+            self._file.write(line.encode() + b"\n")
+            self._file.flush()
+        except OSError as error:
+            self._close_in_vain()
+            raise placed(error, self.path) from error
+
+    def _close_in_vain(self) -> None:
+        """What did not fit on the disk is not tried again."""
+        with suppress(OSError):
+            self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -140,6 +152,8 @@ def recorded(
     is written every so many steps, at the end, and when the consumer stops or Ctrl-C or SIGTERM
     arrives; a killed process does again what came after the last one, with the same result.
     """
+    for half in leftovers(Path(checkpoint)):  # Of a killed process: nobody else writes here.
+        half.unlink(missing_ok=True)
     saved = written = stream.done
     with Recorder(recording, Header.of(stream, space), keep=stream.done) as recorder:
         try:

@@ -83,6 +83,8 @@ class Registry:
                 "was expected"
             )
         for dtype, alike in self._by_dtype():
+            if str(packed[dtype].dtype) != dtype:
+                raise ValueError(f"it has numbers of {packed[dtype].dtype} as {dtype}")
             for tensor, part in zip(alike, as_tensors(packed[dtype], alike), strict=True):
                 tensor.copy_(part)
 

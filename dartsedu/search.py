@@ -16,6 +16,13 @@ from dartsedu.architect import (
     VirtualStep,
     held,
 )
+from dartsedu.checkpoint import (
+    check_finite,
+    moments,
+    restore_optimizer,
+    restore_scheduler,
+    whole_number,
+)
 from dartsedu.genotype import derive
 from dartsedu.packing import as_tensors, as_vector
 from dartsedu.presets import RNNSearchSettings, SearchSettings
@@ -233,14 +240,39 @@ class Search(Stream):
         else:  # Up to version 3 each tensor and each weight's momentum stood by itself.
             self.supernet.load_state_dict(supernet)
             of_weights = self._joined(of_weights)
-        self.weights_optimizer.load_state_dict(of_weights)
-        self.architecture_optimizer.load_state_dict(state["architecture_optimizer"])
-        self.scheduler.load_state_dict(state["scheduler"])
+        w, alpha = self.settings.weights, self.settings.architecture
+        most = max(w.learning_rate, w.learning_rate_end)
+        restore_optimizer(self.weights_optimizer, of_weights, most)
+        restore_optimizer(
+            self.architecture_optimizer, state["architecture_optimizer"], alpha.learning_rate
+        )
+        restore_scheduler(self.scheduler, state["scheduler"], self._passes.epoch(self.done))
         # Checkpoints of version 0.1 and before have none: their batches were independent.
         self._carried = {
             split: None if carried is None else carried.to(self.device)
             for split, carried in state.get("carried", {}).items()
         }
+        self._open_data()
+
+    def _examine(self) -> None:
+        check_finite([self.supernet.vector(), *self.supernet.alphas.values()], "parameters")
+        check_finite(moments(self.weights_optimizer), "momenta")
+        check_finite(moments(self.architecture_optimizer), "moments of α")
+        for kept in self.architecture_optimizer.state.values():
+            whole_number(int(kept["step"]), "number of steps of α", self.done, self.done)
+        if any(carried is not None for carried in self._carried.values()):
+            self._try_carried()
+
+    @torch.no_grad()
+    def _try_carried(self) -> None:
+        """Whether the coming batches can go on from the hidden states."""
+        for split, batches in (
+            ("weights", self._weights_batches),
+            ("architecture", self._architecture_batches),
+        ):
+            with self.supernet.frozen():
+                outcome = self.supernet.loss(next(batches).after(self._carried.get(split)))
+            check_finite([outcome.loss], "hidden states")
         self._open_data()
 
     def _joined(self, state: dict[str, Any]) -> dict[str, Any]:

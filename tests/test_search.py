@@ -227,8 +227,8 @@ def test_an_interrupted_save_leaves_the_old_checkpoint(make_search, tmp_path, mo
     search.save(tmp_path / "c.pt")
     old = (tmp_path / "c.pt").read_bytes()
 
-    def half(state, path):
-        path.write_bytes(b"half")
+    def half(state, file):
+        file.write(b"half")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(torch, "save", half)
