@@ -62,9 +62,9 @@ class Averaging:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up what ``state_dict`` gave. Raises ``ValueError`` if that was of another network."""
+        """Take up what ``state_dict`` gave. Raises ``ValueError`` if it is of another network."""
         losses, best = list(state["losses"]), state["best"]
-        if not all(isinstance(loss, float) and not isnan(loss) for loss in losses):
+        if not all(isinstance(loss, (int, float)) and not isnan(loss) for loss in losses):
             raise ValueError("its validation losses are not numbers")
         expected = self.network.state_dict() if losses else {}
         if _shapes(best) != _shapes(expected):

@@ -52,12 +52,11 @@ def write(path: Path, saved: Mapping[str, Any]) -> None:
 
 def read(path: Path) -> dict[str, Any]:
     """What was written, on the CPU. Raises ``OSError`` or ``ValueError``; no code is executed."""
-    try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:
-        raise ValueError("it is not a checkpoint, or a damaged one") from error
+    with path.open("rb") as file:
+        try:
+            saved = torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:
+            raise ValueError("it is not a checkpoint, or a damaged one") from error
     if not isinstance(saved, dict):
         raise ValueError(f"it holds a {type(saved).__name__}, not a checkpoint")
     return saved

@@ -191,6 +191,8 @@ class Stream(Iterator[Step], ABC):
             elapsed = checkpoint.amount(saved["elapsed"], "time")
             packed = Packed(saved["state"], saved.get("tensors", {}), saved.get("sizes", {}))
             state = unpack(packed)
+            if not isinstance(state, dict):
+                raise ValueError("it holds no state")
         except Exception as error:
             raise _refusal(path, error) from error
         before = self.done, self._elapsed, unpack(pack(self._state()))

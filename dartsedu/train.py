@@ -117,6 +117,8 @@ class Training(Stream):
         )
         self._check("gradient of w", float(norm), advice, epoch)
         self.optimizer.step()
+        size = torch.nn.utils.get_total_norm(self.network.parameters(), float("inf"))
+        self._check("largest weight", float(size), advice, epoch)
         group["lr"] = scheduled
         self._carried = outcome.carried
         if self.averaging is not None:
@@ -124,7 +126,8 @@ class Training(Stream):
         if self._passes.closed_by(self.done):
             self.scheduler.step()
             if self.averaging is not None:
-                loss["validation"] = self._judge(self.averaging)
+                judged = self._judge(self.averaging)
+                loss["validation"] = self._check("validation loss", judged, advice, epoch)
         return Step(
             index=self.done,
             epoch=epoch,
