@@ -107,6 +107,8 @@ def restore_optimizer(
             absent = moment is None and name == "momentum_buffer"
             if not absent and moment.shape != (() if name == "step" else shape):
                 raise ValueError(f"its {name} has the shape {tuple(moment.shape)}")
+            if not absent and not moment.is_floating_point():
+                raise ValueError(f"its {name} is of {moment.dtype}")
     optimizer.load_state_dict({"state": given["state"], "param_groups": groups})
 
 

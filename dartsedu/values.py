@@ -21,10 +21,13 @@ class Value(BaseModel):
 
 
 def explain(error: ValidationError, what: str) -> str:
-    """Say in plain lines what pydantic found wrong with ``what``: where, what was given, why."""
+    """Say in plain lines what pydantic found wrong with ``what``: where, what was given, why.
+
+    At most ten faults are named.
+    """
     lines = []
-    for detail in error.errors(include_url=False):
-        place = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in detail["loc"])
+    for detail in error.errors(include_url=False)[:10]:
+        place = "".join(f"[{p}]" if isinstance(p, int) else f".{p:.80}" for p in detail["loc"])
         message = detail["msg"].removeprefix("Value error, ")
         given = detail.get("input")
         shown = ""
@@ -33,7 +36,8 @@ def explain(error: ValidationError, what: str) -> str:
         elif isinstance(given, (str, int, float, bool)):
             shown = f" (given: {given!r:.80})"
         lines.append(f"  {what}{place}: {message}{shown}")
-    return f"{what} is not valid:\n" + "\n".join(lines)
+    more = error.error_count() - len(lines)
+    return f"{what} is not valid:\n" + "\n".join([*lines, *[f"  … and {more} more"] * (more > 0)])
 
 
 # ---- Files --------------------------------------------------------------------------------------
