@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from sys import float_info
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import torch
 from torch import Tensor
@@ -45,7 +45,7 @@ def write(path: Path, saved: Mapping[str, Any]) -> None:
     """Write tensors and plain values, atomically. Raises ``OSError`` if the disk is full."""
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         patient = _Patient(file)
-        torch.save(saved, patient)
+        torch.save(saved, cast(IO[bytes], patient))  # It asks for no more than ``write``.
         if patient.problem is not None:
             raise patient.problem
 

@@ -61,9 +61,9 @@ class KeptSteps(Sequence[Step]):
             *step.accuracy.values(),
             *step.learning_rate.values(),
         ]
-        arrays = [*step.alphas.values(), *step.mixture.values()]
-        parts = [np.array(scalars, dtype=np.float64), *arrays]
-        data = b"".join(part.tobytes() for part in parts)
+        data = np.array(scalars, dtype=np.float64).tobytes()
+        for array in (*step.alphas.values(), *step.mixture.values()):
+            data += array.tobytes()
         self._kept.append(_Kept(layout, data, step.written))
 
     def __len__(self) -> int:
@@ -97,11 +97,9 @@ def _step(kept: _Kept) -> Step:
     scalars = iter(rest)
     loss, accuracy, rates = ({name: next(scalars) for name in group} for group in names)
     offset = 8 * count
-    found: list[dict[str, np.ndarray]] = []
-    for group in (layout.alphas, layout.mixture):
-        arrays = {}
+    alphas, mixture = {}, {}
+    for found, group in ((alphas, layout.alphas), (mixture, layout.mixture)):
         for name, shape, dtype in group:
             array = np.frombuffer(data, dtype, int(np.prod(shape)), offset).reshape(shape)
-            arrays[name], offset = array, offset + array.nbytes
-        found.append(arrays)
-    return Step(int(index), int(epoch), loss, accuracy, rates, *found, elapsed, written)
+            found[name], offset = array, offset + array.nbytes
+    return Step(int(index), int(epoch), loss, accuracy, rates, alphas, mixture, elapsed, written)
