@@ -92,6 +92,8 @@ def restore_optimizer(
 
     Raises ``ValueError`` for a state of another optimiser or of other parameters.
     """
+    if not isinstance(given, dict) or not all(isinstance(g, dict) for g in given["param_groups"]):
+        raise ValueError("it holds no state of an optimiser")
     own = optimizer.state_dict()
     groups = [
         group | {"lr": amount(other["lr"], "learning rate", most)}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dartsedu.stream import Arrays, Step
 
@@ -97,7 +98,8 @@ def _step(kept: _Kept) -> Step:
     scalars = iter(rest)
     loss, accuracy, rates = ({name: next(scalars) for name in group} for group in names)
     offset = 8 * count
-    alphas, mixture = {}, {}
+    alphas: dict[str, NDArray[np.float32]] = {}
+    mixture: dict[str, NDArray[np.float32]] = {}
     for found, group in ((alphas, layout.alphas), (mixture, layout.mixture)):
         for name, shape, dtype in group:
             array = np.frombuffer(data, dtype, int(np.prod(shape)), offset).reshape(shape)
