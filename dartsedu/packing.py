@@ -33,6 +33,13 @@ def as_tensors(vector: Tensor, like: Sequence[Tensor]) -> Sequence[Tensor]:
     return [part.view_as(shape) for part, shape in zip(parts, like, strict=True)]
 
 
+@torch.no_grad()
+def largest_of(tensors: Iterable[Tensor]) -> float:
+    """The largest number by size, NaN if there is one; 0 of no number at all."""
+    present = [tensor for tensor in tensors if tensor.numel()]
+    return float(torch.nn.utils.get_total_norm(present, float("inf")))
+
+
 class Joined:
     """Parameters that are the parts of one ``vector``, in order: to move it moves them.
 

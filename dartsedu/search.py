@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -24,7 +24,7 @@ from dartsedu.checkpoint import (
     whole_number,
 )
 from dartsedu.genotype import derive
-from dartsedu.packing import as_tensors, as_vector
+from dartsedu.packing import as_tensors, as_vector, largest_of
 from dartsedu.presets import RNNSearchSettings, SearchSettings
 from dartsedu.relaxation import Outcome, Supernet
 from dartsedu.splits import Passes
@@ -196,7 +196,7 @@ class Search(Stream):
         for cell, alpha in self.supernet.alphas.items():
             alpha.grad = gradient[cell]
         self.architecture_optimizer.step()
-        largest = _largest(self.supernet.alphas.values())
+        largest = largest_of(self.supernet.alphas.values())
         self._check("largest α", largest, self._advice(), epoch)
         self.supernet.judged(outcome)
         return outcome
@@ -214,7 +214,7 @@ class Search(Stream):
         self._check("gradient of w", float(norm), self._advice(), epoch)
         self.weights_optimizer.step()
         # A loss need not show it: a function may be finite far out.
-        self._check("largest weight", _largest([w]), self._advice(), epoch)
+        self._check("largest weight", largest_of([w]), self._advice(), epoch)
         self.weights_optimizer.zero_grad()  # Not kept beside what the next pass keeps.
         return outcome._replace(loss=outcome.loss.detach(), penalty=None)
 
@@ -312,11 +312,6 @@ def clipped(
         sizes = [part[0].numel() for part in restarts]
         rows = as_vector(rows.split(sizes, dim=1))
     return rows.view(-1), norms.max()
-
-
-def _largest(tensors: Iterable[Tensor]) -> float:
-    """The largest number by size, NaN if there is one."""
-    return float(torch.nn.utils.get_total_norm([t.detach() for t in tensors], float("inf")))
 
 
 def _arrays(tensors: dict[str, Tensor]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from dartsedu.checkpoint import (
     whole_number,
 )
 from dartsedu.network import Network
+from dartsedu.packing import largest_of
 from dartsedu.presets import CNNTrainSettings, RNNTrainSettings, TrainSettings
 from dartsedu.splits import Passes, Split
 from dartsedu.stream import Step, Stream, seed_of
@@ -117,8 +118,8 @@ class Training(Stream):
         )
         self._check("gradient of w", float(norm), advice, epoch)
         self.optimizer.step()
-        size = torch.nn.utils.get_total_norm(self.network.parameters(), float("inf"))
-        self._check("largest weight", float(size), advice, epoch)
+        largest = largest_of(self.network.parameters())
+        self._check("largest weight", largest, advice, epoch)
         group["lr"] = scheduled
         self._carried = outcome.carried
         if self.averaging is not None:
