@@ -139,6 +139,8 @@ class FiniteDifference:
         architecture_batch: Any,
         optimizer: torch.optim.Optimizer,
     ) -> Hypergradient:
+        if not supernet.vector().numel():  # Nothing to look through: the direct term is all.
+            return FirstOrder().gradient(supernet, weights_batch, architecture_batch, optimizer)
         xi = self.virtual_step.length(optimizer)
         with _extra_passes(supernet) as passes:
             w = passes.w.requires_grad_()
@@ -180,6 +182,8 @@ class Exact:
         architecture_batch: Any,
         optimizer: torch.optim.Optimizer,
     ) -> Hypergradient:
+        if not supernet.vector().numel():
+            return FirstOrder().gradient(supernet, weights_batch, architecture_batch, optimizer)
         with _extra_passes(supernet) as passes:
             w = passes.w.requires_grad_()
             loss = passes.loss(weights_batch, w, twice=True).loss

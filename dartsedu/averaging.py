@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import isnan
 from typing import Any
 
 import torch
@@ -60,9 +62,20 @@ class Averaging:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up what ``state_dict`` gave."""
-        self.losses, self.best = list(state["losses"]), state["best"]
-        self.averaged = None
+        """Take up what ``state_dict`` gave. Raises ``ValueError`` if it is of another network."""
+        losses, best = list(state["losses"]), state["best"]
+        if not all(isinstance(loss, (int, float)) and not isnan(loss) for loss in losses):
+            raise ValueError("its validation losses are not numbers")
+        expected = self.network.state_dict() if losses else {}
+        if _shapes(best) != _shapes(expected):
+            raise ValueError("its best network is another network than this one")
+        self.losses, self.best, self.averaged = losses, best, None
         if state["averaged"] is not None:
             self.averaged = AveragedModel(self.network)
             self.averaged.load_state_dict(state["averaged"])
+            if self.averaged.n_averaged < 0:
+                raise ValueError("its average is of less than no step")
+
+
+def _shapes(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}

@@ -18,9 +18,11 @@ from torch.nn import Parameter
 def as_vector(tensors: Iterable[Tensor]) -> Tensor:
     """All entries of some tensors, one after the other.
 
-    Weights are hundreds of small tensors; arithmetic on them is quicker on one.
+    Weights are hundreds of small tensors; arithmetic on them is quicker on one. Of no tensor at all
+    it is the empty vector.
     """
-    found: Tensor = _flatten_dense_tensors(list(tensors))
+    parts = list(tensors)
+    found: Tensor = _flatten_dense_tensors(parts) if parts else torch.empty(0)
     return found
 
 
@@ -29,6 +31,13 @@ def as_tensors(vector: Tensor, like: Sequence[Tensor]) -> Sequence[Tensor]:
     # The gradient of a split is one concatenation, that of slices a sum of as many vectors.
     parts = vector.split([part.numel() for part in like])
     return [part.view_as(shape) for part, shape in zip(parts, like, strict=True)]
+
+
+@torch.no_grad()
+def largest_of(tensors: Iterable[Tensor]) -> float:
+    """The largest number by size, NaN if there is one; 0 of no number at all."""
+    present = [tensor for tensor in tensors if tensor.numel()]
+    return float(torch.nn.utils.get_total_norm(present, float("inf")))
 
 
 class Joined:
@@ -40,13 +49,15 @@ class Joined:
     def __init__(self, parameters: Iterable[Parameter]) -> None:
         self.parameters = list(parameters)
         self.vector = Parameter(torch.empty(0))
+        # Only what has a place in memory can tell by it whether all are still where they were.
+        self._first = next((part for part in self.parameters if part.numel()), None)
         self.gather()
 
     def gather(self) -> None:
         """Give the vector the numbers that the parameters have now, wherever they are."""
-        if self.parameters[0].data_ptr() == self.vector.data_ptr():
+        if self._first is not None and self._first.data_ptr() == self.vector.data_ptr():
             return
-        self.vector.data = torch.cat([part.detach().flatten() for part in self.parameters])
+        self.vector.data = as_vector(part.detach() for part in self.parameters)
         places = as_tensors(self.vector.detach(), self.parameters)
         for part, place in zip(self.parameters, places, strict=True):
             part.data = place
@@ -91,7 +102,9 @@ def _together(leaves: Sequence[Tensor]) -> Tensor:
 
 
 def unpack(packed: Packed) -> Any:
-    """What was packed."""
+    """What was packed. Raises ``ValueError`` if the vectors are not as long as they seem."""
+    if not all(vector.is_contiguous() for vector in packed.tensors.values()):
+        raise ValueError("its tensors are larger than what the file holds")
     rest = {dtype: _parts(packed.tensors[dtype], packed.sizes[dtype]) for dtype in packed.tensors}
 
     def find(leaf: Any) -> Any:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Literal, Self
+from typing import IO, Annotated, Literal, Self
 
 import numpy as np
 import torch
@@ -18,7 +19,13 @@ from pydantic import Field, ValidationError
 from dartsedu.relaxation import mixture_weights
 from dartsedu.stream import Step, Stream, signals_held
 from dartsedu.topology import SearchSpace
-from dartsedu.values import Value, explain
+from dartsedu.values import Value, explain, leftovers, placed, sync
+
+_LONGEST = 2**24
+"""Bytes; a step of the largest space takes a tenth of it."""
+
+_NEVER_NEGATIVE = (None, "cnn", "rnn")
+"""Spaces whose loss is a cross-entropy; ``None``: a discrete network of any of them."""
 
 
 class RecordingError(ValueError):
@@ -31,8 +38,8 @@ class Header(Value):
     format: Literal["dartsedu recording"] = "dartsedu recording"
     version: Literal[1] = 1
     kind: str
-    total: int = Field(ge=1)
-    seed: int
+    total: int = Field(ge=1, le=10**12)
+    seed: int = Field(ge=0)
     space: SearchSpace | None = None
 
     @classmethod
@@ -47,8 +54,8 @@ class _Line(Value):
     index: int = Field(ge=0)
     epoch: int = Field(ge=0)
     loss: dict[str, float]
-    accuracy: dict[str, float]
-    learning_rate: dict[str, float]
+    accuracy: dict[str, Annotated[float, Field(ge=0, le=1)]]
+    learning_rate: dict[str, Annotated[float, Field(ge=0)]]
     alphas: dict[str, list[list[float]]]
     elapsed: float = Field(ge=0)
     written: str | None = None
@@ -108,11 +115,23 @@ class Recorder:
 
     def sync(self) -> None:
         """Wait until every step is on the disk itself, so that a checkpoint is never ahead."""
-        os.fsync(self._file.fileno())
+        try:
+            sync(self._file)
+        except OSError as error:
+            raise placed(error, self.path) from error
 
     def _write(self, line: str) -> None:
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
+        try:
+            self._file.write(line.encode() + b"\n")
+            self._file.flush()
+        except OSError as error:
+            self._close_in_vain()
+            raise placed(error, self.path) from error
+
+    def _close_in_vain(self) -> None:
+        """What did not fit on the disk is not tried again."""
+        with suppress(OSError):
+            self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -140,6 +159,8 @@ def recorded(
     is written every so many steps, at the end, and when the consumer stops or Ctrl-C or SIGTERM
     arrives; a killed process does again what came after the last one, with the same result.
     """
+    for half in leftovers(Path(checkpoint)):  # Of a killed process: nobody else writes here.
+        half.unlink(missing_ok=True)
     saved = written = stream.done
     with Recorder(recording, Header.of(stream, space), keep=stream.done) as recorder:
         try:
@@ -158,8 +179,9 @@ def recorded(
         finally:
             # Never a checkpoint of a step that the recording has not got.
             if saved < stream.done == written and not stream.failed:
-                recorder.sync()
-                stream.save(checkpoint)
+                with signals_held():  # A second Ctrl-C waits until the first is answered.
+                    recorder.sync()
+                    stream.save(checkpoint)
 
 
 @dataclass(frozen=True)
@@ -176,19 +198,19 @@ class Recording:
         Raises ``RecordingError`` if the file is absent, empty or malformed.
         """
         path = Path(path)
-        try:
-            lines = path.read_bytes().split(b"\n")[:-1]
-        except OSError as error:
-            raise RecordingError(f"cannot read the recording {path}: {error}") from None
-        if not lines:
+        lines = _lines(path)
+        first = next(lines, None)
+        if first is None:
             raise RecordingError(f"{path} is empty, not a recording")
-        header, steps, number = _header(lines[0], path), [], 2
+        header, steps, number = _header(first, path), [], 2
         try:
-            for number, text in enumerate(lines[1:], 2):
+            for number, text in enumerate(lines, 2):
                 steps.append(_read(_Line.model_validate_json(text), header, number - 2))
         except ValidationError as error:
             problem = explain(error, "recording")
             raise RecordingError(f"{path}, line {number}: {problem}") from None
+        except RecordingError:
+            raise
         except ValueError as error:
             raise RecordingError(f"{path}, line {number}: {error}") from None
         return cls(header, tuple(steps))
@@ -202,11 +224,31 @@ class Recording:
 
     def alphas(self, cell: str) -> NDArray[np.float32]:
         """Raw α of a cell over time, shape (steps, edges, primitives)."""
-        return np.stack([step.alphas[cell] for step in self.steps])
+        shape = (len(self.steps), *self.space.shape(cell))
+        return np.array([step.alphas[cell] for step in self.steps], np.float32).reshape(shape)
 
     def mixture(self, cell: str) -> NDArray[np.float32]:
         """Mixture weights of a cell over time, shape (steps, edges, primitives)."""
-        return np.stack([step.mixture[cell] for step in self.steps])
+        shape = (len(self.steps), *self.space.shape(cell))
+        return np.array([step.mixture[cell] for step in self.steps], np.float32).reshape(shape)
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """The whole lines of a recording; a last one that was cut short is left out."""
+    try:
+        with path.open("rb") as file:
+            for number in count(1):
+                line = file.readline(_LONGEST)
+                if len(line) == _LONGEST:
+                    raise RecordingError(
+                        f"{path}, line {number}: longer than {_LONGEST // 10**6} MB; "
+                        "expected a step a line, as a run writes them"
+                    )
+                if not line.endswith(b"\n"):
+                    return
+                yield line[:-1]
+    except OSError as error:
+        raise RecordingError(f"cannot read the recording {path}: {error}") from None
 
 
 def _header(line: bytes, path: Path) -> Header:
@@ -219,6 +261,11 @@ def _header(line: bytes, path: Path) -> Header:
 def _read(line: _Line, header: Header, index: int) -> Step:
     if line.index != index:
         raise ValueError(f"step {line.index} where step {index} was expected")
+    if index >= header.total:
+        raise ValueError(f"step {index} of a run of {header.total} steps")
+    kind = None if header.space is None else header.space.name
+    if kind in _NEVER_NEGATIVE and any(loss < 0 for loss in line.loss.values()):
+        raise ValueError(f"the loss {min(line.loss.values())} is negative; no cross-entropy is")
     expected = {} if header.space is None else {c.name: c for c in header.space.cells}
     relaxation = "softmax" if header.space is None else header.space.relaxation
     if line.alphas.keys() != expected.keys():
@@ -229,7 +276,10 @@ def _read(line: _Line, header: Header, index: int) -> Step:
         shape = header.space.shape(cell)
         if len(rows) != shape[0] or any(len(row) != shape[1] for row in rows):
             raise ValueError(f"α of cell {cell!r} has not the shape {shape}")
-        alphas[cell] = np.array(rows, dtype=np.float32)
+        with np.errstate(over="ignore"):
+            alphas[cell] = np.array(rows, dtype=np.float32)
+        if not np.isfinite(alphas[cell]).all():
+            raise ValueError(f"α of cell {cell!r} is beyond ±3e38")
         mixture[cell] = mixture_weights(torch.from_numpy(alphas[cell]), relaxation).numpy()
     return Step(
         index=line.index,

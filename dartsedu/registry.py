@@ -83,6 +83,9 @@ class Registry:
                 "was expected"
             )
         for dtype, alike in self._by_dtype():
+            if dtype not in packed or str(packed[dtype].dtype) != dtype:
+                found = [name for name in packed if name != "layout"]
+                raise ValueError(f"its numbers are of {', '.join(found)}; {dtype} was expected")
             for tensor, part in zip(alike, as_tensors(packed[dtype], alike), strict=True):
                 tensor.copy_(part)
 

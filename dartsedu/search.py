@@ -16,8 +16,15 @@ from dartsedu.architect import (
     VirtualStep,
     held,
 )
+from dartsedu.checkpoint import (
+    check_finite,
+    moments,
+    restore_optimizer,
+    restore_scheduler,
+    whole_number,
+)
 from dartsedu.genotype import derive
-from dartsedu.packing import as_tensors, as_vector
+from dartsedu.packing import as_tensors, as_vector, largest_of
 from dartsedu.presets import RNNSearchSettings, SearchSettings
 from dartsedu.relaxation import Outcome, Supernet
 from dartsedu.splits import Passes
@@ -189,6 +196,8 @@ class Search(Stream):
         for cell, alpha in self.supernet.alphas.items():
             alpha.grad = gradient[cell]
         self.architecture_optimizer.step()
+        largest = largest_of(self.supernet.alphas.values())
+        self._check("largest α", largest, self._advice(), epoch)
         self.supernet.judged(outcome)
         return outcome
 
@@ -197,12 +206,15 @@ class Search(Stream):
         with held(self.supernet.alphas.values()), self._mixed_precision(), self.supernet.at(w):
             outcome = self.supernet.loss(batch)
         self._check("weights loss", float(outcome.loss.detach()), self._advice(), epoch)
-        (slope,) = torch.autograd.grad(outcome.objective, w)
+        # A loss may know nothing of weights that do not exist.
+        slope = torch.autograd.grad(outcome.objective, w)[0] if w.numel() else torch.zeros_like(w)
         restarts = self.supernet.restarts
         alone = None if restarts is None else list(self.supernet.weights().values())
         w.grad, norm = clipped(slope, self.settings.weights.clip, alone)
         self._check("gradient of w", float(norm), self._advice(), epoch)
         self.weights_optimizer.step()
+        # A loss need not show it: a function may be finite far out.
+        self._check("largest weight", largest_of([w]), self._advice(), epoch)
         self.weights_optimizer.zero_grad()  # Not kept beside what the next pass keeps.
         return outcome._replace(loss=outcome.loss.detach(), penalty=None)
 
@@ -232,14 +244,39 @@ class Search(Stream):
         else:  # Up to version 3 each tensor and each weight's momentum stood by itself.
             self.supernet.load_state_dict(supernet)
             of_weights = self._joined(of_weights)
-        self.weights_optimizer.load_state_dict(of_weights)
-        self.architecture_optimizer.load_state_dict(state["architecture_optimizer"])
-        self.scheduler.load_state_dict(state["scheduler"])
+        w, alpha = self.settings.weights, self.settings.architecture
+        most = max(w.learning_rate, w.learning_rate_end)
+        restore_optimizer(self.weights_optimizer, of_weights, most)
+        restore_optimizer(
+            self.architecture_optimizer, state["architecture_optimizer"], alpha.learning_rate
+        )
+        restore_scheduler(self.scheduler, state["scheduler"], self._passes.epoch(self.done))
         # Checkpoints of version 0.1 and before have none: their batches were independent.
         self._carried = {
             split: None if carried is None else carried.to(self.device)
             for split, carried in state.get("carried", {}).items()
         }
+        self._open_data()
+
+    def _examine(self) -> None:
+        check_finite([self.supernet.vector(), *self.supernet.alphas.values()], "parameters")
+        check_finite(moments(self.weights_optimizer), "momenta")
+        check_finite(moments(self.architecture_optimizer), "moments of α")
+        for kept in self.architecture_optimizer.state.values():
+            whole_number(int(kept["step"]), "number of steps of α", self.done, self.done)
+        if any(carried is not None for carried in self._carried.values()):
+            self._try_carried()
+
+    @torch.no_grad()
+    def _try_carried(self) -> None:
+        """Whether the coming batches can go on from the hidden states."""
+        for split, batches in (
+            ("weights", self._weights_batches),
+            ("architecture", self._architecture_batches),
+        ):
+            with self.supernet.frozen():
+                outcome = self.supernet.loss(next(batches).after(self._carried.get(split)))
+            check_finite([outcome.loss], "hidden states")
         self._open_data()
 
     def _joined(self, state: dict[str, Any]) -> dict[str, Any]:
@@ -263,15 +300,15 @@ def clipped(
     Weights whose first axis runs over ``restarts`` are cut for each of these by itself; the norm is
     the largest.
     """
-    if restarts is None:
-        rows = slope[None]
-    else:
+    if restarts:
         rows = torch.cat([part.flatten(1) for part in as_tensors(slope, restarts)], dim=1)
+    else:
+        rows = slope[None]
     norms = rows.norm(dim=1, keepdim=True)
     if clip is None:
         return slope, norms.max()
     rows = rows * (clip / (norms + 1e-6)).clamp(max=1)
-    if restarts is not None:
+    if restarts:
         sizes = [part[0].numel() for part in restarts]
         rows = as_vector(rows.split(sizes, dim=1))
     return rows.view(-1), norms.max()

@@ -22,9 +22,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dartsedu import checkpoint
 from dartsedu.memory import keep_freed_memory
 from dartsedu.packing import Packed, pack, unpack
-from dartsedu.values import atomic_path
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
@@ -126,7 +126,11 @@ class Stream(Iterator[Step], ABC):
 
     @abstractmethod
     def _restore(self, state: dict[str, Any]) -> None:
-        """Take up what ``_state`` gave."""
+        """Take up what ``_state`` gave, of step ``done``."""
+
+    @abstractmethod
+    def _examine(self) -> None:
+        """Raise an error if no step can follow on what was just taken up. Changes nothing."""
 
     def __next__(self) -> Step:
         """Do one step. SIGINT and SIGTERM wait until it is complete (``last`` then holds it)."""
@@ -182,51 +186,77 @@ class Stream(Iterator[Step], ABC):
             "tensors": packed.tensors,
             "sizes": packed.sizes,
         }
-        with atomic_path(Path(path)) as temporary:
-            torch.save(state, temporary)
+        checkpoint.write(Path(path), state)
 
     def load(self, path: str | Path) -> Self:
         """Continue from a checkpoint, bit for bit as if never stopped; returns the stream.
 
-        Raises ``CheckpointError`` if the file is absent, damaged or of another run.
+        Raises ``CheckpointError`` if the file is absent, damaged or of another run; the stream is
+        then as it was before.
         """
         try:
-            saved = torch.load(path, map_location="cpu", weights_only=True)
-            known = saved["version"] in (1, 3, 4)  # The first had each tensor by itself.
-            if saved["format"] != f"dartsedu {self.kind} checkpoint" or not known:
-                raise CheckpointError(f"{path} holds no {self.kind} that this version can read")
-            if (saved["seed"], saved["total"]) != (self.seed, self.total):
-                raise CheckpointError(
-                    f"{path} is of a run with seed {saved['seed']} and {saved['total']} steps; "
-                    f"this one has seed {self.seed} and {self.total} steps"
-                )
-            if saved["identity"] != self.identity:
-                raise CheckpointError(
-                    f"{path} is of a run with other settings: {saved['identity']} instead of "
-                    f"{self.identity}"
-                )
-            # Older checkpoints do not say which data they are of.
-            if None not in (saved.get("data"), self.fingerprint) and (
-                saved["data"] != self.fingerprint
-            ):
-                raise CheckpointError(
-                    f"the data has changed since the run of {path} began. Put it back as it was, "
-                    "or begin anew in another folder"
-                )
-            self.done, self._elapsed = saved["done"], saved["elapsed"]
+            saved = checkpoint.read(Path(path))
+            self._recognise(saved, path)
+            done = checkpoint.whole_number(saved["done"], "number of steps", 0, self.total)
+            elapsed = checkpoint.amount(saved["elapsed"], "time")
             packed = Packed(saved["state"], saved.get("tensors", {}), saved.get("sizes", {}))
-            self._restore(unpack(packed))
-        except CheckpointError:
-            raise
+            state = unpack(packed)
+            if not isinstance(state, dict):
+                raise ValueError("it holds no state")
         except Exception as error:
-            raise CheckpointError(f"cannot continue from {path}: {error}") from error
+            raise _refusal(path, error) from error
+        before = self.done, self._elapsed, unpack(pack(self._state()))
+        try:
+            self.done, self._elapsed = done, elapsed
+            self._restore(state)
+            with self._seeded():
+                self._examine()
+        except Exception as error:
+            self.done, self._elapsed, state = before
+            self._restore(state)
+            raise _refusal(path, error) from error
         return self
+
+    def _recognise(self, saved: dict[str, Any], path: str | Path) -> None:
+        """Raise ``CheckpointError`` if a checkpoint is of another run."""
+        known = saved["version"] in (1, 3, 4)  # The first had each tensor by itself.
+        if saved["format"] != f"dartsedu {self.kind} checkpoint" or not known:
+            raise CheckpointError(f"{path} holds no {self.kind} that this version can read")
+        if (saved["seed"], saved["total"]) != (self.seed, self.total):
+            raise CheckpointError(
+                f"{path} is of a run with seed {saved['seed']} and {saved['total']} steps; "
+                f"this one has seed {self.seed} and {self.total} steps"
+            )
+        if saved["identity"] != self.identity:
+            raise CheckpointError(
+                f"{path} is of a run with other settings: {saved['identity']} instead of "
+                f"{self.identity}"
+            )
+        # Older checkpoints do not say which data they are of.
+        if None not in (saved.get("data"), self.fingerprint) and saved["data"] != self.fingerprint:
+            raise CheckpointError(
+                f"the data has changed since the run of {path} began. Put it back as it was, "
+                "or begin anew in another folder"
+            )
 
     def _check(self, what: str, value: float, advice: str, epoch: int) -> float:
         """``value`` if it is finite; otherwise the run ends here."""
         if not isfinite(value):
             raise NonFiniteError(what, value, self.done, epoch, advice)
         return value
+
+
+def _refusal(path: str | Path, error: Exception) -> CheckpointError:
+    """What keeps a run from going on from a checkpoint, in words."""
+    if isinstance(error, CheckpointError):
+        return error
+    # PyTorch's own words and Python's (a missing key) are of no use to who did not write the file.
+    known = isinstance(error, OSError) or type(error) is ValueError
+    said = str(error) if known else f"it is damaged or was changed ({error!r:.100})"
+    return CheckpointError(
+        f"cannot continue from {path}: {said}. Take a checkpoint that this run has written, "
+        "or begin it anew."
+    )
 
 
 def seed_of(seed: int, purpose: str, index: int = 0) -> int:

@@ -8,7 +8,15 @@ from typing import Any
 import torch
 
 from dartsedu.averaging import Averaging
+from dartsedu.checkpoint import (
+    check_finite,
+    moments,
+    restore_optimizer,
+    restore_scheduler,
+    whole_number,
+)
 from dartsedu.network import Network
+from dartsedu.packing import largest_of
 from dartsedu.presets import CNNTrainSettings, RNNTrainSettings, TrainSettings
 from dartsedu.splits import Passes, Split
 from dartsedu.stream import Step, Stream, seed_of
@@ -110,6 +118,8 @@ class Training(Stream):
         )
         self._check("gradient of w", float(norm), advice, epoch)
         self.optimizer.step()
+        largest = largest_of(self.network.parameters())
+        self._check("largest weight", largest, advice, epoch)
         group["lr"] = scheduled
         self._carried = outcome.carried
         if self.averaging is not None:
@@ -117,7 +127,8 @@ class Training(Stream):
         if self._passes.closed_by(self.done):
             self.scheduler.step()
             if self.averaging is not None:
-                loss["validation"] = self._judge(self.averaging)
+                judged = self._judge(self.averaging)
+                loss["validation"] = self._check("validation loss", judged, advice, epoch)
         return Step(
             index=self.done,
             epoch=epoch,
@@ -151,12 +162,34 @@ class Training(Stream):
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scheduler.load_state_dict(state["scheduler"])
+        w = self.settings.weights
+        most = max(w.learning_rate, w.learning_rate_end)
+        restore_optimizer(self.optimizer, state["optimizer"], most)
+        restore_scheduler(self.scheduler, state["scheduler"], self._passes.epoch(self.done))
         carried = state.get("carried")
         self._carried = None if carried is None else carried.to(self.device)
         if self.averaging is not None:
             self.averaging.load_state_dict(state["averaging"])
+        self._open_data()
+
+    def _examine(self) -> None:
+        check_finite(self.network.parameters(), "parameters")
+        check_finite(moments(self.optimizer), "momenta")
+        if self.averaging is not None:
+            epoch = self._passes.epoch(self.done)
+            whole_number(len(self.averaging.losses), "number of judged epochs", epoch, epoch)
+            check_finite(self.averaging.judged.parameters(), "averaged parameters")
+        if self._carried is not None:
+            self._try_carried(self._carried)
+
+    @torch.no_grad()
+    def _try_carried(self, carried: torch.Tensor) -> None:
+        """Whether the coming batch can go on from the hidden state."""
+        batch = next(self._batches).after(carried)
+        self.network.eval()
+        outcome = self.network.train_loss(batch, self.settings, self._passes.epoch(self.done))
+        self.network.train()
+        check_finite([outcome.loss], "hidden state")
         self._open_data()
 
 

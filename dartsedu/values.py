@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
+from typing import IO, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -18,10 +21,13 @@ class Value(BaseModel):
 
 
 def explain(error: ValidationError, what: str) -> str:
-    """Say in plain lines what pydantic found wrong with ``what``: where, what was given, why."""
+    """Say in plain lines what pydantic found wrong with ``what``: where, what was given, why.
+
+    At most ten faults are named.
+    """
     lines = []
-    for detail in error.errors(include_url=False):
-        place = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in detail["loc"])
+    for detail in error.errors(include_url=False)[:10]:
+        place = "".join(f"[{p}]" if isinstance(p, int) else f".{p:.80}" for p in detail["loc"])
         message = detail["msg"].removeprefix("Value error, ")
         given = detail.get("input")
         shown = ""
@@ -30,35 +36,73 @@ def explain(error: ValidationError, what: str) -> str:
         elif isinstance(given, (str, int, float, bool)):
             shown = f" (given: {given!r:.80})"
         lines.append(f"  {what}{place}: {message}{shown}")
-    return f"{what} is not valid:\n" + "\n".join(lines)
+    more = error.error_count() - len(lines)
+    return f"{what} is not valid:\n" + "\n".join([*lines, *[f"  … and {more} more"] * (more > 0)])
+
+
+# ---- Files --------------------------------------------------------------------------------------
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary neighbour of ``path`` to write to; on success it replaces ``path``.
 
-    A reader sees the old file or the new one, never a part; after an exception the old one.
+    A reader sees the old file or the new one, never a part; after an exception the old one. What a
+    killed process leaves behind is found by ``leftovers``. Raises ``OSError`` with ``path`` if the
+    disk is full or the file cannot be made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{path.suffix}")
     try:
+        temporary.touch(exist_ok=False)
         yield temporary
         with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+            sync(written)
         temporary.replace(path)
-        if os.name == "posix":  # The new name, too, must survive a power cut.
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+    except OSError as error:
+        if error.filename in (None, str(temporary)):
+            raise placed(error, path) from error
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    if os.name == "posix":
+        _sync_folder(path.parent)
+
+
+def leftovers(path: Path) -> list[Path]:
+    """What killed processes left of ``atomic_path(path)``, or what others are writing just now."""
+    found = path.parent.glob(f".{escape(path.name)}.????????{escape(path.suffix)}")
+    return sorted(found)
+
+
+def placed(error: OSError, path: Path) -> OSError:
+    """The same error, said of ``path``; of a full disk with the way out."""
+    if error.errno is None:
+        return error
+    words = error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        words += " (what was written before is intact: make room, then continue)"
+    return OSError(error.errno, words, str(path))
+
+
+def sync(file: IO[Any]) -> None:
+    """Wait until a file is on the disk itself, on file systems that can say so."""
+    try:
+        os.fsync(file.fileno())
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+            raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """So that a new name, too, survives a power cut: as far as the file system can promise it."""
+    with suppress(OSError):
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -227,8 +227,8 @@ def test_an_interrupted_save_leaves_the_old_checkpoint(make_search, tmp_path, mo
     search.save(tmp_path / "c.pt")
     old = (tmp_path / "c.pt").read_bytes()
 
-    def half(state, path):
-        path.write_bytes(b"half")
+    def half(state, file):
+        file.write(b"half")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(torch, "save", half)
@@ -287,6 +287,28 @@ def test_a_gradient_that_explodes_is_caught_before_it_reaches_the_weights(make_s
     with pytest.raises(NonFiniteError, match="became") as error:
         list(search)
     assert error.value.step >= 1
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("nan")])
+@pytest.mark.parametrize(
+    ("optimizer", "what"),
+    [("weights_optimizer", "largest weight"), ("architecture_optimizer", "largest α")],
+)
+def test_what_overflows_ends_the_run_though_the_loss_be_finite(
+    make_search, monkeypatch, optimizer, what, number
+):
+    search = make_search()
+    next(search)
+    moved = getattr(search, optimizer)
+
+    def overflow():
+        with torch.no_grad():
+            moved.param_groups[0]["params"][0].view(-1)[0] = number
+
+    monkeypatch.setattr(moved, "step", overflow)
+    with pytest.raises(NonFiniteError, match=f"the {what} became (inf|nan) at step 1"):
+        next(search)
+    assert search.done == 1
 
 
 def test_stop_rules_look_at_the_cell(make_supernet):

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dartsedu.dashboard.kept import KeptSteps
 from dartsedu.genotype import Genotype, derive, rule_of
 from dartsedu.layout import arrange
-from dartsedu.measures import entropy, passing
+from dartsedu.measures import entropy, genotypes, passing
 from dartsedu.palette import (
     CELL_COLOURS,
     DASHED,
@@ -54,9 +55,8 @@ class History:
         self.header = header
         self.space: SearchSpace = header.space
         self.rule = rule or rule_of(header.space)
-        self.steps: list[Step] = []
-        self.genotypes: list[Genotype] = []
-        self._rows: list[NDArray[np.float32]] = []
+        self.steps = KeptSteps()
+        self._rows: list[bytes] = []
         for step in steps:
             self.append(step)
 
@@ -68,17 +68,20 @@ class History:
         """Add a step."""
         found = derive(self.space, step.alphas, self.rule)
         self.steps.append(step)
-        self.genotypes.append(found)
-        self._rows.append(self._row(step, found))
+        self._rows.append(self._row(step, found).tobytes())
 
     @property
     def recording(self) -> Recording:
         """The steps so far as a recording, for plots and comparisons."""
-        return Recording(self.header, tuple(self.steps[: len(self)]))
+        return Recording(self.header, self.steps[: len(self)])
+
+    def genotypes(self, steps: Iterable[Step]) -> list[Genotype]:
+        """What ``rule`` derives after each step; not kept, since they take more than the rows."""
+        return genotypes(self.space, steps, self.rule)
 
     def rows(self, first: int, count: int) -> bytes:
         """So many rows from number ``first`` on, as far as there are."""
-        return b"".join(row.tobytes() for row in self._rows[first : first + count])
+        return b"".join(self._rows[first : first + count])
 
     def texts(self, first: int, count: int) -> list[str]:
         """The formulas of the same rows; empty in a space that writes none."""
@@ -88,11 +91,11 @@ class History:
         """At most so many rows, the first and the last among them, evenly spread."""
         total = len(self)
         chosen = np.unique(np.linspace(0, total - 1, min(total, most)).round().astype(int))
-        rows = b"".join(self._rows[i].tobytes() for i in chosen)
+        rows = b"".join(self._rows[i] for i in chosen)
         return Snapshot(rows, self._texts(chosen.tolist()))
 
     def _texts(self, places: Iterable[int]) -> list[str]:
-        found = [self.steps[i].written for i in places]
+        found = [self.steps.written(i) for i in places]
         return [text or "" for text in found] if any(found) else []
 
     @property

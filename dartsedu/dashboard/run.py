@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 _KEEP = 15.0
 """Seconds between two updates of what a notebook saved in mid-run keeps."""
+
+
+_HEARING = 0.2
+"""Seconds until an interrupt of a cell that awaits the end is heard."""
 
 
 def default_interval() -> float:
@@ -110,7 +115,10 @@ class LiveRun(Shown):
 
         self._control.afterwards(wake)
         try:
-            await over.wait()
+            while not over.is_set():
+                # A kernel that sleeps until something happens does not hear an interrupt.
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(over.wait(), _HEARING)
         except (asyncio.CancelledError, KeyboardInterrupt):
             self.pause()
             raise
@@ -166,8 +174,8 @@ class LiveRun(Shown):
         return answer.result()
 
     def _measure(self, index: int | None) -> Gap:
-        known = self.recording.steps
-        chosen = [s for s in known if s.index == index] if index is not None else known[-1:]
+        known = self._history.steps
+        chosen = known[-1:] if index is None else [s for s in known if s.index == index]
         if not chosen:
             raise ValueError(
                 f"there is no step {index}; this view knows {len(known)} steps, "

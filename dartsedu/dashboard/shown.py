@@ -34,7 +34,7 @@ class Shown(ABC):
         from dartsedu.plots import search_figure
 
         recordings = {name: history.recording for name, history in self._histories.items()}
-        found = {n: h.genotypes[: len(recordings[n].steps)] for n, h in self._histories.items()}
+        found = {n: h.genotypes(recordings[n].steps) for n, h in self._histories.items()}
         return search_figure(recordings, found)
 
     def export_html(self, path: str | Path, most: int = 500) -> Path:

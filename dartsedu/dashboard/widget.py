@@ -11,6 +11,7 @@ Traits are set while no step is being computed, or seldom.
 
 from __future__ import annotations
 
+import reprlib
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -33,21 +34,25 @@ _CHUNK = 2**18
 """Bytes in one answer to ``need``, so that no message keeps others waiting for long."""
 
 
+_LARGEST = 2**53
+"""No whole number from JavaScript is larger."""
+
+
 class Command(Value):
     """What a button in the browser asks for."""
 
     type: Literal["command"]
     command: Literal["play", "pause", "step", "stop", "limit", "gap"]
     rate: float | None = Field(default=None, ge=0.01, le=1000)
-    step: int | None = Field(default=None, ge=0)
+    step: int | None = Field(default=None, ge=0, le=_LARGEST)
 
 
 class Need(Value):
     """A view's wish for the rows of a run from number ``have`` on."""
 
     type: Literal["need"]
-    run: int = Field(ge=0)
-    have: int = Field(ge=0)
+    run: int = Field(ge=0, le=_LARGEST)
+    have: int = Field(ge=0, le=_LARGEST)
 
 
 class Dashboard(anywidget.AnyWidget):
@@ -115,8 +120,9 @@ class Dashboard(anywidget.AnyWidget):
             elif kind == "command" and self._obey is not None:
                 self._obey(Command.model_validate(content))
             elif kind != "hello":
-                raise ValueError(f"unknown message {kind!r:.50}")
+                raise ValueError(f"unknown message {reprlib.repr(kind)}")
         except ValidationError as error:
             warnings.warn(f"ignored: {explain(error, 'message from the view')}", stacklevel=2)
-        except ValueError as error:
-            warnings.warn(f"ignored a message from the view: {error}", stacklevel=2)
+        except Exception as error:  # Whatever it was, the next message is heard.
+            said = error if isinstance(error, ValueError) else repr(error)
+            warnings.warn(f"ignored a message from the view: {said}", stacklevel=2)

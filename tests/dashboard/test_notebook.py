@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+import time
 
 import nbformat
+from jupyter_client.manager import start_new_kernel
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 
@@ -45,3 +47,31 @@ def test_runs_compares_and_converts_without_a_front_end(tmp_path):
     strict = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-q", str(path)]
     done = subprocess.run(strict, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_an_interrupt_of_the_awaiting_cell_pauses_the_run_and_gives_the_cell_back():
+    manager, client = start_new_kernel(kernel_name="python3")
+    try:
+        setup = (
+            CELLS[0]
+            .replace("step.index == 5", "step.index == 10**6")
+            .replace(
+                'load_preset("classroom")', 'load_preset("classroom", ["search.epochs=10000"])'
+            )
+        )
+        assert answered(client, setup, 60) == "ok"
+        waiting = client.execute("await run.finished()")
+        time.sleep(2)
+        manager.interrupt_kernel()
+        assert client.get_shell_msg(timeout=20)["parent_header"]["msg_id"] == waiting
+        check = "import time; time.sleep(1); assert run.state == 'paused', run.state"
+        assert answered(client, check, 20) == "ok"
+        assert answered(client, "run.stop(); run.wait(20)", 30) == "ok"
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+def answered(client, code, timeout):
+    """Whether a cell ended well."""
+    return client.execute_interactive(code, timeout=timeout)["content"]["status"]
