@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import tempfile
 from collections.abc import Iterator
@@ -65,3 +66,33 @@ def write_text(path: str | Path, text: str) -> None:
     """Write ``text`` to ``path`` as UTF-8, atomically."""
     with atomic_path(Path(path)) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+LARGEST = 10_000_000
+"""Bytes of the largest file of one value, such as a genotype; a published one has 4,000."""
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",  # Begins as UTF-16 does: it is looked for first.
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+    codecs.BOM_UTF8: "utf-8-sig",
+}
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a file in UTF-8, or in the Unicode encoding that its byte order mark names.
+
+    Raises ``OSError``, or ``ValueError`` for other bytes and for more than ``LARGEST`` of them.
+    """
+    with Path(path).open("rb") as file:
+        read = file.read(LARGEST + 1)
+    if len(read) > LARGEST:
+        raise ValueError(f"it has more than {LARGEST:,} bytes; is it another kind of file?")
+    marked = (encoding for mark, encoding in _MARKS.items() if read.startswith(mark))
+    encoding = next(marked, "utf-8")
+    try:
+        return read.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"it is not text in {encoding.upper()}: {error}; save it as UTF-8"
+        ) from None
