@@ -163,7 +163,7 @@ class Supernet(nn.Module, ABC):
     def genotype(self, rule: str | None = None) -> Genotype:
         """The genotype that ``rule`` (see ``genotype.RULES``) derives from the present α."""
         shown = self.leading(dict(self.alphas.items()))
-        alphas = {name: alpha.detach().cpu().numpy() for name, alpha in shown.items()}
+        alphas = {name: alpha.detach().cpu().double().numpy() for name, alpha in shown.items()}
         return derive(self.space, alphas, rule)
 
     @cached_property
