@@ -91,6 +91,8 @@ class Supernet(nn.Module, ABC):
 
     restarts: int | None = None
     """How many; ``None``: one, and no axis."""
+    tied: tuple[str, ...] = ()
+    """Names of weights that stand in two places, as the matrix of an embedding and a decoder."""
 
     def __init__(self, space: SearchSpace, alpha_scale: float = 0.0) -> None:
         super().__init__()
