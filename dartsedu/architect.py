@@ -11,7 +11,8 @@ and its α-gradient has a direct and an implicit term:
 
 Every architect here leaves the supernet as it found it: weights, BatchNorm statistics and the
 random state are untouched, no module is copied, and every pass of one step sees the same random
-masks (the weight step that follows sees them too).
+masks (the weight step that follows sees them too). Only what follows the authors' code for
+recurrent cells (``anew``, ``OfficialRecurrent``) draws masks anew for each pass.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from dartsedu.packing import as_vector
+from dartsedu.packing import as_tensors, as_vector
 from dartsedu.relaxation import Outcome, Supernet
 
 Named = dict[str, Tensor]
@@ -61,9 +62,8 @@ class VirtualStep:
     def take(self, w: Tensor, slope: Tensor, optimizer: torch.optim.Optimizer) -> Tensor:
         """w′ from w and ∇w L_train, vectors both; differentiable in ``slope``."""
         group = optimizer.param_groups[0]
-        w, slope = w.detach(), self._clipped(slope)
-        if self.weight_decay:
-            slope = slope + group["weight_decay"] * w
+        w, slope = w.detach(), self.clipped(slope)
+        slope = self.decayed(slope, w, optimizer)
         if self.momentum:
             moved = group["params"]  # The weights, or one vector of all.
             states = [optimizer.state.get(p, {}).get("momentum_buffer") for p in moved]
@@ -72,7 +72,14 @@ class VirtualStep:
             slope = slope + group["momentum"] * as_vector(buffers)
         return w - self.length(optimizer) * slope
 
-    def _clipped(self, slope: Tensor) -> Tensor:
+    def decayed(self, slope: Tensor, w: Tensor, optimizer: torch.optim.Optimizer) -> Tensor:
+        """A gradient of w with the optimiser's weight decay, if that is part of the step."""
+        if not self.weight_decay:
+            return slope
+        return slope + optimizer.param_groups[0]["weight_decay"] * w
+
+    def clipped(self, slope: Tensor) -> Tensor:
+        """A gradient of w, no longer than ``clip``."""
         if self.clip is None:
             return slope
         return slope * (self.clip / (slope.norm() + 1e-6)).clamp(max=1.0)
@@ -82,7 +89,7 @@ class VirtualStep:
         if self.clip is None:
             return v
         leaf = slope.detach().requires_grad_()
-        (found,) = torch.autograd.grad(self._clipped(leaf), leaf, v)
+        (found,) = torch.autograd.grad(self.clipped(leaf), leaf, v)
         return found
 
 
@@ -105,7 +112,12 @@ class Architect(Protocol):
 
 @dataclass(frozen=True)
 class FirstOrder:
-    """ξ = 0: the direct term alone, ∇α L_val(w, α). One pass."""
+    """ξ = 0: the direct term alone, ∇α L_val(w, α). One pass.
+
+    ``anew``: the weight step that follows draws other random masks.
+    """
+
+    anew: bool = False
 
     def gradient(
         self,
@@ -114,7 +126,7 @@ class FirstOrder:
         architecture_batch: Any,
         optimizer: torch.optim.Optimizer,
     ) -> Hypergradient:
-        with _extra_passes(supernet) as passes:
+        with _extra_passes(supernet, self.anew) as passes:
             outcome = passes.loss(architecture_batch, passes.w)
             slopes = torch.autograd.grad(outcome.loss, passes.alphas, allow_unused=True)
         return Hypergradient(passes.by_cell(slopes), _detached(outcome))
@@ -194,10 +206,72 @@ class Exact:
         return Hypergradient(passes.by_cell(gradient), _detached(outcome))
 
 
-class _ExtraPasses:
-    """Passes that leave no trace in the supernet and all draw the same random numbers."""
+@dataclass(frozen=True)
+class OfficialRecurrent:
+    """Second order as the authors' code for recurrent cells has it. Four passes.
 
-    def __init__(self, supernet: Supernet) -> None:
+    What differs from ``FiniteDifference``, and is no part of eq. 6 to 8:
+
+    - The supernet's tied weights stay in the virtual step as they are (``Supernet.tied``). Their
+      code moves them, and then overwrites them from the entry that the decoder has for the same
+      matrix in the ``state_dict`` of before.
+    - ∇w′ L_val is clipped as a gradient of w, and w′ times the weight decay added, before it is v.
+    - w± lie around w′, not around w; the difference is divided by 2ε + 1e-10.
+    - Every pass draws its own random masks.
+    """
+
+    virtual_step: VirtualStep = VirtualStep(weight_decay=True, clip=0.25)
+    epsilon_scale: float = 0.01
+
+    def gradient(
+        self,
+        supernet: Supernet,
+        weights_batch: Any,
+        architecture_batch: Any,
+        optimizer: torch.optim.Optimizer,
+    ) -> Hypergradient:
+        xi = self.virtual_step.length(optimizer)
+        with _extra_passes(supernet, anew=True) as passes:
+            w = passes.w.requires_grad_()
+            (slope,) = torch.autograd.grad(passes.loss(weights_batch, w).loss, w)
+            moved = self.virtual_step.take(w, slope, optimizer)
+            virtual = _without_tied(supernet, w.detach(), moved).requires_grad_()
+
+            outcome = passes.loss(architecture_batch, virtual)
+            *slopes, v = torch.autograd.grad(
+                outcome.loss, [*passes.alphas, virtual], allow_unused=True
+            )
+            direct, around = passes.by_cell(slopes), virtual.detach()
+            v = self.virtual_step.decayed(self.virtual_step.clipped(v), around, optimizer)
+            epsilon = self.epsilon_scale / v.norm()
+            ends = []
+            for sign in (+1, -1):
+                loss = passes.loss(weights_batch, around + sign * epsilon * v).loss
+                end = torch.autograd.grad(loss, passes.alphas, allow_unused=True)
+                ends.append(passes.by_cell(end))
+        gradient = {
+            cell: direct[cell] - xi * (ends[0][cell] - ends[1][cell]) / (2 * epsilon + 1e-10)
+            for cell in direct
+        }
+        return Hypergradient(gradient, _detached(outcome))
+
+
+def _without_tied(supernet: Supernet, w: Tensor, moved: Tensor) -> Tensor:
+    """``moved``, but for the supernet's tied weights, which are as in ``w``."""
+    weights = supernet.weights()
+    like = list(weights.values())
+    parts = zip(weights, as_tensors(w, like), as_tensors(moved, like), strict=True)
+    return as_vector(before if name in supernet.tied else after for name, before, after in parts)
+
+
+class _ExtraPasses:
+    """Passes that leave no trace in the supernet and all draw the same random numbers.
+
+    ``anew``: each draws its own, and so does what follows.
+    """
+
+    def __init__(self, supernet: Supernet, anew: bool) -> None:
+        self._anew = anew
         self.cells = list(supernet.alphas.keys())
         self.alphas = list(supernet.alphas.values())
         self._supernet = supernet
@@ -211,7 +285,8 @@ class _ExtraPasses:
     def loss(self, batch: Any, w: Tensor, twice: bool = False) -> Outcome:
         """The loss at these weights, without copying the supernet."""
         # A CUDA graph that is being captured replays its random numbers itself.
-        apart = not (self._devices and torch.cuda.is_current_stream_capturing())
+        capturing = bool(self._devices) and torch.cuda.is_current_stream_capturing()
+        apart = not (self._anew or capturing)
         with torch.random.fork_rng(self._devices, enabled=apart), self._supernet.at(w, twice):
             return self._supernet.loss(batch)
 
@@ -221,9 +296,9 @@ class _ExtraPasses:
 
 
 @contextmanager
-def _extra_passes(supernet: Supernet) -> Iterator[_ExtraPasses]:
+def _extra_passes(supernet: Supernet, anew: bool = False) -> Iterator[_ExtraPasses]:
     with supernet.frozen(), torch.enable_grad():
-        yield _ExtraPasses(supernet)
+        yield _ExtraPasses(supernet, anew)
 
 
 @contextmanager

@@ -19,17 +19,19 @@ class Averaging:
     ``state_dict`` with the lowest validation loss of all epochs, averaged weights if there were
     any by then.
 
-    (``torch.optim.ASGD`` with λ = 0 is the same average, but it takes its step with the learning
-    rate of the batch before, which matters where the rate follows the length of a batch.)
+    (``torch.optim.ASGD`` with λ = 0 takes its step with the learning rate of the batch before,
+    which matters where the rate follows the length of a batch, and leaves the first step out.)
 
     Args:
         network: the one that is trained.
         patience: the trigger is a validation loss above the lowest of all epochs but the last so
             many (*nonmono*, 5 in the authors' code); ``None``: never average.
+        as_asgd: leave the first step since the trigger out of the average.
     """
 
-    def __init__(self, network: nn.Module, patience: int | None) -> None:
-        self.network, self.patience = network, patience
+    def __init__(self, network: nn.Module, patience: int | None, *, as_asgd: bool = False) -> None:
+        self.network, self.patience, self.as_asgd = network, patience, as_asgd
+        self.steps = 0
         self.losses: list[float] = []
         self.averaged: AveragedModel | None = None
         self.best: dict[str, torch.Tensor] = {}
@@ -41,8 +43,12 @@ class Averaging:
 
     def after_step(self) -> None:
         """Take the present weights into the average, if averaging has begun."""
-        if self.averaged is not None:
-            self.averaged.update_parameters(self.network)
+        if self.averaged is None:
+            return
+        self.steps += 1
+        if self.as_asgd and self.steps == 2:
+            self.averaged.n_averaged.zero_()
+        self.averaged.update_parameters(self.network)
 
     def after_epoch(self, loss: float) -> None:
         """Note the validation loss of ``judged``: is it the best, is it time to average?"""
@@ -57,6 +63,7 @@ class Averaging:
         """Everything that the next calls depend on."""
         return {
             "losses": self.losses,
+            "steps": self.steps,
             "averaged": None if self.averaged is None else self.averaged.state_dict(),
             "best": self.best,
         }
@@ -70,6 +77,7 @@ class Averaging:
         if _shapes(best) != _shapes(expected):
             raise ValueError("its best network is another network than this one")
         self.losses, self.best, self.averaged = losses, best, None
+        self.steps = int(state.get("steps", 0))  # Absent before; only ``as_asgd`` reads it.
         if state["averaged"] is not None:
             self.averaged = AveragedModel(self.network)
             self.averaged.load_state_dict(state["averaged"])

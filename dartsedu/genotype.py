@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, ValidationError, model_validator
 from scipy.special import expit, softmax
 
-from dartsedu.topology import Combine, SearchSpace, Topology
-from dartsedu.values import Value, explain, write_text
+from dartsedu.official_genotype import is_official, official_cells
+from dartsedu.topology import MOST, Combine, Name, Relaxation, SearchSpace, Topology
+from dartsedu.values import Value, explain, read_text, write_text
 
 
 class Vocabulary(NamedTuple):
@@ -90,7 +92,7 @@ class GenotypeError(ValueError):
 class Edge(Value):
     """One kept edge: ``primitive`` applied to state ``source``."""
 
-    primitive: str
+    primitive: Name
     source: int = Field(ge=0)
 
 
@@ -101,12 +103,14 @@ class Cell(Value):
     states that ``combine`` joins into the cell's output.
     """
 
-    name: str
-    inputs: int = Field(ge=1)
+    name: Name
+    inputs: int = Field(ge=1, le=MOST)
     keep: int | None = Field(ge=1)
-    nodes: tuple[tuple[Edge, ...], ...] = Field(min_length=1)
+    nodes: tuple[Annotated[tuple[Edge, ...], Field(max_length=MOST)], ...] = Field(
+        min_length=1, max_length=MOST
+    )
     combine: Combine
-    outputs: tuple[int, ...] = Field(min_length=1)
+    outputs: tuple[int, ...] = Field(min_length=1, max_length=MOST)
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -148,8 +152,8 @@ class Genotype(Value):
 
     format: Literal["dartsedu genotype"] = "dartsedu genotype"
     version: Literal[1] = 1
-    space: str
-    cells: tuple[Cell, ...]
+    space: Name
+    cells: tuple[Cell, ...] = Field(max_length=MOST)
 
     @model_validator(mode="after")
     def _uses_the_vocabulary(self) -> Self:
@@ -200,19 +204,35 @@ class Genotype(Value):
             raise GenotypeError(f"genotype is not valid: it lacks {', '.join(sorted(absent))}")
         return genotype
 
+    @classmethod
+    def from_official(cls, text: str) -> Self:
+        """Read ``Genotype(normal=[('sep_conv_3x3', 1), …], …)``, as the authors' code prints it.
+
+        Raises ``GenotypeError`` naming what is wrong.
+        """
+        try:
+            return cls.model_validate(official_cells(text))
+        except ValidationError as error:
+            raise GenotypeError(explain(error, "genotype")) from None
+        except ValueError as error:
+            raise GenotypeError(f"the authors' form of a genotype is not valid: {error}") from None
+
     def save(self, path: str | Path) -> None:
         """Write the JSON form to ``path``, atomically."""
         write_text(path, self.to_json())
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read a genotype file. Raises ``GenotypeError`` if it is absent or malformed."""
+        """Read a genotype file: JSON, or a line of the authors' log or source.
+
+        Raises ``GenotypeError`` if it is absent or malformed.
+        """
         try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            text = read_text(path)
+        except (OSError, ValueError) as error:
             raise GenotypeError(f"cannot read a genotype from {path}: {error}") from None
         try:
-            return cls.from_json(text)
+            return cls.from_official(text) if is_official(text) else cls.from_json(text)
         except GenotypeError as error:
             raise GenotypeError(f"{path}: {error}") from None
 
@@ -220,7 +240,13 @@ class Genotype(Value):
         """Raise ``GenotypeError`` unless this genotype is a member of ``space``."""
         if self.space != space.name:
             raise GenotypeError(f"a genotype of {self.space!r} does not fit space {space.name!r}")
+        names = {cell.name for cell in self.cells}
         for topology in space.cells:
+            if topology.name not in names:
+                raise GenotypeError(
+                    f"the space has a cell {topology.name!r}; the genotype has: "
+                    f"{', '.join(sorted(names))}"
+                )
             cell = self[topology.name]
             if (cell.inputs, len(cell.nodes)) != (topology.inputs, topology.nodes):
                 raise GenotypeError(
@@ -262,23 +288,30 @@ def _strongest(found: list[tuple[float, int, int]], keep: int) -> Kept:
     return [(row, column) for _, row, column in sorted(found, key=lambda f: -f[0])[:keep]]
 
 
-def _paper(alpha: Strengths, none: int | None, keep: int) -> Kept:
-    return _strongest(_best_per_edge(softmax(alpha, axis=1), none), keep)
+Mix = Callable[[Strengths], Strengths]
+"""From the α of a node's edges to their mixture weights, both (edges, primitives)."""
+
+MIX: dict[Relaxation, Mix] = {"softmax": partial(softmax, axis=1), "sigmoid": expit}
+"""What ``relaxation.mixture_weights`` computes, for NumPy."""
 
 
-def _raw_alpha(alpha: Strengths, none: int | None, keep: int) -> Kept:
+def _paper(alpha: Strengths, none: int | None, keep: int, mix: Mix) -> Kept:
+    return _strongest(_best_per_edge(mix(alpha), none), keep)
+
+
+def _raw_alpha(alpha: Strengths, none: int | None, keep: int, mix: Mix) -> Kept:
     return _strongest(_best_per_edge(alpha, none), keep)
 
 
-def _none_excluded(alpha: Strengths, none: int | None, keep: int) -> Kept:
+def _none_excluded(alpha: Strengths, none: int | None, keep: int, mix: Mix) -> Kept:
     masked = alpha.copy()
     if none is not None:
         masked[:, none] = -np.inf
-    return _strongest(_best_per_edge(softmax(masked, axis=1), none), keep)
+    return _strongest(_best_per_edge(mix(masked), none), keep)
 
 
-def _shared_predecessor(alpha: Strengths, none: int | None, keep: int) -> Kept:
-    strength = softmax(alpha, axis=1)
+def _shared_predecessor(alpha: Strengths, none: int | None, keep: int, mix: Mix) -> Kept:
+    strength = mix(alpha)
     pairs = [
         (float(strength[row, column]), row, column)
         for row in range(alpha.shape[0])
@@ -288,11 +321,11 @@ def _shared_predecessor(alpha: Strengths, none: int | None, keep: int) -> Kept:
     return _strongest(pairs, keep)
 
 
-def _argmax(alpha: Strengths, none: int | None, keep: int) -> Kept:
+def _argmax(alpha: Strengths, none: int | None, keep: int, mix: Mix) -> Kept:
     return [(row, int(column)) for row, column in enumerate(alpha.argmax(axis=1))]
 
 
-def _threshold(alpha: Strengths, none: int | None, keep: int) -> Kept:
+def _threshold(alpha: Strengths, none: int | None, keep: int, mix: Mix) -> Kept:
     found = [f for f in _best_per_edge(expit(alpha), none) if f[0] >= FAIR_THRESHOLD]
     if not found and none is None:
         raise GenotypeError(
@@ -305,7 +338,7 @@ def _threshold(alpha: Strengths, none: int | None, keep: int) -> Kept:
 FAIR_THRESHOLD = 0.85
 """Least sigmoid(α) of an edge that FairDARTS keeps."""
 
-RULES: dict[str, Callable[[Strengths, int | None, int], Kept]] = {
+RULES: dict[str, Callable[[Strengths, int | None, int, Mix], Kept]] = {
     "paper": _paper,
     "raw-alpha": _raw_alpha,
     "none-excluded": _none_excluded,
@@ -318,14 +351,17 @@ RULES: dict[str, Callable[[Strengths, int | None, int], Kept]] = {
 ==================  =============================================  =============================
 name                strength of an edge                            edges kept at a node
 ==================  =============================================  =============================
-paper               best softmax(α), none in the denominator       top k, distinct predecessors
+paper               best weight, none among the primitives         top k, distinct predecessors
 raw-alpha           best α, none ignored (pt.darts, NNI)           top k, distinct predecessors
-none-excluded       best softmax(α) without none (NASLib)          top k, distinct predecessors
-shared-predecessor  every softmax(α) by itself (AutoDL)            top k, predecessor may repeat
+none-excluded       best weight taken without none (NASLib)        top k, distinct predecessors
+shared-predecessor  every weight by itself (AutoDL)                top k, predecessor may repeat
 argmax              largest α, none may win (AutoRA, NB-201)       all
 threshold           best sigmoid(α) ≥ 0.85 (FairDARTS)             at most k, perhaps none at all
 ==================  =============================================  =============================
 
+A weight is what the space's relaxation makes of α: softmax(α), with none in the denominator unless
+it is left out, or sigmoid(α), where primitives do not compete and *paper*, *none-excluded* and
+*raw-alpha* find the same. *threshold* looks at sigmoid(α) in any space.
 Only *paper* is DARTS §2.4; in every rule but *argmax* the primitive none never wins.
 """
 
@@ -341,8 +377,8 @@ def derive(
     """Discretise α: the genotype that ``rule`` reads off (default: ``rule_of``).
 
     ``alphas`` maps each cell's name to its raw α of shape ``(edges, primitives)``. Edges of a
-    node come strongest first. Raises ``GenotypeError`` for an unknown rule, a wrong shape or an
-    α that is not finite.
+    node come strongest first. Raises ``GenotypeError`` for an unknown rule, a missing cell, a wrong
+    shape or an α that is not finite.
     """
     rule = rule or rule_of(space)
     if rule not in RULES:
@@ -352,9 +388,10 @@ def derive(
     none = space.primitives.index("none") if "none" in space.primitives else None
     if none is not None and len(space.primitives) == 1:
         raise GenotypeError("a space whose only primitive is 'none' has no genotype")
+    mix = MIX[space.relaxation]
     cells = []
     for topology in space.cells:
-        alpha = np.asarray(alphas[topology.name], dtype=np.float64)
+        alpha = _numbers(alphas, topology.name)
         if alpha.shape != space.shape(topology.name):
             raise GenotypeError(
                 f"α of cell {topology.name!r} has shape {alpha.shape}; "
@@ -364,7 +401,7 @@ def derive(
             raise GenotypeError(f"α of cell {topology.name!r} is not finite")
         nodes = []
         for node, sources in enumerate(topology.predecessors):
-            kept = RULES[rule](alpha[topology.rows(node)], none, topology.keep)
+            kept = RULES[rule](alpha[topology.rows(node)], none, topology.keep, mix)
             nodes.append(
                 tuple(
                     Edge(primitive=space.primitives[column], source=sources[row])
@@ -373,6 +410,17 @@ def derive(
             )
         cells.append(_cell(topology, tuple(nodes)))
     return Genotype(space=space.name, cells=tuple(cells))
+
+
+def _numbers(alphas: Mapping[str, ArrayLike], cell: str) -> Strengths:
+    if cell not in alphas:
+        raise GenotypeError(
+            f"α of cell {cell!r} is missing; given are the cells: {', '.join(map(str, alphas))}"
+        )
+    try:
+        return np.asarray(alphas[cell], dtype=np.float64)
+    except (TypeError, ValueError):
+        raise GenotypeError(f"α of cell {cell!r} is not a matrix of numbers") from None
 
 
 def random_genotype(space: SearchSpace, seed: int) -> Genotype:

@@ -169,6 +169,18 @@ class RNNSearchSettings(SearchSettings):
 
     bptt: int = Field(35, ge=2, description="words a gradient goes back; now and then half of it")
     virtual_clip: bool = Field(False, description="clipping in the virtual step")
+    official: bool = Field(
+        False, description="α's text, masks and second order as in the authors' code"
+    )
+
+    @model_validator(mode="after")
+    def _is_a_form_of_the_authors(self) -> Self:
+        if self.official and self.architect == "exact":
+            raise ValueError(
+                "the authors' code has no exact second order; use architect=finite-difference or "
+                "first-order, or official=false"
+            )
+        return self
 
     def reading(self) -> dict[str, Any]:
         return {"bptt": self.bptt}
@@ -274,6 +286,9 @@ class RNNTrainSettings(Value):
         ge=1,
         description="average the weights once the validation loss has not been the lowest for so "
         "many epochs; none: never",
+    )
+    official: bool = Field(
+        False, description="steps while averaging, and the test, as in the authors' code"
     )
     checkpoint_every: int = Field(20, ge=1, description="steps between checkpoints")
     seeds: int = Field(1, ge=1, description="networks trained from the genotype")

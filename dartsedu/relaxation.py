@@ -91,6 +91,8 @@ class Supernet(nn.Module, ABC):
 
     restarts: int | None = None
     """How many; ``None``: one, and no axis."""
+    tied: tuple[str, ...] = ()
+    """Names of weights that stand in two places, as the matrix of an embedding and a decoder."""
 
     def __init__(self, space: SearchSpace, alpha_scale: float = 0.0) -> None:
         super().__init__()
@@ -163,7 +165,7 @@ class Supernet(nn.Module, ABC):
     def genotype(self, rule: str | None = None) -> Genotype:
         """The genotype that ``rule`` (see ``genotype.RULES``) derives from the present α."""
         shown = self.leading(dict(self.alphas.items()))
-        alphas = {name: alpha.detach().cpu().numpy() for name, alpha in shown.items()}
+        alphas = {name: alpha.detach().cpu().double().numpy() for name, alpha in shown.items()}
         return derive(self.space, alphas, rule)
 
     @cached_property

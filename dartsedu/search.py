@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from dartsedu.architect import (
     Exact,
     FiniteDifference,
     FirstOrder,
+    OfficialRecurrent,
     VirtualStep,
     held,
 )
@@ -30,6 +32,7 @@ from dartsedu.relaxation import Outcome, Supernet
 from dartsedu.splits import Passes
 from dartsedu.stream import Step, StopRule, Stream, seed_of
 from dartsedu.tasks import Task
+from dartsedu.text import TextBatch, TextSplit
 from dartsedu.topology import SearchSpace
 
 _ADVICE = (
@@ -41,7 +44,9 @@ _ADVICE = (
 
 def make_architect(settings: SearchSettings) -> Architect:
     """The architect that the settings name."""
-    clipped = isinstance(settings, RNNSearchSettings) and settings.virtual_clip
+    recurrent = isinstance(settings, RNNSearchSettings)
+    clipped = recurrent and settings.virtual_clip
+    official = recurrent and settings.official
     virtual = VirtualStep(
         settings.xi,
         settings.virtual_momentum,
@@ -49,8 +54,9 @@ def make_architect(settings: SearchSettings) -> Architect:
         settings.weights.clip if clipped else None,
     )
     if settings.architect == "finite-difference":
-        return FiniteDifference(virtual, settings.epsilon_scale)
-    return Exact(virtual) if settings.architect == "exact" else FirstOrder()
+        form = OfficialRecurrent if official else FiniteDifference
+        return form(virtual, settings.epsilon_scale)
+    return Exact(virtual) if settings.architect == "exact" else FirstOrder(anew=official)
 
 
 class Search(Stream):
@@ -96,7 +102,10 @@ class Search(Stream):
                 **settings.reading(),
             )
         )
-        identity = settings.model_dump_json(exclude={"rule", "checkpoint_every"})
+        silent = {"rule", "checkpoint_every"}
+        if isinstance(settings, RNNSearchSettings) and not settings.official:
+            silent.add("official")  # Checkpoints of before know no such setting.
+        identity = settings.model_dump_json(exclude=silent)
         super().__init__(identity, self._passes.total, seed, torch.device(device), task.fingerprint)
         if settings.precision != "float32" and self.device.type != "cuda":
             raise ValueError(
@@ -138,9 +147,25 @@ class Search(Stream):
         self._weights_batches = task.weights.training(
             size, seed_of(seed, "weights"), self.done * self.settings.weights_steps, **reading
         )
-        self._architecture_batches = task.architecture.training(
-            size, seed_of(seed, "architecture"), self.done, **reading
+        if isinstance(self.settings, RNNSearchSettings) and self.settings.official:
+            self._architecture_batches = self._beside_weights()
+        else:
+            self._architecture_batches = task.architecture.training(
+                size, seed_of(seed, "architecture"), self.done, **reading
+            )
+
+    def _beside_weights(self) -> Iterator[TextBatch]:
+        """Of the architecture text what stands where each step's first weights batch is read."""
+        text, stride = self.task.architecture, self.settings.weights_steps
+        assert isinstance(text, TextSplit)
+        batches = text.beside(
+            cast(TextSplit, self.task.weights),
+            self.settings.batch_size,
+            seed_of(self.seed, "weights"),
+            self.done * stride,
+            **self.settings.reading(),
         )
+        return islice(batches, None, None, stride)
 
     def _advance(self) -> Step:
         epoch = self._passes.epoch(self.done)

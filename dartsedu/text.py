@@ -104,6 +104,32 @@ class TextSplit(Split):
                 number += 1
                 position += length
 
+    def beside(
+        self,
+        other: TextSplit,
+        batch_size: int,
+        seed: int,
+        start: int = 0,
+        bptt: int = 35,
+        spread: float = 0.0,
+    ) -> Iterator[TextBatch]:
+        """Stretches of ``bptt`` words where the training batches of ``other`` begin.
+
+        Positions count modulo the length of this text, so a stretch may begin anywhere, and its
+        state is not that of the words before it: how the authors' code reads α's text. A stretch
+        at the end of the text is shorter.
+        """
+        columns = self.columns(batch_size)
+        last = len(columns) - 1
+        position = 0
+        for number, batch in enumerate(other.training(batch_size, seed, 0, bptt, spread)):
+            position = 0 if batch.first else position
+            if number >= start:
+                here = position % last
+                stretch = _stretch(columns, here, min(bptt, last - here), bptt)
+                yield stretch._replace(first=batch.first)
+            position += len(batch.inputs)
+
     def once(self, batch_size: int, bptt: int = 35) -> Iterator[TextBatch]:
         """The whole text in stretches of ``bptt`` words, the last one shorter."""
         columns = self.columns(min(batch_size, len(self) // 3))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import Literal, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,14 @@ from dartsedu.values import Value
 Combine = Literal["concat", "mean", "sum"]
 Relaxation = Literal["softmax", "sigmoid"]
 """How α becomes mixture weights, see ``relaxation.mixture_weights``."""
+
+MOST = 1000
+"""Most inputs, nodes, edges of a node, cells and primitives: a file of a few lines must not ask for
+more than a machine can hold. The largest published cell has 11 nodes."""
+MOST_ALPHAS = 10_000_000
+"""Most entries of all α of a space."""
+Name = Annotated[str, Field(max_length=200)]
+"""The name of a space, a cell or a primitive."""
 
 
 class Link(NamedTuple):
@@ -35,9 +43,11 @@ class Topology(Value):
 Link(source=1, target=3), Link(source=2, target=3))
     """
 
-    name: str
-    inputs: int = Field(ge=1)
-    predecessors: tuple[tuple[int, ...], ...] = Field(min_length=1)
+    name: Name
+    inputs: int = Field(ge=1, le=MOST)
+    predecessors: tuple[Annotated[tuple[int, ...], Field(max_length=MOST)], ...] = Field(
+        min_length=1, max_length=MOST
+    )
     keep: int = Field(default=2, ge=1)
     combine: Combine = "concat"
 
@@ -45,7 +55,13 @@ Link(source=1, target=3), Link(source=2, target=3))
     def dense(
         cls, name: str, inputs: int = 2, nodes: int = 4, keep: int = 2, combine: Combine = "concat"
     ) -> Self:
-        """The published form: every node hears every earlier state and keeps ``keep`` of them."""
+        """The published form: every node hears every earlier state and keeps ``keep`` of them.
+
+        Raises ``ValueError`` for more inputs or nodes than ``MOST``.
+        """
+        for what, number in (("inputs", inputs), ("nodes", nodes)):
+            if number > MOST:  # Here, before their edges are written down.
+                raise ValueError(f"a cell has at most {MOST} {what}, not {number}")
         earlier = tuple(tuple(range(inputs + node)) for node in range(nodes))
         return cls(name=name, inputs=inputs, predecessors=earlier, keep=keep, combine=combine)
 
@@ -96,9 +112,9 @@ class SearchSpace(Value):
     becomes mixture weights.
     """
 
-    name: str
-    primitives: tuple[str, ...] = Field(min_length=1)
-    cells: tuple[Topology, ...] = Field(min_length=1)
+    name: Name
+    primitives: tuple[Name, ...] = Field(min_length=1, max_length=MOST)
+    cells: tuple[Topology, ...] = Field(min_length=1, max_length=MOST)
     relaxation: Relaxation = "softmax"
 
     @model_validator(mode="after")
@@ -108,6 +124,12 @@ class SearchSpace(Value):
             doubles = sorted({word for word in words if words.count(word) > 1})
             if doubles:
                 raise ValueError(f"each {what} may be named once, but {doubles} come twice or more")
+        edges = sum(len(sources) for cell in self.cells for sources in cell.predecessors)
+        if edges * len(self.primitives) > MOST_ALPHAS:
+            raise ValueError(
+                f"{edges} edges with {len(self.primitives)} primitives each are more than the "
+                f"{MOST_ALPHAS:,} entries that α may have; take fewer nodes or primitives"
+            )
         return self
 
     def shape(self, cell: str) -> tuple[int, int]:

@@ -62,9 +62,11 @@ class Training(Stream):
                 **settings.reading(),
             )
         )
-        identity = settings.model_dump_json(
-            exclude={"seeds", "random_cells", "lstms", "checkpoint_every"}
-        )
+        silent = {"seeds", "random_cells", "lstms", "checkpoint_every"}
+        self._official = isinstance(settings, RNNTrainSettings) and settings.official
+        if not self._official:
+            silent.add("official")  # Checkpoints of before know no such setting.
+        identity = settings.model_dump_json(exclude=silent)
         super().__init__(identity, self._passes.total, seed, torch.device(device), task.fingerprint)
         self.settings = settings
         self.network = network.to(self.device)
@@ -85,7 +87,8 @@ class Training(Stream):
             )
         self.averaging: Averaging | None = None
         if isinstance(settings, RNNTrainSettings):
-            self.averaging = Averaging(self.network, settings.non_monotone)
+            self.averaging = Averaging(self.network, settings.non_monotone, as_asgd=self._official)
+        self._rate_before = 0.0
         self._carried: torch.Tensor | None = None
         self._open_data()
 
@@ -103,7 +106,10 @@ class Training(Stream):
         batch = next(self._batches).after(self._carried)
         group = self.optimizer.param_groups[0]
         scheduled = group["lr"]
-        rate = group["lr"] = scheduled * batch.share
+        own = scheduled * batch.share
+        late = self._official and self.averaging is not None and self.averaging.steps > 0
+        rate = group["lr"] = self._rate_before if late else own
+        self._rate_before = own
         self.network.train()
         outcome = self.network.train_loss(batch, settings, epoch)
         advice = _ADVICE.format(rate=settings.weights.learning_rate, clip=settings.weights.clip)
@@ -149,7 +155,7 @@ class Training(Stream):
 
     def test(self) -> float:
         """Accuracy, 0…1, or perplexity on the test split, in evaluation mode."""
-        return evaluate(self.network, self.task.test)
+        return evaluate(self.network, self.task.test, 1 if self._official else None)
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -158,6 +164,7 @@ class Training(Stream):
             "scheduler": self.scheduler.state_dict(),
             "carried": self._carried,
             "averaging": None if self.averaging is None else self.averaging.state_dict(),
+            "rate_before": self._rate_before,
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
@@ -166,6 +173,7 @@ class Training(Stream):
         most = max(w.learning_rate, w.learning_rate_end)
         restore_optimizer(self.optimizer, state["optimizer"], most)
         restore_scheduler(self.scheduler, state["scheduler"], self._passes.epoch(self.done))
+        self._rate_before = float(state.get("rate_before", 0.0))  # Absent before.
         carried = state.get("carried")
         self._carried = None if carried is None else carried.to(self.device)
         if self.averaging is not None:

@@ -13,6 +13,8 @@ from typing import IO, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from dartsedu.encoding import decoded
+
 
 class Value(BaseModel):
     """Base of every value that this package writes as JSON: frozen, hashable, no unknown fields."""
@@ -109,3 +111,19 @@ def write_text(path: str | Path, text: str) -> None:
     """Write ``text`` to ``path`` as UTF-8, atomically."""
     with atomic_path(Path(path)) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+LARGEST = 10_000_000
+"""Bytes of the largest file of one value, such as a genotype; a published one has 4,000."""
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a file in UTF-8, or in the Unicode encoding that its byte order mark names.
+
+    Raises ``OSError``, or ``ValueError`` for other bytes and for more than ``LARGEST`` of them.
+    """
+    with Path(path).open("rb") as file:
+        read = file.read(LARGEST + 1)
+    if len(read) > LARGEST:
+        raise ValueError(f"it has more than {LARGEST:,} bytes; is it another kind of file?")
+    return decoded(read)

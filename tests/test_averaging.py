@@ -56,3 +56,29 @@ def test_averaging_goes_on_from_its_state():
     assert resumed.losses == whole.losses
     assert torch.equal(resumed.best["weight"], whole.best["weight"])
     assert torch.equal(layer.weight, whole_layer.weight)
+
+
+def test_as_asgd_it_is_pytorchs_own():
+    """``ASGD`` with λ = 0 from the trigger on, against SGD with the rate of the step before."""
+    generator = torch.Generator().manual_seed(0)
+    layer, theirs = nn.Linear(3, 2, bias=False), nn.Linear(3, 2, bias=False)
+    averaging = Averaging(layer, 1, as_asgd=True)
+    averaging.after_epoch(1.0)
+    averaging.after_epoch(2.0)
+    averaging.after_epoch(3.0)
+    theirs.load_state_dict(layer.state_dict())
+    asgd = torch.optim.ASGD(theirs.parameters(), lambd=0.0, t0=0, weight_decay=0.1)
+    before = None
+    for _ in range(12):
+        slope = torch.randn(2, 3, generator=generator)
+        rate = 0.2 * float(torch.rand((), generator=generator))
+        asgd.param_groups[0]["lr"] = rate
+        theirs.weight.grad = slope.clone()
+        asgd.step()
+        with torch.no_grad():
+            layer.weight -= (rate if before is None else before) * (slope + 0.1 * layer.weight)
+        before = rate
+        averaging.after_step()
+        torch.testing.assert_close(layer.weight, theirs.weight)
+        average = asgd.state[theirs.weight]["ax"]
+        torch.testing.assert_close(averaging.judged.weight.detach(), average)

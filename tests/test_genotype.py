@@ -1,10 +1,11 @@
 import json
 from contextlib import suppress
 from copy import deepcopy
+from math import exp
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -252,3 +253,86 @@ def test_random_genotypes_cover_the_space_evenly():
     assert all(abs(share - 1 / 7) < 0.03 for share in counts.values())
     pairs = [tuple(e.source for e in g["normal"].nodes[1]) for g in genotypes]
     assert all(abs(pairs.count(p) / 700 - 1 / 3) < 0.06 for p in [(0, 1), (0, 2), (1, 2)])
+
+
+# ---- Derivation against its definition, in both relaxations -------------------------------------
+
+
+def weights_by_definition(row, relaxation, without=()):
+    """Mixture weights of one edge, in plain Python."""
+    if relaxation == "sigmoid":
+        return [1 / (1 + exp(-a)) for a in row]
+    total = sum(exp(a) for k, a in enumerate(row) if k not in without)
+    return [exp(a) / total for a in row]
+
+
+def kept_by_definition(rule, rows, none, keep, relaxation):
+    """Pairs (row, column) that a rule keeps, strongest first; of equals the earlier."""
+    choices = [k for k in range(len(rows[0])) if k != none]
+    if rule == "argmax":
+        return [(i, max(range(len(row)), key=row.__getitem__)) for i, row in enumerate(rows)]
+    if rule == "raw-alpha":
+        strength = rows
+    elif rule == "threshold":
+        strength = [weights_by_definition(row, "sigmoid") for row in rows]
+    else:
+        without = (none,) if rule == "none-excluded" else ()
+        strength = [weights_by_definition(row, relaxation, without) for row in rows]
+    pairs = [(i, k) for i in range(len(rows)) for k in choices]
+    if rule != "shared-predecessor":
+        pairs = [(i, max(choices, key=strength[i].__getitem__)) for i in range(len(rows))]
+    if rule == "threshold":
+        pairs = [(i, k) for i, k in pairs if strength[i][k] >= 0.85] or [(0, none)]
+    return sorted(pairs, key=lambda pair: -strength[pair[0]][pair[1]])[
+        : keep if pairs != [(0, none)] else 1
+    ]
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    rule=st.sampled_from(sorted(RULES)),
+    relaxation=st.sampled_from(["softmax", "sigmoid"]),
+    keep=st.integers(1, 3),
+    scale=st.sampled_from([0.1, 1.0, 5.0]),
+)
+@settings(derandomize=True, deadline=None, max_examples=200)
+def test_every_rule_is_its_definition_in_both_relaxations(seed, rule, relaxation, keep, scale):
+    space = cnn_space(nodes=3, keep=keep).model_copy(update={"relaxation": relaxation})
+    generator = np.random.default_rng(seed)
+    drawn = {
+        cell.name: scale * generator.normal(size=space.shape(cell.name)) for cell in SPACE.cells
+    }
+    genotype = derive(space, drawn, rule)
+    for topology in space.cells:
+        for node, edges in enumerate(genotype[topology.name].nodes):
+            rows = [list(map(float, drawn[topology.name][row])) for row in topology.rows(node)]
+            assert [(edge.source, space.primitives.index(edge.primitive)) for edge in edges] == [
+                (topology.predecessors[node][row], column)
+                for row, column in kept_by_definition(rule, rows, NONE, keep, relaxation)
+            ]
+
+
+def test_in_a_sigmoid_space_primitives_do_not_compete():
+    """Edge 2 has the largest weight; softmax would share it with its likes."""
+    space = SPACE.model_copy(update={"relaxation": "sigmoid"})
+    given_ = alphas(
+        normal={(2, SEP3): 2.0, (2, SEP5): 2.0, (2, NONE): 3.0, (3, MAX): 1.5, (4, SKIP): 1.0}
+    )
+    for rule in ("paper", "raw-alpha", "none-excluded"):
+        assert normal(derive(space, given_, rule))[1] == [("sep_conv_3x3", 0), ("max_pool_3x3", 1)]
+    assert normal(derive(SPACE, given_, "paper"))[1] == [("max_pool_3x3", 1), ("skip_connect", 2)]
+
+
+def test_alphas_and_genotypes_of_another_space_are_refused_with_a_sentence():
+    of_text = {"recurrent": np.zeros((36, 5))}
+    with pytest.raises(
+        GenotypeError, match=r"α of cell 'normal' is missing; given are .*recurrent"
+    ):
+        derive(SPACE, of_text)
+    with pytest.raises(GenotypeError, match="not a matrix of numbers"):
+        derive(SPACE, alphas() | {"reduce": [[0.0], [1.0, 2.0]]})
+    with pytest.raises(GenotypeError, match="a genotype of 'rnn' does not fit space 'cnn'"):
+        PUBLISHED["enas"].check(SPACE)
+    other = SPACE.model_copy(update={"cells": (SPACE["normal"].model_copy(update={"name": "up"}),)})
+    with pytest.raises(GenotypeError, match="a cell 'up'; the genotype has: normal, reduce"):
+        PUBLISHED["darts-v2"].check(other)

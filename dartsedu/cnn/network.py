@@ -144,6 +144,7 @@ class CNNNetwork(Network):
 
     def _run(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits, and the output of the cell that the auxiliary head reads."""
+        images = images.to(self.classifier.weight.dtype)  # Which PyTorch's default may have set.
         if hasattr(self, "stem"):
             older = newer = self.stem(images)
         else:

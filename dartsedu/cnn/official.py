@@ -7,10 +7,9 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from dartsedu.official import load_translated
+from dartsedu.official import load_translated, translated
 
 _RENAMED = (
-    (r"^module\.", ""),
     (r"^alphas_", "alphas."),
     (r"\.preprocess([01])\.", r".preprocess.\1."),
     (r"\._ops\.(\d+)\._ops\.", r".edges.\1.operations."),
@@ -39,13 +38,14 @@ def load_official(model: nn.Module, state: Mapping[str, Tensor]) -> None:
 
     α may be absent (the authors' file has none) and so may BatchNorm's counters (files written
     before PyTorch 0.4). Weights of an auxiliary head are dropped if ``model`` has none: it does
-    not take part in inference. Raises ``ValueError`` naming keys that are missing, left over or of
-    another shape; ``model`` is then unchanged.
+    not take part in inference. What ``DataParallel`` and ``torch.compile`` put before names does
+    not matter, nor a dictionary around the weights (ImageNet's file keeps them under the key
+    ``"state_dict"``). Raises ``ValueError`` for what is no ``state_dict``, or naming keys that are
+    missing, left over or of another shape; ``model`` is then unchanged.
 
-    Read a file with ``torch.load(path, map_location="cpu", weights_only=True)``; ImageNet's keeps
-    its weights under the key ``"state_dict"``.
+    Read a file with ``torch.load(path, map_location="cpu", weights_only=True)``.
     """
-    given = {translate(key): value for key, value in state.items()}
+    given = translated(state, translate)
     if not any(key.startswith("auxiliary_head.") for key in model.state_dict()):
         given = {k: v for k, v in given.items() if not k.startswith("auxiliary_head.")}
     load_translated(

@@ -120,6 +120,7 @@ class CNNSupernet(Supernet):
     def forward(self, images: Tensor, mixture: Mixture | None = None) -> Tensor:
         """Images (N, C, H, W) → logits (N, classes), under softmax(α) or the mixture given."""
         weights = self.mixture() if mixture is None else mixture
+        images = images.to(self.classifier.weight.dtype)  # Which PyTorch's default may have set.
         if self.fast:
             images = images.contiguous(memory_format=torch.channels_last)
         older = newer = self.stem(images)

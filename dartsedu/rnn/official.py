@@ -7,10 +7,9 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from dartsedu.official import load_translated
+from dartsedu.official import load_translated, translated
 
 _RENAMED = (
-    (r"^module\.", ""),
     (r"^weights$", "alphas.recurrent"),
     (r"^encoder\.weight$", "model.embedding"),
     (r"^decoder\.bias$", "model.bias"),
@@ -36,15 +35,16 @@ def load_official(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Copy an official ``state_dict`` into an ``RNNSupernet`` or ``RNNNetwork``, in place.
 
     The decoder's matrix is the encoder's and stands there twice. α may be absent (the authors'
-    ``state_dict`` has none) and so may BatchNorm's counter. Raises ``ValueError`` naming keys that
-    are missing, left over or of another shape, or if the two matrices differ; ``model`` is then
-    unchanged.
+    ``state_dict`` has none) and so may BatchNorm's counter. What ``DataParallel`` and
+    ``torch.compile`` put before names does not matter, nor a dictionary around the weights. Raises
+    ``ValueError`` for what is no ``state_dict``, naming keys that are missing, left over or of
+    another shape, or if the two matrices differ; ``model`` is then unchanged.
 
     The authors' files hold whole pickled models, which this package does not read: write
     ``model.state_dict()`` with ``torch.save`` where their code runs, and read that with
     ``torch.load(path, map_location="cpu", weights_only=True)``.
     """
-    given = {translate(key): value for key, value in state.items()}
+    given = translated(state, translate)
     decoder = given.pop("decoder.weight", None)
     tied = given.get("model.embedding")
     if decoder is not None and tied is not None and not tied.equal(decoder):

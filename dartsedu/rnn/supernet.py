@@ -116,6 +116,8 @@ class RNNSupernet(Supernet):
     Raises ``ValueError`` for a space that is not recurrent or an unknown primitive.
     """
 
+    tied = ("model.embedding",)
+
     def __init__(
         self,
         space: SearchSpace,

@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 import torch
 
@@ -146,11 +147,54 @@ def test_search_network_loads_with_alphas():
     assert bool(supernet.alphas["normal"].all())
 
 
-def test_wrappers_counters_and_the_auxiliary_head_are_optional():
-    network = CNNNetwork(PUBLISHED["darts-v2"], channels=4, cells=6)
-    state = filled(official_network("darts-v2", 4, 6, 10))
-    network.load_official({f"module.{key}": value for key, value in state.items()})
+SHELLS = ("", "module.", "_orig_mod.", "module.module.", "module._orig_mod.", "_orig_mod.module.")
+AROUND = (None, "state_dict", "model", "model_state_dict", "net", "network")
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("around", AROUND)
+def test_wrappers_counters_and_the_auxiliary_head_are_optional(shell, around):
+    network = CNNNetwork(PUBLISHED["darts-v2"], channels=4, cells=3)
+    state = filled(official_network("darts-v2", 4, 3, 10))
+    given = {shell + key: value for key, value in state.items()}
+    if around is not None:
+        given = {"epoch": 3, "best": torch.tensor(0.9), "optimizer": {"state": {}}, around: given}
+    network.load_official(given)
     torch.testing.assert_close(network.stem[0].weight, state["stem.0.weight"])
+
+
+def test_a_part_that_was_compiled_by_itself_finds_its_place():
+    network, state = (CNNNetwork(PUBLISHED["darts-v1"], channels=4, cells=3) for _ in range(2))
+    state.cells[1] = torch.compile(state.cells[1])  # Never called: nothing is compiled.
+    assert any("._orig_mod." in key for key in state.state_dict())
+    network.load_official(state.state_dict())
+    for ours, theirs in zip(network.parameters(), state.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ([1, 2], "no state_dict but a list"),
+        (None, "no state_dict but a NoneType"),
+        (torch.zeros(3), "no state_dict but a Tensor"),
+        (torch.nn.Linear(2, 2), r"a whole model; give its weights, model.state_dict\(\)"),
+        ({"model": torch.nn.Linear(2, 2)}, "a whole model"),
+        ({"epoch": 3}, "its entry 'epoch' is a int; expected tensors by name"),
+        ({"ema": {"stem.0.weight": torch.zeros(1)}}, "its entry 'ema' is a dict"),
+        ({"stem.0.weight": np.zeros(1)}, "is a ndarray; expected tensors by name"),
+        ({3: torch.zeros(1)}, "its entry 3 is"),
+        (
+            {"module.stem.0.weight": torch.zeros(1), "stem.0.weight": torch.ones(1)},
+            "has stem.0.weight twice",
+        ),
+        ({}, "missing, such as"),
+    ],
+)
+def test_what_is_no_state_dict_is_refused_with_a_sentence(given, words):
+    network = CNNNetwork(PUBLISHED["darts-v2"], channels=4, cells=3)
+    with pytest.raises(ValueError, match=words):
+        network.load_official(given)
 
 
 def test_a_state_that_does_not_fit_changes_nothing_and_is_explained():

@@ -65,6 +65,17 @@ def test_search_network_loads_with_and_without_alphas():
     assert bool(net.alphas["recurrent"].all())
 
 
+@pytest.mark.parametrize("shell", ["module.", "_orig_mod.", "module._orig_mod.", "module.module."])
+@pytest.mark.parametrize("around", [None, "state_dict", "model"])
+def test_shells_and_wrapping_do_not_matter(shell, around):
+    network, state = RNNNetwork(PUBLISHED["darts-rnn-v2"], V, H), official(8)
+    given = {shell + key: value for key, value in state.items()}
+    network.load_official(given if around is None else {"epoch": 3, around: given})
+    assert torch.equal(network.model.embedding, state["encoder.weight"])
+    with pytest.raises(ValueError, match="a whole model"):
+        network.load_official(torch.nn.Linear(1, 1))
+
+
 def test_a_state_that_does_not_fit_changes_nothing_and_is_explained():
     network = RNNNetwork(PUBLISHED["darts-rnn-v2"], V, H)
     before = {k: v.clone() for k, v in network.state_dict().items()}
