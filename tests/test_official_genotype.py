@@ -127,7 +127,7 @@ def test_a_byte_order_mark_tells_the_encoding(encoding, written, tmp_path):
 @pytest.mark.parametrize("data", [b"{\xe4", codecs.BOM_UTF16_LE + b"{", codecs.BOM_UTF8 + b"\xff"])
 def test_bytes_that_are_no_text_are_refused_with_a_way_out(data, tmp_path):
     (tmp_path / "cell.json").write_bytes(data)
-    with pytest.raises(GenotypeError, match=r"cell\.json: it is not text in UTF.*save it as UTF-8"):
+    with pytest.raises(GenotypeError, match=r"cell\.json: not text in UTF.*save it as UTF-8"):
         Genotype.load(tmp_path / "cell.json")
 
 
