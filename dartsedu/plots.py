@@ -380,7 +380,10 @@ def scores_figure(
         axis.set_xlim(np.exp(middle - half), np.exp(middle + half))
         for kind in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
             kind(mpl.ticker.LogFormatter(minor_thresholds=(2, 0.8)))
+    low, high = axis.get_xlim()
     for name, value in lines.items():
+        if not low <= value <= high:
+            continue
         axis.axvline(value, color="#5b6676", linestyle=":", linewidth=1.5)
         axis.annotate(label(name), (value, 1.02), xycoords=("data", "axes fraction"), ha="center")
     axis.set_xlabel(f"{yardstick.name} on the test split")
