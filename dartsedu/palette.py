@@ -82,8 +82,9 @@ def label(name: object, most: int = 40) -> str:
     shown = writable(" ".join(str(name).split()))
     if len(shown) > most:
         shown = f"{shown[: most - most // 3 - 1]}…{shown[-(most // 3) :]}"
-    # matplotlib takes dollars for mathematics, and leaves what begins with _ out of legends.
-    return " " * shown.startswith("_") + shown.replace("$", r"\$")
+    # matplotlib takes dollars for mathematics, and leaves names that are empty or begin with _ out
+    # of legends.
+    return " " * shown.startswith("_") + (shown.replace("$", r"\$") or "–")
 
 
 def colour(primitive: str) -> str:

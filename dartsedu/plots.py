@@ -280,7 +280,8 @@ def _panels(recording: Recording, found: Sequence[Genotype]) -> list[Callable[[A
     def entropies(axis: Axes) -> None:
         by_cell("entropy (bits)", lambda i, name: entropy(steps[i].mixture[name]), axis)
         marks = [at[i] for i in changes(found)]
-        axis.plot(marks, [0] * len(marks), "|", color="#5b6676", markersize=12, clip_on=False)
+        if marks:  # A line of no points that is not clipped would push all panels apart.
+            axis.plot(marks, [0] * len(marks), "|", color="#5b6676", markersize=12, clip_on=False)
 
     drawers: list[Callable[[Axes], None]] = [partial(cell, topology) for topology in space.cells]
     drawers += [partial(_draw_splits, steps=steps, kind=kind) for kind in _kinds(recording)]

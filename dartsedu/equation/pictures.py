@@ -24,9 +24,16 @@ def law_figure(
     """The data with a formula through them, and what it leaves over.
 
     ``predictions`` are those of the rows of each split, in the target's units. With one variable
-    the curve is drawn over it, with more the prediction against the target.
+    the curve is drawn over it, with more the prediction against the target. Raises ``ValueError``
+    unless there is a prediction for every row.
     """
     tables = {name: task.table(split) for name, split in task.parts().items()}
+    for name, table in tables.items():
+        if len(predictions.get(name, ())) != len(table.targets):
+            raise ValueError(
+                f"there are predictions for {len(predictions.get(name, ()))} rows of the split "
+                f"{name!r}, but the table has {len(table.targets)}; it has changed since the search"
+            )
     target, single = label(task.targets[0]), len(task.variables) == 1
     rests = {name: table.targets - predictions[name] for name, table in tables.items()}
     with np.errstate(over="ignore", invalid="ignore"):
