@@ -189,17 +189,22 @@ def _draw_splits(axis: Axes, steps: Sequence[Step], kind: str) -> None:
     drawn = _thinned(len(steps))
     at = [steps[i].index for i in drawn]
     for split, values in _smoothed(steps, kind).items():
-        raw = [_value(steps[i], kind, split) for i in drawn]
+        raw = np.array([_value(steps[i], kind, split) for i in drawn])
+        values, name = values[drawn], label(split)
+        if kind == "perplexity":
+            raw, values = (np.where((v > 1e-99) & (v < 1e99), v, np.nan) for v in (raw, values))
+            if lost := int(np.isnan(values).sum()):
+                name += f" (no finite value at {lost} of {len(drawn)})"
         ink, dashed = SPLIT_COLOURS.get(split, OTHER), split in DASHED_SPLITS
         axis.plot(at, raw, color=ink, alpha=0.2, linewidth=1)
         style = "--" if dashed else "-"
-        axis.plot(at, values[drawn], color=ink, linewidth=2.2, linestyle=style, label=label(split))
+        axis.plot(at, values, color=ink, linewidth=2.2, linestyle=style, label=name)
     axis.set_xlabel("step")
     axis.set_ylabel(kind)
     axis.legend()
     if kind == "loss" and axis.dataLim.ymin >= 0:
         axis.set_ylim(bottom=0)
-    elif kind == "perplexity":
+    elif kind == "perplexity" and np.isfinite(axis.dataLim.get_points()).all():
         axis.set_yscale("log")
         axis.yaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
         axis.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
