@@ -10,10 +10,11 @@ from scipy.stats import ttest_ind
 from test_runs import Page
 
 from dartsedu import plots, report
-from dartsedu.genotype import random_genotype
+from dartsedu.genotype import PUBLISHED, random_genotype
 from dartsedu.presets import load_preset
 from dartsedu.recording import Header, Recorder
 from dartsedu.report import compare, write_report
+from dartsedu.rnn import TextNetwork
 from dartsedu.runs import Results, Run, Trained
 from dartsedu.spaces import search_space
 from dartsedu.stream import Step
@@ -212,3 +213,18 @@ def test_what_is_not_finite_is_read_back_as_it_was_written():
     text = json.dumps(results.model_dump(mode="json", exclude_none=True), allow_nan=False)
     assert Results.model_validate_json(text) == results
     assert Results.model_validate_json(text.replace('"inf"', "35.5")).trained[0].test == 35.5
+
+
+def test_an_infinite_validation_perplexity_is_a_finite_loss(tmp_path, monkeypatch):
+    monkeypatch.setattr(TextNetwork, "score", lambda *_: math.inf)
+    tiny = ["task.vocabulary=60", "train.hidden=8", "train.epochs=1", "train.batch_size=512"]
+    settings = load_preset("rnn-classroom", [*tiny, "train.seeds=1", "train.random_cells=0"])
+    run = Run.create(tmp_path / "run", settings, seed=0, genotype=PUBLISHED["darts-rnn-v2"])
+    candidate = run.candidates()[0]
+    training = run.begin_training(candidate, run.task(), "cpu")
+    losses = [step.loss.get("validation") for step in run.follow_training(candidate, training)]
+    assert losses[-1] == 700.0
+    assert run.end_training(candidate, training).test == math.inf
+    assert "not drawn: ∞" in write_report(run).with_name("pictures").joinpath(
+        "perplexities.svg"
+    ).read_text(encoding="utf-8")
