@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import graphviz
 import matplotlib as mpl
@@ -12,12 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch
 from matplotlib.path import Path as Path2D
 
-from dartsedu.genotype import Cell, Genotype
+from dartsedu.genotype import Cell, Genotype, GenotypeError
 from dartsedu.layout import arrange
 from dartsedu.palette import (
     DASHED,
     colour,
     dashes,
+    label,
     output_label,
     short,
     state_label,
@@ -26,6 +27,23 @@ from dartsedu.palette import (
 from dartsedu.picture import STYLE, Picture, blank_picture
 from dartsedu.stream import Step
 from dartsedu.topology import SearchSpace, Topology
+
+MOST_EDGES = 300
+"""Of a cell in a picture: more take minutes to lay out, and nobody could tell them apart."""
+GRAPHVIZ_EDGES = 150
+"""Of a cell that Graphviz is asked to draw: seconds for these, minutes for more."""
+
+
+def check_size(cells: Iterable[Cell | Topology], most: int = MOST_EDGES) -> None:
+    """Raise ``GenotypeError`` for a cell of more states or edges than a picture can show."""
+    for cell in cells:
+        nodes = cell.nodes if isinstance(cell, Topology) else len(cell.nodes)
+        states, edges = cell.inputs + nodes, len(cell.edges)
+        if max(states, edges) > most:
+            raise GenotypeError(
+                f"cell {cell.name!r:.80} has {states} states and {edges} edges; a picture shows at "
+                f"most {most} of each"
+            )
 
 
 def describe_cell(cell: Cell) -> str:
@@ -74,8 +92,14 @@ def genotype_dot(genotype: Genotype) -> graphviz.Digraph:
 
 
 def genotype_svg(genotype: Genotype) -> bytes:
-    """A genotype drawn by Graphviz if its ``dot`` is installed, else as ``genotype_figure``."""
-    if shutil.which("dot"):
+    """A genotype drawn by Graphviz if its ``dot`` is installed, else as ``genotype_figure``.
+
+    So is one with a cell of more than ``GRAPHVIZ_EDGES`` edges.
+
+    Raises ``GenotypeError`` for a cell of more than ``MOST_EDGES`` edges or states.
+    """
+    check_size(genotype.cells)
+    if shutil.which("dot") and all(len(c.edges) <= GRAPHVIZ_EDGES for c in genotype.cells):
         try:
             drawn: bytes = genotype_dot(genotype).pipe(format="svg", encoding=None)
             return drawn
@@ -117,7 +141,7 @@ def _draw_cell(
         if labels:
             axes.text(
                 *curve.at(0.40 + 0.18 * (number % 2)),
-                short(primitive),
+                label(short(primitive)),
                 color=colour(primitive),
                 ha="center",
                 va="center",
@@ -139,21 +163,29 @@ def _draw_cell(
 
 
 def genotype_figure(genotype: Genotype) -> Picture:
-    """A genotype drawn without Graphviz: one row a cell."""
+    """A genotype drawn without Graphviz: one row a cell.
+
+    Raises ``GenotypeError`` for a cell of more than ``MOST_EDGES`` edges or states.
+    """
+    check_size(genotype.cells)
     count = len(genotype.cells)
     picture, axes = blank_picture(count, 1, 9.5, 3.3 * count, describe_genotype(genotype))
     for row, cell in enumerate(genotype.cells):
         edges = [(e.source, state, e.primitive, 2.2, True) for state, e in cell.edges]
         shape = cell.inputs, len(cell.nodes), cell.outputs
         _draw_cell(axes[row, 0], *shape, edges, True, 0.09, cell.name)
-        axes[row, 0].set_title(f"{cell.name} cell")
+        axes[row, 0].set_title(f"{label(cell.name)} cell")
     return picture
 
 
 def draw_mixture(
     axes: Axes, space: SearchSpace, topology: Topology, step: Step, kept: Cell
 ) -> None:
-    """A cell at a step: every edge as thick as its strongest primitive, faded unless ``kept``."""
+    """A cell at a step: every edge as thick as its strongest primitive, faded unless ``kept``.
+
+    Raises ``GenotypeError`` for a cell of more than ``MOST_EDGES`` edges or states.
+    """
+    check_size([topology])
     weights = np.array(step.mixture[topology.name])
     if "none" in space.primitives:
         weights[:, space.primitives.index("none")] = -1
@@ -172,7 +204,7 @@ def draw_legend(picture: Picture, primitives: Sequence[str]) -> None:
     with mpl.rc_context(STYLE):
         handles = [
             mpl.lines.Line2D(
-                [], [], color=colour(p), linestyle=dashes(p), linewidth=3, label=short(p)
+                [], [], color=colour(p), linestyle=dashes(p), linewidth=3, label=label(short(p))
             )
             for p in primitives
         ]

@@ -337,7 +337,7 @@ def _train(run: Run, device: torch.device) -> None:
 def _report(run: Run) -> None:
     from dartsedu.report import write_report  # Plotting and statistics: only when they are used.
 
-    console.print(f"report: {write_report(run)}")
+    console.print(f"report: {write_report(run, errors.print)}")
 
 
 def _exhaust(view: Iterator[Step], steps: Generator[Step], run: Run) -> None:

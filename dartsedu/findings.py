@@ -14,7 +14,7 @@ from dartsedu.presets import EquationSettings
 from dartsedu.spaces import build_supernet
 from dartsedu.stream import seed_of
 from dartsedu.tasks import EquationTask
-from dartsedu.values import Value
+from dartsedu.values import Measured, Value
 
 DEGREE = 3
 """Of the polynomial that equations are compared with."""
@@ -31,14 +31,15 @@ class Found(Value):
         test_error: on the test split, with constants fitted to all other rows.
         restarts: how many restarts came to it.
 
-    Errors are root mean squares in standard deviations of the target.
+    Errors are root mean squares in standard deviations of the target, infinite where the formula
+    has no value in some row.
     """
 
     formula: str
     latex: str
     complexity: int
-    held_out_error: float
-    test_error: float
+    held_out_error: Measured
+    test_error: Measured
     restarts: int
 
 
@@ -57,7 +58,8 @@ class Findings(Value):
         truth: the law that the data were drawn from, if known.
         recovered: whether ``found`` is that law, see ``equation.recovery``.
         random_recovered: likewise of ``random_found``.
-        predictions: of the preferred formula for the rows of each split, in the target's units.
+        predictions: of the preferred formula for the rows of each split, in the target's units; NaN
+            where it has no value.
     """
 
     found: tuple[Found, ...]
@@ -68,7 +70,7 @@ class Findings(Value):
     truth: str | None = None
     recovered: bool | None = None
     random_recovered: bool | None = None
-    predictions: dict[str, tuple[float, ...]]
+    predictions: dict[str, tuple[Measured, ...]]
 
 
 def find(

@@ -1,5 +1,6 @@
 """How primitives and states look and are called wherever they are shown."""
 
+import re
 from typing import Literal
 
 COLOURS: dict[str, str] = {
@@ -57,6 +58,35 @@ EQUATION = "equation"
 """The cell whose inputs are the variables of a table."""
 
 
+_UNWRITABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\u202a-\u202e\u2066-\u2069"
+    + "".join(
+        chr(plane + last) for plane in range(0, 0x110000, 0x10000) for last in (0xFFFE, 0xFFFF)
+    )
+    + "]"
+)
+"""What no page and no picture can hold: control characters, halves of pairs, what is no character;
+and what would turn the text around it."""
+
+
+def writable(text: str) -> str:
+    """A text with � for every character that a page cannot hold; line breaks and tabs stay."""
+    return _UNWRITABLE.sub("�", text)
+
+
+def label(name: object, most: int = 40) -> str:
+    """A name from outside as a picture writes it: on one line, never as mathematics.
+
+    Of a name of more than ``most`` characters the middle is left out.
+    """
+    shown = writable(" ".join(str(name).split()))
+    if len(shown) > most:
+        shown = f"{shown[: most - most // 3 - 1]}…{shown[-(most // 3) :]}"
+    # matplotlib takes dollars for mathematics, and leaves names that are empty or begin with _ out
+    # of legends.
+    return " " * shown.startswith("_") + (shown.replace("$", r"\$") or "–")
+
+
 def colour(primitive: str) -> str:
     """The colour of a primitive."""
     return COLOURS.get(primitive, OTHER)
@@ -70,7 +100,7 @@ def dashes(primitive: str) -> Literal["--", "-"]:
 def short(primitive: str) -> str:
     """A primitive's name for a picture: ``sep_conv_3x3`` → ``sep 3×3``."""
     words = primitive.replace("_connect", "").replace("conv_", "").split("_")
-    return " ".join(word.replace("x", "×") if word[0].isdigit() else word for word in words)
+    return " ".join(word.replace("x", "×") if word[:1].isdigit() else word for word in words)
 
 
 def state_names(inputs: int, nodes: int, cell: str = "") -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,9 @@ class Picture(Figure):
             "svg": {"Date": None},
             "pdf": {"CreationDate": None},
         }.get(form, {})
-        with mpl.rc_context(STYLE):
+        with mpl.rc_context(STYLE), warnings.catch_warnings():
+            # A name may be in any writing: an SVG's reader has the font that is missing here.
+            warnings.filterwarnings("ignore", r"Glyph \d+")
             # Arrange once: each further draw would move things a little.
             self.draw_without_rendering()
             self.set_layout_engine("none")

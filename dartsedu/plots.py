@@ -5,16 +5,16 @@ Every function gives a ``Picture``: a matplotlib figure that knows its own alter
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain, cycle
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from dartsedu.cell_graph import describe_genotype, draw_legend, draw_mixture
+from dartsedu.cell_graph import check_size, describe_genotype, draw_legend, draw_mixture
 from dartsedu.genotype import Genotype, derive
 from dartsedu.measures import changes, entropy, genotypes, passing
 from dartsedu.palette import (
@@ -24,6 +24,7 @@ from dartsedu.palette import (
     SPLIT_COLOURS,
     colour,
     dashes,
+    label,
     short,
     state_label,
     state_names,
@@ -32,7 +33,10 @@ from dartsedu.picture import Picture, blank_picture
 from dartsedu.recording import Recording
 from dartsedu.stream import Step
 from dartsedu.topology import SearchSpace, Topology
-from dartsedu.yardstick import ACCURACY, Yardstick, perplexity
+from dartsedu.yardstick import ACCURACY, Yardstick, number, perplexity
+
+MOST_PANELS = 100
+"""Of a picture: more take minutes to draw."""
 
 # ---- α over time --------------------------------------------------------------------------------
 
@@ -56,7 +60,7 @@ def mixture_figure(
         kept = derive(space, step.alphas, rule)
         for row, topology in enumerate(space.cells):
             draw_mixture(axes[row, column], space, topology, step, kept[topology.name])
-            axes[row, column].set_title(f"{topology.name}, {title}")
+            axes[row, column].set_title(f"{label(topology.name)}, {label(title)}")
     used = [p for p in space.primitives if p != "none"]
     draw_legend(picture, used)
     return picture
@@ -64,6 +68,7 @@ def mixture_figure(
 
 def heatmap_figure(space: SearchSpace, mixture: Mapping[str, NDArray[np.float32]]) -> Picture:
     """Mixture weights as a heat map: a row for each edge, a column for each primitive."""
+    check_size(space.cells)
     strongest = []
     for topology in space.cells:
         row, column = np.unravel_index(
@@ -82,21 +87,31 @@ def heatmap_figure(space: SearchSpace, mixture: Mapping[str, NDArray[np.float32]
         1.6 + 0.4 * rows,
         "Mixture weights by edge and primitive. " + "; ".join(strongest) + ".",
     )
-    top = max(float(mixture[t.name].max()) for t in space.cells)
+    top = _top([mixture[t.name] for t in space.cells])
     for axis, topology in zip(axes[0], space.cells, strict=True):
         weights = mixture[topology.name]
         image = axis.imshow(weights, cmap="cividis", vmin=0, vmax=top, aspect="auto")
         axis.set_xticks(
-            range(len(space.primitives)), map(short, space.primitives), rotation=40, ha="right"
+            range(len(space.primitives)), map(_short, space.primitives), rotation=40, ha="right"
         )
         axis.set_yticks(range(len(topology.edges)), _edge_names(space, topology.name))
-        axis.set_title(f"{topology.name} cell")
+        axis.set_title(f"{label(topology.name)} cell")
         axis.spines[:].set_visible(False)
         for (row, column), weight in np.ndenumerate(weights):
             ink = "black" if weight > 0.55 * top else "white"
             axis.text(column, row, f"{weight:.2f}", ha="center", va="center", color=ink, fontsize=9)
     picture.colorbar(image, ax=axes[0].tolist(), label=f"{space.relaxation}(α)", shrink=0.9)
     return picture
+
+
+def _short(primitive: str) -> str:
+    return label(short(primitive))
+
+
+def _top(weights: Iterable[ArrayLike]) -> float:
+    """The largest finite weight, 1 if there is none above 0: the end of a scale."""
+    every = np.concatenate([np.ravel(w) for w in weights])
+    return float(every[np.isfinite(every)].max(initial=0.0)) or 1.0
 
 
 def _edge_names(space: SearchSpace, cell: str) -> list[str]:
@@ -108,6 +123,7 @@ def _edge_names(space: SearchSpace, cell: str) -> list[str]:
 def trajectories_figure(recording: Recording, cell: str) -> Picture:
     """How the mixture weights of every edge of a cell moved: a panel for each edge."""
     space = recording.space
+    check_size([space[cell]], MOST_PANELS)
     mixture = recording.mixture(cell)
     names = _edge_names(space, cell)
     columns = min(4, len(names)) if len(names) != 5 else 3
@@ -122,7 +138,7 @@ def trajectories_figure(recording: Recording, cell: str) -> Picture:
         f"Strongest at the end: {', '.join(winners)}."
     )
     picture, axes = blank_picture(rows, columns, 2.9 * columns, 0.8 + 2.1 * rows, alt)
-    top = float(mixture.max()) * 1.08
+    top = _top(mixture) * 1.08
     drawn = _thinned(len(mixture))
     for edge, axis in enumerate(axes.flat):
         if edge >= len(names):
@@ -163,7 +179,7 @@ def losses_figure(recording: Recording, yardstick: Yardstick = ACCURACY) -> Pict
 
 def _ends(steps: Sequence[Step], kinds: Sequence[str]) -> str:
     return ", ".join(
-        f"{kind} on {split} from {values[0]:.2f} to {values[-1]:.2f}"
+        f"{kind} on {split} from {number(values[0], '.2f')} to {number(values[-1], '.2f')}"
         for kind in kinds
         for split, values in _smoothed(steps, kind).items()
     )
@@ -173,17 +189,22 @@ def _draw_splits(axis: Axes, steps: Sequence[Step], kind: str) -> None:
     drawn = _thinned(len(steps))
     at = [steps[i].index for i in drawn]
     for split, values in _smoothed(steps, kind).items():
-        raw = [_value(steps[i], kind, split) for i in drawn]
+        raw = np.array([_value(steps[i], kind, split) for i in drawn])
+        values, name = values[drawn], label(split)
+        if kind == "perplexity":
+            raw, values = (np.where((v > 1e-99) & (v < 1e99), v, np.nan) for v in (raw, values))
+            if lost := int(np.isnan(values).sum()):
+                name += f" (no finite value at {lost} of {len(drawn)})"
         ink, dashed = SPLIT_COLOURS.get(split, OTHER), split in DASHED_SPLITS
         axis.plot(at, raw, color=ink, alpha=0.2, linewidth=1)
         style = "--" if dashed else "-"
-        axis.plot(at, values[drawn], color=ink, linewidth=2.2, linestyle=style, label=split)
+        axis.plot(at, values, color=ink, linewidth=2.2, linestyle=style, label=name)
     axis.set_xlabel("step")
     axis.set_ylabel(kind)
     axis.legend()
-    if kind == "loss":
+    if kind == "loss" and axis.dataLim.ymin >= 0:
         axis.set_ylim(bottom=0)
-    elif kind == "perplexity":
+    elif kind == "perplexity" and np.isfinite(axis.dataLim.get_points()).all():
         axis.set_yscale("log")
         axis.yaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
         axis.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
@@ -224,7 +245,7 @@ def search_figure(
             else:
                 axis.axis("off")
         if not single:
-            axes[0, column].set_title(f"{name}\n{axes[0, column].get_title()}")
+            axes[0, column].set_title(f"{label(name)}\n{axes[0, column].get_title()}")
     every = [r.space.primitives for r in recordings.values()]
     draw_legend(picture, [p for p in dict.fromkeys(chain(*every)) if p != "none"])
     return picture
@@ -241,17 +262,22 @@ def _panels(recording: Recording, found: Sequence[Genotype]) -> list[Callable[[A
 
     def cell(topology: Topology, axis: Axes) -> None:
         draw_mixture(axis, space, topology, steps[-1], found[-1][topology.name])
-        axis.set_title(f"{topology.name} cell after step {at[-1] + 1}")
+        axis.set_title(f"{label(topology.name)} cell after step {at[-1] + 1}")
 
-    def by_cell(label: str, value: Callable[[int, str], float], axis: Axes) -> None:
+    def by_cell(what: str, value: Callable[[int, str], float], axis: Axes) -> None:
         drawn = _thinned(len(steps))
         for topology, ink, style in zip(space.cells, cycle(CELL_COLOURS), cycle(("-", "--"))):
             values = [value(i, topology.name) for i in drawn]
             axis.plot(
-                [at[i] for i in drawn], values, style, color=ink, linewidth=2, label=topology.name
+                [at[i] for i in drawn],
+                values,
+                style,
+                color=ink,
+                linewidth=2,
+                label=label(topology.name),
             )
         axis.set_xlabel("step")
-        axis.set_ylabel(label)
+        axis.set_ylabel(what)
         axis.set_ylim(bottom=0)
         if len(space.cells) > 1:
             axis.legend()
@@ -259,16 +285,17 @@ def _panels(recording: Recording, found: Sequence[Genotype]) -> list[Callable[[A
     def entropies(axis: Axes) -> None:
         by_cell("entropy (bits)", lambda i, name: entropy(steps[i].mixture[name]), axis)
         marks = [at[i] for i in changes(found)]
-        axis.plot(marks, [0] * len(marks), "|", color="#5b6676", markersize=12, clip_on=False)
+        if marks:  # A line of no points that is not clipped would push all panels apart.
+            axis.plot(marks, [0] * len(marks), "|", color="#5b6676", markersize=12, clip_on=False)
 
     drawers: list[Callable[[Axes], None]] = [partial(cell, topology) for topology in space.cells]
     drawers += [partial(_draw_splits, steps=steps, kind=kind) for kind in _kinds(recording)]
     drawers.append(entropies)
     if kind := passing(space):
-        label = f"{short(kind)} edges kept"
+        what = f"{short(kind)} edges kept"
 
         def counts(axis: Axes) -> None:
-            by_cell(label, lambda i, name: found[i][name].count(kind), axis)
+            by_cell(what, lambda i, name: found[i][name].count(kind), axis)
             axis.yaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
 
         drawers.append(counts)
@@ -293,10 +320,12 @@ def _smoothed(steps: Sequence[Step], kind: str) -> dict[str, NDArray[np.float64]
     for split in steps[0].accuracy if kind == "accuracy" else steps[0].loss:
         measured = "loss" if kind == "perplexity" else kind
         raw = np.array([_value(step, measured, split) for step in steps])
-        total = np.cumsum(np.insert(raw, 0, 0.0))
-        starts = np.maximum(0, np.arange(1, len(raw) + 1) - 10)
-        means = (total[1:] - total[starts]) / (np.arange(1, len(raw) + 1) - starts)
-        smoothed[split] = np.exp(means) if kind == "perplexity" else means
+        # No running sum: after one step of 1e20 it would have lost all others' digits.
+        padded = np.concatenate([np.zeros(9), raw])
+        window = np.minimum(10, np.arange(1, len(raw) + 1))
+        with np.errstate(over="ignore", invalid="ignore"):
+            means = np.lib.stride_tricks.sliding_window_view(padded, 10).sum(axis=1) / window
+            smoothed[split] = np.exp(means) if kind == "perplexity" else means
     return smoothed
 
 
@@ -307,11 +336,16 @@ def scores_figure(
 ) -> Picture:
     """Test accuracies or perplexities by group: every network a dot, the mean a bar.
 
-    ``lines`` are values to compare with, by name, drawn over all groups.
+    ``lines`` are values to compare with, by name, drawn over all groups. What has no place on the
+    axis, such as an infinite perplexity, is written beside it. Raises ``ValueError`` for a group
+    without a value.
     """
     lines = lines or {}
     show = yardstick.show
-    means = {name: float(np.mean(values)) for name, values in groups.items()}
+    if not all(map(len, groups.values())):
+        raise ValueError("there is no network to draw yet: train one of each group first")
+    with np.errstate(over="ignore", invalid="ignore"):
+        means = {name: float(np.mean(values)) for name, values in groups.items()}
     alt = f"Test {yardstick.name}. " + "; ".join(
         f"{name}: mean {show(means[name])} of {len(values)} networks, from {show(min(values))} to "
         f"{show(max(values))}"
@@ -321,31 +355,48 @@ def scores_figure(
     picture, axes = blank_picture(1, 1, 7.5, 0.9 + 0.8 * len(groups) + 0.3 * bool(lines), alt + ".")
     axis = axes[0, 0]
     colours = ["#a90fe8", "#8d9184"]
+    names, every = [], []
     for row, (name, values) in enumerate(groups.items()):
         spread = np.linspace(-0.12, 0.12, len(values)) if len(values) > 1 else [0.0]
         ink = colours[min(row, 1)]
-        axis.plot([means[name]] * 2, [row - 0.3, row + 0.3], color=ink, linewidth=3)
-        axis.plot(values, row + np.asarray(spread), "o", color=ink, markersize=9, alpha=0.75)
-    axis.set_yticks(range(len(groups)), list(groups))
+        placed = [_has_a_place(value, yardstick) for value in values]
+        if _has_a_place(means[name], yardstick):
+            axis.plot([means[name]] * 2, [row - 0.3, row + 0.3], color=ink, linewidth=3)
+        drawn = np.asarray(values, dtype=np.float64)[placed]
+        heights = row + np.asarray(spread)[placed]
+        axis.plot(drawn, heights, "o", color=ink, markersize=9, alpha=0.75)
+        every += drawn.tolist()
+        beside = dict.fromkeys(show(v) for v, has in zip(values, placed, strict=True) if not has)
+        names.append(label(name) + (f"\nnot drawn: {label(', '.join(beside))}" if beside else ""))
+    axis.set_yticks(range(len(groups)), names)
     axis.set_ylim(len(groups) - 0.5, -0.5)
-    every = [value for values in groups.values() for value in values]
+    lines = {name: value for name, value in lines.items() if _has_a_place(value, yardstick)}
     if yardstick.name == "accuracy":
         # At least ten points wide, so that a small difference looks small.
+        every = every or [0.5]
         middle, half = (min(every) + max(every)) / 2, max(0.05, 0.6 * (max(every) - min(every)))
         axis.set_xlim(middle - half, middle + half)
         axis.xaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=0))
     else:
         axis.set_xscale("log")
-        every += lines.values()
+        logs = np.log([*every, *lines.values()] or [1.0])
         # At least a factor of two wide, for the same reason.
-        middle = (min(every) * max(every)) ** 0.5
-        factor = max(2**0.5, 1.15 * (max(every) / min(every)) ** 0.5)
-        axis.set_xlim(middle / factor, middle * factor)
+        middle, half = (logs.min() + logs.max()) / 2, (logs.max() - logs.min()) / 2
+        half = max(np.log(2) / 2, np.log(1.15) + half)
+        axis.set_xlim(np.exp(middle - half), np.exp(middle + half))
         for kind in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
             kind(mpl.ticker.LogFormatter(minor_thresholds=(2, 0.8)))
+    low, high = axis.get_xlim()
     for name, value in lines.items():
+        if not low <= value <= high:
+            continue
         axis.axvline(value, color="#5b6676", linestyle=":", linewidth=1.5)
-        axis.annotate(name, (value, 1.02), xycoords=("data", "axes fraction"), ha="center")
+        axis.annotate(label(name), (value, 1.02), xycoords=("data", "axes fraction"), ha="center")
     axis.set_xlabel(f"{yardstick.name} on the test split")
     axis.grid(axis="x", alpha=0.3)
     return picture
+
+
+def _has_a_place(value: float, yardstick: Yardstick) -> bool:
+    """Whether a value can stand on the axis: an accuracy from 0 to 1, else what has a logarithm."""
+    return 0 <= value <= 1 if yardstick.name == "accuracy" else 1e-99 < value < 1e99

@@ -50,7 +50,7 @@ from dartsedu.tasks import EquationTask, Task, TaskError, TextTask, load_task
 from dartsedu.text import END, TextSplit
 from dartsedu.topology import SearchSpace, Topology
 from dartsedu.train import Training
-from dartsedu.values import Value, explain, write_text
+from dartsedu.values import Measured, Value, explain, write_text
 from dartsedu.yardstick import perplexity
 
 SAMPLE_WORDS = 80
@@ -97,25 +97,24 @@ class Trained(Value):
     seconds: float
     training_accuracy: float | None = None
     test_accuracy: float | None = None
-    training_perplexity: float | None = None
-    test_perplexity: float | None = None
+    training_perplexity: Measured | None = None
+    test_perplexity: Measured | None = None
     sample: str | None = None
 
     @property
     def training(self) -> float:
-        """Accuracy or perplexity on the training split in the last epoch."""
+        """Accuracy or perplexity on the training split in the last epoch; NaN without either."""
         return _only(self.training_accuracy, self.training_perplexity)
 
     @property
     def test(self) -> float:
-        """Accuracy or perplexity on the test split."""
+        """Accuracy or perplexity on the test split; NaN without either."""
         return _only(self.test_accuracy, self.test_perplexity)
 
 
 def _only(accuracy: float | None, perplexity: float | None) -> float:
     found = perplexity if accuracy is None else accuracy
-    assert found is not None
-    return found
+    return float("nan") if found is None else found
 
 
 class Results(Value):
@@ -124,7 +123,7 @@ class Results(Value):
 
     gap: Gap | None = None
     trained: tuple[Trained, ...] = ()
-    references: dict[str, float] | None = None
+    references: dict[str, Measured] | None = None
     findings: Findings | None = None
 
 

@@ -23,7 +23,7 @@ from dartsedu.genotype import Genotype, derive
 from dartsedu.palette import colour, short, state_label, state_names
 from dartsedu.stream import Step
 from dartsedu.topology import SearchSpace
-from dartsedu.yardstick import ACCURACY, Yardstick, perplexity
+from dartsedu.yardstick import ACCURACY, Yardstick, number, perplexity
 
 LINE_EVERY = 5.0
 """Seconds between two lines of a piped run."""
@@ -89,12 +89,14 @@ def _lines(
 def summary(step: Step, yardstick: Yardstick = ACCURACY) -> str:
     """Losses and accuracies of a step, or its perplexities, in one line."""
     if yardstick.name == "perplexity":
-        shown = (f"{split} {perplexity(loss):.1f}" for split, loss in step.loss.items())
+        shown = (f"{split} {yardstick.show(perplexity(loss))}" for split, loss in step.loss.items())
         return "perplexity " + ", ".join(shown)
     parts = []
     for split, loss in step.loss.items():
         accuracy = step.accuracy.get(split)
-        parts.append(f"{split} {loss:.3f}" + ("" if accuracy is None else f" ({accuracy:.0%})"))
+        parts.append(
+            f"{split} {number(loss, '.3f')}" + ("" if accuracy is None else f" ({accuracy:.0%})")
+        )
     return "loss " + ", ".join(parts)
 
 

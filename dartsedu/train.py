@@ -147,7 +147,8 @@ class Training(Stream):
         """The validation loss of the epoch; after the last one the network becomes the best."""
         judged = averaging.judged
         assert isinstance(judged, Network)
-        loss = log(judged.score(self.task.architecture))
+        # An infinite perplexity stands for any loss from 700 on; recordings hold finite numbers.
+        loss = min(log(judged.score(self.task.architecture)), 700.0)
         averaging.after_epoch(loss)
         if self.done + 1 == self.total:
             self.network.load_state_dict(averaging.best)

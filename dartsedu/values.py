@@ -8,10 +8,11 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
+from math import isfinite
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 
 from dartsedu.encoding import decoded
 
@@ -20,6 +21,15 @@ class Value(BaseModel):
     """Base of every value that this package writes as JSON: frozen, hashable, no unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+Measured = Annotated[
+    float,
+    Field(allow_inf_nan=True),
+    PlainSerializer(lambda x: x if isfinite(x) else str(x), when_used="json"),
+]
+"""A field's number that may be infinite, or NaN where there is none: a text in JSON, which knows
+neither."""
 
 
 def explain(error: ValidationError, what: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import exp, sqrt
+from decimal import Decimal
+from math import exp, isfinite, isnan, sqrt
 from typing import Literal, NamedTuple, Protocol
 
 
@@ -27,18 +28,36 @@ class Yardstick(NamedTuple):
     show: Callable[[float], str]
 
     def of(self, score: Scored) -> float:
-        """The accuracy of a score, or the perplexity or error that belongs to its loss."""
+        """The accuracy of a score, or the perplexity or error that belongs to its loss.
+
+        NaN where the score has no accuracy.
+        """
         if self.name == "perplexity":
             return perplexity(score.loss)
         if self.name == "error":
             return relative_error(score.loss)
-        assert score.accuracy is not None
-        return score.accuracy
+        return float("nan") if score.accuracy is None else score.accuracy
 
 
-ACCURACY = Yardstick("accuracy", True, lambda x: f"{x:.1%}")
-PERPLEXITY = Yardstick("perplexity", False, lambda x: f"{x:.1f}")
-ERROR = Yardstick("error", False, lambda x: f"{x:.2%}")
+def number(x: float, form: str) -> str:
+    """``x`` in a format such as ``.1f``; what a million or more would make long in three digits.
+
+    >>> [number(x, ".1f") for x in (2.25, 1e300, float("inf"), float("nan"))]
+    ['2.2', '1e+300', '∞', 'no number']
+    """
+    if isnan(x):
+        return "no number"
+    percent, sign = "%" * form.endswith("%"), "+" * form.startswith("+")
+    if not isfinite(x):
+        return f"{'-' if x < 0 else sign}∞"
+    if abs(x) < 1e6:
+        return f"{x:{form}}"
+    return f"{Decimal(x) * 100:{sign}.3g}%" if percent else f"{x:{sign}.3g}"
+
+
+ACCURACY = Yardstick("accuracy", True, lambda x: number(x, ".1%"))
+PERPLEXITY = Yardstick("perplexity", False, lambda x: number(x, ".1f"))
+ERROR = Yardstick("error", False, lambda x: number(x, ".2%"))
 """Root mean square error in standard deviations of the target."""
 
 
@@ -48,5 +67,8 @@ def perplexity(loss: float) -> float:
 
 
 def relative_error(loss: float) -> float:
-    """The root of a mean squared error of targets that were brought to variance 1."""
-    return sqrt(loss)
+    """The root of a mean squared error of targets that were brought to variance 1.
+
+    NaN of a loss below 0, which is no such error.
+    """
+    return sqrt(loss) if loss >= 0 else float("nan")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 
 import numpy as np
+from matplotlib.mathtext import MathTextParser
 
-from dartsedu.palette import SPLIT_COLOURS
+from dartsedu.palette import SPLIT_COLOURS, label
 from dartsedu.picture import Picture, blank_picture
 from dartsedu.tasks import EquationTask
+from dartsedu.yardstick import number
 
 TEST_COLOUR = "#4c7655"
 FOUND_COLOUR, RANDOM_COLOUR = "#a90fe8", "#6b7280"
@@ -21,15 +24,23 @@ def law_figure(
     """The data with a formula through them, and what it leaves over.
 
     ``predictions`` are those of the rows of each split, in the target's units. With one variable
-    the curve is drawn over it, with more the prediction against the target.
+    the curve is drawn over it, with more the prediction against the target. Raises ``ValueError``
+    unless there is a prediction for every row.
     """
     tables = {name: task.table(split) for name, split in task.parts().items()}
-    target, single = task.targets[0], len(task.variables) == 1
+    for name, table in tables.items():
+        if len(predictions.get(name, ())) != len(table.targets):
+            raise ValueError(
+                f"there are predictions for {len(predictions.get(name, ()))} rows of the split "
+                f"{name!r}, but the table has {len(table.targets)}; it has changed since the search"
+            )
+    target, single = label(task.targets[0]), len(task.variables) == 1
     rests = {name: table.targets - predictions[name] for name, table in tables.items()}
-    deviation = {name: float(np.sqrt(np.square(rest).mean())) for name, rest in rests.items()}
+    with np.errstate(over="ignore", invalid="ignore"):
+        deviation = {name: float(np.sqrt(np.square(rest).mean())) for name, rest in rests.items()}
     alt = (
-        f"{target} and the formula {latex}. Root mean square of what is left: "
-        + ", ".join(f"{name} {value:.3g}" for name, value in deviation.items())
+        f"{task.targets[0]} and the formula {latex}. Root mean square of what is left: "
+        + ", ".join(f"{name} {number(value, '.3g')}" for name, value in deviation.items())
         + "."
     )
     picture, axes = blank_picture(1, 2, 10.0, 3.6, alt)
@@ -49,34 +60,50 @@ def law_figure(
         every = np.concatenate([table.targets for table in tables.values()])
         ends = [every.min(), every.max()]
         left.plot(ends, ends, color="black", linewidth=1.2, label="exact")
-    left.set_xlabel(task.variables[0] if single else f"{target}, observed")
+    left.set_xlabel(label(task.variables[0]) if single else f"{target}, observed")
     left.set_ylabel(target if single else f"{target}, predicted")
     left.legend()
     right.axhline(0, color="black", linewidth=1)
     right.set_xlabel(f"{target}, predicted")
     right.set_ylabel("observed − predicted")
-    left.set_title(f"{target} = ${latex}$" if len(latex) < 60 else f"{target} by the formula")
+    typeset = len(latex) < 60 and _is_mathtext(latex)
+    left.set_title(f"{target} = ${latex}$" if typeset else f"{target} by the formula")
     right.set_title("Residuals")
     return picture
+
+
+def _is_mathtext(latex: str) -> bool:
+    """Whether matplotlib can typeset a formula; of names it knows ASCII alone for sure."""
+    try:
+        MathTextParser("path").parse(f"${latex}$")
+    except ValueError:
+        return False
+    return latex.isascii()
 
 
 def restarts_figure(errors: Sequence[float], random_errors: Sequence[float]) -> Picture:
     """Held-out errors of all restarts, best first, beside those of random graphs.
 
-    Errors in standard deviations of the target, on a logarithmic scale.
+    Errors in standard deviations of the target, on a logarithmic scale; those that are not finite
+    are counted. Raises ``ValueError`` if none is.
     """
-    groups = {"found by the search": errors, "random graphs": random_errors}
+    given = {"found by the search": errors, "random graphs": random_errors}
+    groups = {name: [v for v in values if isfinite(v)] for name, values in given.items()}
+    if not any(groups.values()):
+        raise ValueError("no restart has a finite error; there is nothing to draw")
     told = "; ".join(
         f"{name}: best {min(values):.3g}, median {float(np.median(values)):.3g}"
         for name, values in groups.items()
         if values
     )
+    if left_out := sum(map(len, given.values())) - sum(map(len, groups.values())):
+        told += f"; without a finite error: {left_out}"
     picture, axes = blank_picture(1, 1, 6.4, 3.2, f"Held-out error of every restart. {told}.")
     axis = axes[0, 0]
     styles = ((FOUND_COLOUR, "-", "o"), (RANDOM_COLOUR, "--", "s"))
     for (name, values), (colour, line, mark) in zip(groups.items(), styles, strict=True):
         if values:
-            shown = np.maximum(sorted(values), 1e-12)
+            shown = np.clip(sorted(values), 1e-12, 1e99)
             axis.plot(
                 np.arange(1, len(shown) + 1),
                 shown,
