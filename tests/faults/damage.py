@@ -44,7 +44,7 @@ def value(draw: Random) -> Any:
         lambda: draw.choice(WORDS),
         lambda: draw.randint(-5, 20),
         lambda: [draw.choice(VALUES)] * draw.choice((1, 2, 1000)),
-        lambda: nested(draw.choice((3, 50, 2000))),
+        lambda: draw.choice((nested(3), nested(50), DEEP)),
     )
     return draw.choice(kinds)()
 
@@ -57,9 +57,27 @@ def nested(depth: int) -> Any:
     return found
 
 
+DEEP, DEPTH = "<deep>", 2000
+"""Stands in a tree for lists so deep that Python itself would not write them."""
+
+
+def dug(tree: Any) -> Any:
+    """The tree with the lists that ``DEEP`` stands for."""
+    if isinstance(tree, dict):
+        return {key: dug(inner) for key, inner in tree.items()}
+    if isinstance(tree, list):
+        return [dug(inner) for inner in tree]
+    return nested(DEPTH) if tree == DEEP else tree
+
+
+def as_json(tree: Any) -> bytes:
+    """The tree as JSON, with the lists that ``DEEP`` stands for."""
+    return json.dumps(tree).replace(json.dumps(DEEP), "[" * DEPTH + "]" * DEPTH).encode()
+
+
 def damaged_json(draw: Random, tree: Any) -> Any:
     """A tree of lists and dictionaries with one to three places changed; ``tree`` is not."""
-    tree = json.loads(json.dumps(tree))
+    tree = _copied(tree)
     for _ in range(draw.choice((1, 1, 2, 3))):
         places = list(_places(tree))
         if not places:
@@ -109,7 +127,7 @@ def _change(draw: Random, inside: Any, key: Any, new: Callable[[Random], Any]) -
 
 def written_json(draw: Random, tree: Any) -> bytes:
     """A damaged tree as JSON; now and then the text is damaged as well, or in another encoding."""
-    data = json.dumps(damaged_json(draw, tree)).encode()
+    data = as_json(damaged_json(draw, tree))
     how = draw.random()
     if how < 0.1:
         return damaged_bytes(draw, data)

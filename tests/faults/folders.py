@@ -78,7 +78,7 @@ def _go_on(search: Search, path: Path) -> None:
 
 def _leaf(draw: Any, before: Any) -> Any:
     if not isinstance(before, torch.Tensor):
-        return damage.value(draw)
+        return damage.dug(damage.value(draw))
     changed = before.clone()
     what = draw.choice(("value", "nan", "cut", "none", "shape", "type", "count"))
     if what == "cut":

@@ -62,13 +62,13 @@ def _table(case: Case) -> bytes:
 
 def _change_table(case: Case, rows: list[list[str]]) -> None:
     draw = case.draw
-    row, column = draw.randrange(len(rows)), draw.randrange(len(rows[0]))
+    row, column = draw.randrange(len(rows)), draw.randrange(max(1, len(rows[0])))
     what = draw.choice(("number", "number", "word", "name", "column", "factor", "row", "cells"))
     if what == "number" and column < len(rows[row]):
         rows[row][column] = damage.number(draw)
     elif what == "word" and column < len(rows[row]):
         rows[row][column] = damage.word(draw)
-    elif what == "name":
+    elif what == "name" and column < len(rows[0]):
         rows[0][column] = damage.word(draw)
     elif what == "column":  # The same everywhere.
         same = damage.number(draw)
@@ -226,7 +226,7 @@ def recordings(case: Case) -> None:
     at = draw.randrange(len(lines))
     what = draw.choice(("json", "json", "json", "bytes", "swap", "remove", "header", "end"))
     if what == "json":
-        lines[at] = json.dumps(damage.damaged_json(draw, json.loads(lines[at]))).encode() + b"\n"
+        lines[at] = damage.as_json(damage.damaged_json(draw, json.loads(lines[at]))) + b"\n"
     elif what == "bytes":
         lines[at] = damage.damaged_bytes(draw, lines[at])
     elif what == "swap":
@@ -268,6 +268,6 @@ def messages(case: Case) -> None:
         content = damage.value(draw)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        case.base._receive(case.base, content, [])
+        case.base._receive(case.base, damage.dug(content), [])
     if said:
         raise Refused(str(said[0].message))

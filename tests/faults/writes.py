@@ -17,7 +17,7 @@ from typing import Any
 import tiny
 from campaign import Refused, Tally, command, judged
 from child import Verdict, Watch, in_children
-from writing import Disk, Kept
+from writing import ROOM, Disk, Kept
 
 _TEMPORARY = re.compile(r"^\.(.+)\.[^.]{8}(\.\w+)?$")
 
@@ -86,7 +86,8 @@ def _observed(
 
     def before(what: str) -> None:
         nonlocal moment
-        if os.getpid() != first:
+        # A write that begins on a full disk and one whose middle finds it so end alike.
+        if os.getpid() != first or (full and (what == "begin" or what not in ROOM)):
             return
         moment += 1
         if only not in (None, moment):

@@ -16,31 +16,37 @@ import torch
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _open, _io_open, _os = os.open, io.open, {name: getattr(os, name) for name in dir(os)}
 
-ROOM = ("open", "mkdir", "write", "fsync", "replace")
+ROOM = ("open", "mkdir", "begin", "write", "fsync", "replace")
 """What a full disk refuses; the rest needs no room."""
 
 
 class Disk:
     """A disk that tells ``before`` of every write in ``folder``, and may be full.
 
-    ``before(what)`` is called before each change of a file or folder, and once more in the middle
-    of a write, when half its bytes are there.
+    ``before(what)`` is called before each change of a file or folder; ``what`` is ``begin`` before
+    a write and ``write`` in its middle, when half its bytes are there. Locks are no files of the
+    disk: a process that was forked may not use them.
     """
 
     def __init__(self, folder: Path, before: Callable[[str], None]) -> None:
         self.folder, self.before, self.full = str(folder), before, False
+        self._telling = False
 
     def change(self, what: str) -> None:
         """Something is about to be changed. Raises ``OSError`` if the disk is full."""
-        self.before(what)
+        if not self._telling:  # What is told may write as well.
+            self._telling = True
+            self.before(what)
+            self._telling = False
         if self.full and what in ROOM:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def holds(self, path: Any) -> bool:
         """Whether a path is in the folder."""
-        return isinstance(path, (str, bytes, os.PathLike)) and os.path.abspath(  # noqa: PTH100
-            os.fsdecode(path)
-        ).startswith(self.folder)
+        if not isinstance(path, (str, bytes, os.PathLike)):
+            return False
+        whole = os.path.abspath(os.fsdecode(path))  # noqa: PTH100  Path would call os.open.
+        return whole.startswith(self.folder) and not whole.endswith("lock")
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
@@ -113,15 +119,15 @@ class _Raw(io.FileIO):
         self._disk = disk
 
     def write(self, data: Any) -> int:
-        self._disk.change("write")
         half = len(data) // 2
-        if not half:
-            return super().write(data)
+        self._disk.change("begin")
         written = super().write(memoryview(data)[:half])
         try:
             self._disk.change("write")
-        except OSError:  # Full in the middle: the next write is told.
-            return written
+        except OSError:
+            if written:  # The next write will be told.
+                return written
+            raise
         return written + super().write(memoryview(data)[half:])
 
     def truncate(self, size: int | None = None) -> int:
