@@ -11,6 +11,7 @@ from pathlib import Path
 
 import asked  # noqa: F401  Each of these has kinds.
 import child
+import ends  # noqa: F401
 import folders  # noqa: F401
 import inputs  # noqa: F401
 import report

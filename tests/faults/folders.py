@@ -78,7 +78,7 @@ def _go_on(search: Search, path: Path) -> None:
 
 def _leaf(draw: Any, before: Any) -> Any:
     if not isinstance(before, torch.Tensor):
-        return damage.dug(damage.value(draw))
+        return damage.value(draw)
     changed = before.clone()
     what = draw.choice(("value", "nan", "cut", "none", "shape", "type", "count"))
     if what == "cut":
@@ -136,7 +136,7 @@ def folders(case: Case) -> None:
     command("show", _damaged_folder(case))
 
 
-@kind(small=100)
+@kind(small=60)
 def folders_resumed(case: Case) -> None:
     """A changed folder is resumed and trained, or refused with a sentence."""
     folder = _damaged_folder(case)
@@ -144,11 +144,11 @@ def folders_resumed(case: Case) -> None:
         shutil.rmtree(folder / "training", ignore_errors=True)
     if case.draw.random() < 0.3:
         (folder / "genotype.json").unlink(missing_ok=True)
-    command(case.draw.choice(("resume", "train")), folder, seconds=3)
+    command(case.draw.choice(("resume", "train")), folder, seconds=1)
 
 
 @kind(small=6)
 def folders_reported(case: Case) -> None:
     """A changed folder has a report, or is refused with a sentence."""
     with drawn():
-        command("resume", _damaged_folder(case), seconds=5)
+        command("resume", _damaged_folder(case), seconds=1)

@@ -48,9 +48,11 @@ def result(folder: Path) -> dict[str, Any]:
         name = str(path.relative_to(folder))
         if _TEMPORARY.match(path.name) or name == "settings.json":
             continue
-        lines = [json.loads(line) for line in path.read_text().splitlines()] if (
-            path.suffix == ".jsonl"
-        ) else [json.loads(path.read_text())]
+        lines = (
+            [json.loads(line) for line in path.read_text().splitlines()]
+            if (path.suffix == ".jsonl")
+            else [json.loads(path.read_text())]
+        )
         for line in lines:
             line.pop("elapsed", None)
             for trained in line.get("trained", ()):
@@ -211,7 +213,9 @@ def _same_end(
 ) -> None:
     go_on(space, seed, materials, folder)
     found = result(folder)
-    wrong = [name for name in expected.keys() | found.keys() if found.get(name) != expected.get(name)]
+    wrong = [
+        name for name in expected.keys() | found.keys() if found.get(name) != expected.get(name)
+    ]
     assert not wrong, f"another end than undisturbed: {', '.join(sorted(wrong))}"
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import filelock
 import torch
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
@@ -24,8 +25,8 @@ class Disk:
     """A disk that tells ``before`` of every write in ``folder``, and may be full.
 
     ``before(what)`` is called before each change of a file or folder; ``what`` is ``begin`` before
-    a write and ``write`` in its middle, when half its bytes are there. Locks are no files of the
-    disk: a process that was forked may not use them.
+    a write and ``write`` in its middle, when half its bytes are there. The taking of a lock is not
+    told: a process forked in the midst of it may not go on.
     """
 
     def __init__(self, folder: Path, before: Callable[[str], None]) -> None:
@@ -46,7 +47,7 @@ class Disk:
         if not isinstance(path, (str, bytes, os.PathLike)):
             return False
         whole = os.path.abspath(os.fsdecode(path))  # noqa: PTH100  Path would call os.open.
-        return whole.startswith(self.folder) and not whole.endswith("lock")
+        return whole.startswith(self.folder)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
@@ -62,7 +63,8 @@ class Disk:
 
         def of_file(name: str) -> Callable[..., Any]:
             def call(file: int, *rest: Any) -> Any:
-                self.change(name)
+                if self.holds(os.readlink(f"/proc/self/fd/{file}")):
+                    self.change(name)
                 return _os[name](file, *rest)
 
             return call
@@ -77,7 +79,14 @@ class Disk:
                 return self._open(file, mode, *rest, **named)
             return _io_open(file, mode, *rest, **named)
 
-        save = torch.save
+        save, acquire = torch.save, filelock.FileLock.acquire
+
+        def acquire_untold(lock: Any, *rest: Any, **named: Any) -> Any:
+            before, self._telling = self._telling, True
+            try:
+                return acquire(lock, *rest, **named)
+            finally:
+                self._telling = before
 
         def save_through_python(value: Any, file: Any, *rest: Any, **named: Any) -> None:
             if not isinstance(file, (str, os.PathLike)):
@@ -93,6 +102,7 @@ class Disk:
             stack.enter_context(mock.patch.object(os, "open", open_number))
             stack.enter_context(mock.patch.object(io, "open", open_file))
             stack.enter_context(mock.patch.object(builtins, "open", open_file))
+            stack.enter_context(mock.patch.object(filelock.FileLock, "acquire", acquire_untold))
             stack.enter_context(mock.patch.object(torch, "save", save_through_python))
             yield
 
