@@ -43,9 +43,8 @@ def main() -> int:
         materials = Path(folder)
         tiny.make(materials)
         child.ready_to_fork()
-        for left, name in zip(range(len(names), 0, -1), names, strict=True):
-            share = asked_for.seconds / len(names)
-            tally = _try(name, asked_for, share, materials)
+        for name in names:
+            tally = _try(name, asked_for, asked_for.seconds / len(names), materials)
             print(tally, flush=True)
             if asked_for.all:
                 for verdict in tally.failures:
