@@ -102,7 +102,7 @@ def _until_one_dies(
             os.close(read)
             _work(left, attempt, Path(box), write)
         os.close(write)
-        with open(read, encoding="utf-8") as reports:
+        with os.fdopen(read, encoding="utf-8") as reports:
             for line in reports:
                 if line.endswith("\n"):
                     left.pop(0)
@@ -126,7 +126,7 @@ def _work(
     try:
         watch = Watch()
         limit_memory(MEMORY)
-        reports = open(write, "w", encoding="utf-8")  # noqa: SIM115  Ends with the process.
+        reports = os.fdopen(write, "w", encoding="utf-8")
         for number in list(numbers):
             with _alone(box / str(number), watch):
                 outcome, text = attempt(number, watch)

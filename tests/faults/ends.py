@@ -57,7 +57,8 @@ def files_that_may_not_grow(case: Case) -> None:
             for request in requests(space, 1, case.base, folder):
                 command(*request)
         except Refused as error:
-            assert error.code == 1, f"exit code {error.code}, expected 1: {error}"
+            if error.code != 1:
+                raise AssertionError(f"exit code {error.code}, expected 1: {error}") from None
             raise
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
@@ -98,8 +99,14 @@ def two_starts(case: Case) -> None:
     searched = [_of_search(whole) for whole in expected]
     starts = [requests(space, seed, case.base, folder)[0] for seed in SEEDS]
     outcomes = [case.folder / str(seed) for seed in SEEDS]
+    together = time.monotonic() + 0.3  # Until both processes are there.
+
+    def begin(start: list[str]) -> None:
+        time.sleep(max(0.0, together - time.monotonic()))
+        command(*start)
+
     children = [
-        _in_another(lambda start=start: command(*start), outcome)
+        _in_another(lambda start=start: begin(start), outcome)
         for start, outcome in zip(starts, outcomes, strict=True)
     ]
     for child in children:

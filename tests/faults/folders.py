@@ -19,7 +19,7 @@ from dartsedu.stream import NonFiniteError
 
 
 def _searches(materials: Path) -> list[tuple[Path, Search]]:
-    """A search of each space and a checkpoint from its middle, where the others are from the end."""
+    """Searches, and a checkpoint from the middle of each."""
     found = []
     for space, folder in tiny.runs(materials).items():
         run = Run.open(folder)

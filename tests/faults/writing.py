@@ -63,7 +63,7 @@ class Disk:
 
         def of_file(name: str) -> Callable[..., Any]:
             def call(file: int, *rest: Any) -> Any:
-                if self.holds(os.readlink(f"/proc/self/fd/{file}")):
+                if self.holds(Path(f"/proc/self/fd/{file}").readlink()):
                     self.change(name)
                 return _os[name](file, *rest)
 
