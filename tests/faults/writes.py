@@ -46,7 +46,7 @@ def result(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in sorted(folder.rglob("*.json*")):
         name = str(path.relative_to(folder))
-        if _TEMPORARY.match(path.name) or name == "settings.json":
+        if _TEMPORARY.match(path.name):
             continue
         lines = (
             [json.loads(line) for line in path.read_text().splitlines()]
