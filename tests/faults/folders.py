@@ -106,6 +106,7 @@ def _damaged_folder(case: Case) -> Path:
     draw, runs = case.draw, tiny.runs(case.base)
     folder = case.folder / "run"
     shutil.copytree(runs[draw.choice(tuple(runs))], folder)
+    changed = set[str]()
     for _ in range(draw.choice((1, 1, 2))):
         names = [name for name in FILES if (folder / name).is_file()]
         name = draw.choice((*names, "settings.json", "results.json"))
@@ -117,7 +118,7 @@ def _damaged_folder(case: Case) -> Path:
                 shutil.copy(other, path)
         elif not path.is_file():
             continue
-        elif what == "json" and path.suffix == ".json":
+        elif what == "json" and path.suffix == ".json" and name not in changed:
             path.write_bytes(damage.written_json(draw, json.loads(path.read_bytes())))
         elif what in ("json", "bytes"):
             path.write_bytes(damage.damaged_bytes(draw, path.read_bytes()))
@@ -127,6 +128,7 @@ def _damaged_folder(case: Case) -> Path:
             path.unlink()
             if what == "folder":
                 path.mkdir()
+        changed.add(name)
     return folder
 
 
