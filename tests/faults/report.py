@@ -10,7 +10,7 @@ from dartsedu import report
 _write_report = report.write_report
 
 
-def _named(run: Any) -> Path:
+def _named(run: Any, *_: Any) -> Path:
     return run.folder / "report.html"
 
 
