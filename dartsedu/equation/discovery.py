@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -160,14 +160,14 @@ def candidates(
     simplest whose error is within one standard error of the least; then come the others by their
     error. Only equations of one real output have formulas.
     """
-    found: dict[str, Candidate] = {}
+    found: dict[Any, Candidate] = {}
     for restart in worth_writing(restarts, architecture, most):
         written = restart.equation.expressions()[0]
         short = formula(written, restart.equation.variables, weights, architecture)
         error, spread = squared_error(short, architecture)
-        known = found.get(str(short.template))
+        known = found.get(short.template)
         numbers = (restart.number,) if known is None else (*known.restarts, restart.number)
-        found[str(short.template)] = Candidate(short, error, spread, numbers)
+        found[short.template] = Candidate(short, error, spread, numbers)
     ranked = sorted(found.values(), key=lambda candidate: candidate.error)
     limit = ranked[0].error + ranked[0].spread
     preferred = min(
