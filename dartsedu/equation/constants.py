@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from math import floor, frexp, isfinite, ldexp, log10, sqrt
-from typing import Any
+from math import floor, isfinite, ldexp, log2, log10, sqrt
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,13 +23,10 @@ LARGEST = 1e300
 """A constant that is still a number when it is rounded up."""
 
 FARTHEST = 1e6
-"""A residual, in sizes of the target, that no larger one is told from; that of a NaN."""
+"""A residual that no larger one is told from; that of a NaN."""
 
 STEEPEST = 1e100
-"""A slope, in sizes of the target for a constant's own size, likewise: its square is a number."""
-
-SLIGHTEST = 1e-6
-"""A constant's unit is what changes the curve by so many sizes of the target, or more."""
+"""A slope, likewise: its square is still a number."""
 
 
 class Constant(Value):
@@ -52,84 +49,112 @@ class Constant(Value):
         return round(self.value, self.more - place)
 
 
+class Units(NamedTuple):
+    """What to divide the columns of a table by, so that no number in it is far from 1.
+
+    Powers of 1024, so that nothing is rounded, and 1 for a column whose largest number is between
+    1/32 and 32. The least squares of ``c0 x^c1`` crawl along a bent valley where x is a million.
+    """
+
+    inputs: tuple[float, ...]
+    target: float
+
+    @classmethod
+    def of(cls, table: Table) -> Units:
+        """The units that suit a table."""
+        inputs = tuple(_unit(column) for column in table.inputs.T)
+        return cls(inputs, _unit(table.targets))
+
+    def convert(self, table: Table) -> Table:
+        """A table in these units."""
+        return Table(table.inputs / np.array(self.inputs), table.targets / self.target)
+
+
+def _unit(column: Floats) -> float:
+    largest = _largest(column)
+    return ldexp(1.0, 10 * round(log2(largest) / 10)) if largest else 1.0
+
+
+def _largest(column: Floats) -> float:
+    return float(np.abs(column).max(initial=0.0))
+
+
 def fit_constants(function: Any, slopes: Any, values: list[float], table: Table) -> list[Constant]:
     """The constants at their least squares, those that the data fix with standard errors.
 
-    ``slopes`` gives the Jacobian of ``function``. Residuals are taken in sizes of the target and
-    constants in units of their own, so that the units of the data do not matter. A direction that
-    the data do not see (its singular value is 1e-6 of the largest) is given up by holding its chief
-    constant fast.
+    ``slopes`` gives the Jacobian of ``function``; the table is in suitable ``Units``.
     """
     from scipy.optimize import least_squares
 
     if not values or len(values) >= len(table.targets):
         return [Constant(value=v, error=None) for v in values]
-    size = _power_of_two(target_size(table))
-    start = np.array(values)
-    with np.errstate(all="ignore"):
-        units = _units(start, slopes(table.inputs, *start), size)
-        # Powers of two: dividing by them is exact.
-        steps = np.array([_power_of_two(unit) for unit in units])
 
     def residuals(constants: Floats) -> Floats:
         with np.errstate(all="ignore"):
-            difference = (function(table.inputs, *constants * steps)[:, 0] - table.targets) / size
-        far = np.nan_to_num(difference, nan=FARTHEST, posinf=FARTHEST, neginf=-FARTHEST)
-        return far.clip(-FARTHEST, FARTHEST)
+            difference = function(table.inputs, *constants)[:, 0] - table.targets
+        return _bounded(difference, FARTHEST, nan=FARTHEST)
 
     def jacobian_at(constants: Floats) -> Floats:
         with np.errstate(all="ignore"):
-            found = slopes(table.inputs, *constants * steps) / size * steps
-        steep = np.nan_to_num(found, nan=0.0, posinf=STEEPEST, neginf=-STEEPEST)
-        return steep.clip(-STEEPEST, STEEPEST)
+            found = slopes(table.inputs, *constants)
+        return _bounded(found, STEEPEST, nan=0.0)
 
+    units = np.maximum(np.abs(values), 1e-6)
     found = least_squares(
-        residuals,
-        start / steps,
-        jacobian_at,
-        method="lm",
-        x_scale=units / steps,
-        max_nfev=MOST_STEPS,
+        residuals, values, jacobian_at, method="lm", x_scale=units, max_nfev=MOST_STEPS
     )
-    best = found.x * steps
+    units = np.maximum(np.abs(found.x), 1e-6)
+    errors = _errors(np.asarray(found.jac) * units, units, 2 * found.cost)
+    best = np.nan_to_num(found.x).clip(-LARGEST, LARGEST)
+    pairs = zip(best.tolist(), errors, strict=True)
+    return [Constant(value=value, error=error) for value, error in pairs]
+
+
+def judge_constants(
+    function: Any, slopes: Any, values: list[float], table: Table
+) -> list[Constant]:
+    """The constants as they are, those that the data fix with standard errors.
+
+    They are at their least squares already; the table may be in any units.
+    """
+    if not values or len(values) >= len(table.targets):
+        return [Constant(value=v, error=None) for v in values]
+    size, units = _largest(table.targets) or 1.0, np.abs(values)
     with np.errstate(all="ignore"):
-        units = _units(best, np.asarray(found.jac) / steps, 1.0)
-    scaled = np.asarray(found.jac) * (units / steps)
-    free = list(range(len(values)))
+        difference = (function(table.inputs, *values)[:, 0] - table.targets) / size
+        scaled = slopes(table.inputs, *values) / size * units
+        cost = float(np.square(_bounded(difference, FARTHEST, nan=FARTHEST)).sum())
+    errors = _errors(_bounded(scaled, STEEPEST, nan=0.0), units, cost)
+    return [Constant(value=v, error=error) for v, error in zip(values, errors, strict=True)]
+
+
+def _errors(scaled: Floats, units: Floats, cost: float) -> list[float | None]:
+    """Standard errors of constants by their Jacobian (N, constants) in ``units`` of the constants.
+
+    A direction in it that the data do not see (its singular value is 1e-6 of the largest) is given
+    up by holding its chief constant fast. ``cost`` is the sum of the squares of the residuals.
+    """
+    rows, number = scaled.shape
+    free = list(range(number))
     while free:
         _, sizes, directions = np.linalg.svd(scaled[:, free], full_matrices=False)
         if sizes[-1] > 1e-6 * sizes[0]:
             break
         free.pop(int(np.argmax(np.abs(directions[-1]))))
-    errors: list[float | None] = [None] * len(values)
+    errors: list[float | None] = [None] * number
     if free:
-        variance = 2 * found.cost / (len(table.targets) - len(free))
+        variance = cost / (rows - len(free))
         # The diagonal of (JᵀJ)⁻¹, J = U S Vᵀ, is that of V S⁻² Vᵀ.
         lengths = np.linalg.norm(directions / sizes[:, None], axis=0)
         with np.errstate(over="ignore"):
             deviations = units[free] * sqrt(variance) * lengths
         for place, deviation in zip(free, deviations.tolist(), strict=True):
             errors[place] = deviation if isfinite(deviation) else None
-    best = np.nan_to_num(best).clip(-LARGEST, LARGEST)
-    pairs = zip(best.tolist(), errors, strict=True)
-    return [Constant(value=value, error=error) for value, error in pairs]
+    return errors
 
 
-def target_size(table: Table) -> float:
-    """The largest target without its sign; 1 if all are 0."""
-    return float(np.abs(table.targets).max()) or 1.0
-
-
-def _units(constants: Floats, slopes: Floats, size: float) -> Floats:
-    """A unit for each constant: its own size, or what is just enough to be seen in the curve."""
-    steepest = np.abs(np.nan_to_num(slopes, posinf=0.0, neginf=0.0)).max(axis=0)
-    slight = np.where(steepest > 0, SLIGHTEST * size / steepest, constants == 0)
-    return np.maximum(np.abs(constants), slight).clip(1 / LARGEST, LARGEST)
-
-
-def _power_of_two(number: float) -> float:
-    """The power of two at or below it."""
-    return ldexp(1.0, frexp(number)[1] - 1)
+def _bounded(numbers: Floats, largest: float, nan: float) -> Floats:
+    return np.nan_to_num(numbers, nan=nan, posinf=largest, neginf=-largest).clip(-largest, largest)
 
 
 def legible(function: Any, constants: list[Constant], table: Table) -> list[Constant]:
@@ -137,7 +162,7 @@ def legible(function: Any, constants: list[Constant], table: Table) -> list[Cons
 
     Root mean squares over the table; at most ten digits more than each constant's own.
     """
-    size = _power_of_two(target_size(table))
+    size = Units.of(table).target
     with np.errstate(all="ignore"):
         exact = function(table.inputs, *(c.value for c in constants))[:, 0]
         allowed = 0.1 * np.sqrt(np.mean(np.square((exact - table.targets) / size)))

@@ -17,8 +17,10 @@ from numpy.typing import ArrayLike
 from dartsedu.equation.constants import (
     LARGEST,
     Constant,
+    Units,
     evaluator,
     fit_constants,
+    judge_constants,
     legible,
     symbols,
 )
@@ -105,8 +107,37 @@ def formula(
 
     Raises ``ValueError`` for variables of the same name.
     """
+    import sympy as sp
+
     if len(set(variables)) < len(variables):
         raise ValueError(f"the variables {', '.join(variables)} have to have different names")
+    units = Units.of(fitted)
+    if units == Units((1.0,) * len(variables), 1.0):
+        return _shortest(expression, variables, fitted, held_out)
+    inside, outside = _units_inside(variables, units)
+    target = sp.Float(units.target)
+    found = _shortest(
+        expression.xreplace(inside) / target,
+        variables,
+        units.convert(fitted),
+        None if held_out is None else units.convert(held_out),
+    )
+    in_data_units = normal_form(target * found.expression.xreplace(outside))
+    return _fit(in_data_units, variables, fitted, judge_constants)
+
+
+def _units_inside(variables: Sequence[str], units: Units) -> tuple[dict[Any, Any], dict[Any, Any]]:
+    """What to put in the place of each variable, to go to ``units`` and back."""
+    import sympy as sp
+
+    pairs = [(x, sp.Float(unit)) for x, unit in zip(symbols(variables), units.inputs, strict=True)]
+    return {x: x * unit for x, unit in pairs}, {x: x / unit for x, unit in pairs}
+
+
+def _shortest(
+    expression: Any, variables: Sequence[str], fitted: Table, held_out: Table | None
+) -> Formula:
+    """``formula`` of tables in suitable units."""
     best = _fit(normal_form(expression), variables, fitted)
     if held_out is not None:
         limit = sum(squared_error(best, held_out))
@@ -186,8 +217,10 @@ def _joined(total: Any, term: Any) -> Any | None:
     return rest + constant * u / (k + u)
 
 
-def _fit(expression: Any, variables: Sequence[str], table: Table) -> Formula:
-    """An expression with its numbers as constants, at their least squares."""
+def _fit(
+    expression: Any, variables: Sequence[str], table: Table, found: Any = fit_constants
+) -> Formula:
+    """An expression with its numbers as constants, ``found`` from the table."""
     import sympy as sp
 
     numbers: list[sp.Float] = []
@@ -206,7 +239,7 @@ def _fit(expression: Any, variables: Sequence[str], table: Table) -> Formula:
     function = evaluator((template,), tuple(variables), names)
     derivatives = tuple(sp.diff(template, constant) for constant in symbols(names))
     slopes = evaluator(derivatives, tuple(variables), names)
-    constants = legible(function, fit_constants(function, slopes, values, table), table)
+    constants = legible(function, found(function, slopes, values, table), table)
     return Formula(template, dict(zip(names, constants, strict=True)), tuple(variables))
 
 
