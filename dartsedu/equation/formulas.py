@@ -24,6 +24,7 @@ from dartsedu.equation.constants import (
     legible,
     symbols,
 )
+from dartsedu.equation.names import latex_of
 from dartsedu.table import Floats, Table
 
 
@@ -73,9 +74,7 @@ class Formula:
 
     def latex(self) -> str:
         """The rounded formula as LaTeX."""
-        import sympy as sp
-
-        return str(sp.latex(_tidy(self.rounded), ln_notation=True, full_prec=False))
+        return latex_of(_tidy(self.rounded))
 
     def __str__(self) -> str:
         import sympy as sp

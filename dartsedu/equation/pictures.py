@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from dartsedu.equation.names import plain_text
 from dartsedu.palette import SPLIT_COLOURS
 from dartsedu.picture import Picture, blank_picture
 from dartsedu.tasks import EquationTask
@@ -32,6 +33,7 @@ def law_figure(
         + ", ".join(f"{name} {value:.3g}" for name, value in deviation.items())
         + "."
     )
+    target, first = plain_text(target), plain_text(task.variables[0])
     picture, axes = blank_picture(1, 2, 10.0, 3.6, alt)
     left, right = axes[0]
     for name, table in tables.items():
@@ -49,7 +51,7 @@ def law_figure(
         every = np.concatenate([table.targets for table in tables.values()])
         ends = [every.min(), every.max()]
         left.plot(ends, ends, color="black", linewidth=1.2, label="exact")
-    left.set_xlabel(task.variables[0] if single else f"{target}, observed")
+    left.set_xlabel(first if single else f"{target}, observed")
     left.set_ylabel(target if single else f"{target}, predicted")
     left.legend()
     right.axhline(0, color="black", linewidth=1)

@@ -25,6 +25,7 @@ from dartsedu.equation.drawing import Format, equation_dot, equation_lines
 from dartsedu.equation.expression import Equation
 from dartsedu.equation.formulas import Formula
 from dartsedu.equation.monitor import Leader
+from dartsedu.equation.names import latex_of
 from dartsedu.equation.operations import PRIMITIVES
 from dartsedu.equation.supernet import EquationSupernet, Output, OutputType, equation_space
 from dartsedu.presets import ArchitectureOptimizer, EquationSearchSettings, WeightsOptimizer
@@ -326,12 +327,10 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # No 
 
     def latex(self, output: int = 0) -> str:
         """An output as LaTeX, constants rounded to their uncertainty or to 3 digits."""
-        import sympy as sp
-
         check_is_fitted(self)
         if self.formula_ is not None:
             return self.formula_.latex()
-        return str(sp.latex(self.sympy(output).evalf(3), ln_notation=True))
+        return latex_of(self.sympy(output).evalf(3))
 
     def visualize_model(self, input_labels: Sequence[str] | None = None) -> graphviz.Digraph:
         """``model_`` as a Graphviz graph, each edge with its function of x, where it comes from."""
