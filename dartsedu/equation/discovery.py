@@ -24,7 +24,6 @@ from dartsedu.genotype import Genotype, derive
 from dartsedu.table import Table, TableSplit
 from dartsedu.tasks import EquationTask
 
-
 Progress = Callable[[str, int, int], None]
 """Told what is done, how many are done, and how many there are."""
 
@@ -103,8 +102,8 @@ def conclude(
 
     ``max`` takes the largest α of every edge (the rule ``argmax``); ``sample`` draws one by its
     mixture weight, with ``seed``. At most ``most`` equations are written as formulas. The
-    supernet's coefficients are moved to the fitted ones. ``progress`` is told of every equation that
-    was written, as in ``candidates``.
+    supernet's coefficients are moved to the fitted ones. ``progress`` is told
+    of every equation that was written, as in ``candidates``.
     """
     genotypes = supernet.genotypes() if derivation == "max" else sampled(supernet, seed)
     restarts = equations(supernet, genotypes, task, refit_steps)

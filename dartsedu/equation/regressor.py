@@ -209,6 +209,9 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # No 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Search for an equation, from the beginning.
 
+        Without steps of the architecture (``max_epochs`` or ``arch_updates_per_epoch`` 0) a second
+        ``fit`` keeps the architecture that the first one found and fits its coefficients anew.
+
         ``X`` (rows, variables), ``y`` (rows,) or (rows, outputs). Raises ``ValueError`` for a
         parameter out of its range, fewer than 5 rows, numbers that are not finite, names of
         columns that are not different, or targets that ``output_type`` cannot give.
@@ -247,6 +250,8 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # No 
             offset=given.train_classifier_bias,
         )
         supernet = _supernet(given, output, task, seed)
+        if given.max_epochs * given.arch_updates_per_epoch == 0:
+            self._keep_architecture(supernet)
         self._search(supernet, task, given, seed, X, y)
         discovery = conclude(
             supernet,
@@ -288,6 +293,15 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # No 
                 leader = Leader(supernet, step)
                 told = {"network": leader, "architect": leader, "epoch": epoch, "X": X, "y": y}
                 self.execution_monitor(**{**self.get_params(deep=False), **told})
+
+    def _keep_architecture(self, supernet: EquationSupernet) -> None:
+        """Start where the last fit ended, if it was of the same graph: α stay what they were."""
+        before = getattr(self, "network_", None)
+        if before is None or before.space != supernet.space:
+            return
+        state, start = before.state_dict(), supernet.state_dict()
+        if {k: v.shape for k, v in state.items()} == {k: v.shape for k, v in start.items()}:
+            supernet.load_state_dict(state)
 
     # ---- What was found -------------------------------------------------------------------------
 
