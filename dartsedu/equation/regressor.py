@@ -44,6 +44,8 @@ KINDS: dict[str, OutputType] = {
 """What each ``output_type`` makes of the combination of the nodes."""
 FEWEST_ROWS = 5
 """Fewer cannot be divided into rows that fit and rows that judge."""
+SIZES = (1e-100, 1e100)
+"""Least and most of a column's largest number: its square is still far from the ends of a float."""
 Monitor = Callable[..., Any]
 
 
@@ -213,7 +215,7 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # No 
         ``fit`` keeps the architecture that the first one found and fits its coefficients anew.
 
         ``X`` (rows, variables), ``y`` (rows,) or (rows, outputs). Raises ``ValueError`` for a
-        parameter out of its range, fewer than 5 rows, numbers that are not finite, names of
+        parameter out of its range, fewer than 5 rows, numbers that are not finite or whose squares are not, names of
         columns that are not different, or targets that ``output_type`` cannot give.
         """
         given = self._checked()
@@ -231,6 +233,7 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # No 
         targets = targets.reshape(len(table), -1)
         kind = KINDS[given.output_type]
         _check_targets(targets, given.output_type)
+        _check_sizes(np.column_stack([table, targets]))
         seed = int(check_random_state(given.random_state).randint(np.iinfo(np.int32).max))
         free = given.train_classifier_coefficients and given.train_classifier_bias
         task = table_task(
@@ -459,6 +462,17 @@ def _check_targets(targets: NDArray[np.float64], output_type: str) -> None:
         raise ValueError(
             "output_type='probability_distribution' expects y with a column for each outcome, at "
             "least 2; use 'probability' for one"
+        )
+
+
+def _check_sizes(columns: NDArray[np.float64]) -> None:
+    """Raise ``ValueError`` for columns whose squares no float can hold."""
+    largest = np.abs(columns).max(axis=0)
+    if ((largest > SIZES[1]) | ((largest < SIZES[0]) & (largest > 0))).any():
+        raise ValueError(
+            f"a column of the data has numbers up to {largest.max():g}, or none above "
+            f"{largest[largest > 0].min():g}; expected sizes of {SIZES[0]:g} to {SIZES[1]:g}: "
+            "choose another unit"
         )
 
 
