@@ -215,8 +215,9 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # No 
         ``fit`` keeps the architecture that the first one found and fits its coefficients anew.
 
         ``X`` (rows, variables), ``y`` (rows,) or (rows, outputs). Raises ``ValueError`` for a
-        parameter out of its range, fewer than 5 rows, numbers that are not finite or whose squares are not, names of
-        columns that are not different, or targets that ``output_type`` cannot give.
+        parameter out of its range, fewer than 5 rows, numbers that are not finite or whose squares
+        are not, names of columns that are not different, or targets that ``output_type`` cannot
+        give.
         """
         given = self._checked()
         table, targets = validate_data(
