@@ -5,11 +5,20 @@ import logging
 import numpy as np
 import pytest
 import sympy as sp
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.mathtext import MathTextParser
 
-from dartsedu.equation import DARTSRegressor, Table, formula
+from dartsedu.equation import (
+    DARTSRegressor,
+    EquationSupernet,
+    Table,
+    conclude,
+    equation_space,
+    formula,
+    table_task,
+)
 from dartsedu.equation.names import latex_name
 
 x, z = sp.symbols("x z", real=True)
@@ -112,3 +121,13 @@ def test_numbers_whose_squares_are_none_are_refused(size):
     for inputs, targets in ((X * size, X[:, 0]), (X, X[:, 0] * size)):
         with pytest.raises(ValueError, match="choose another unit"):
             DARTSRegressor(restarts=1, max_epochs=1).fit(inputs, targets)
+
+
+def test_progress_is_told_of_every_equation_that_is_written():
+    told = []
+    task = table_task(INPUTS[0], 2 * INPUTS[0][:, 0] + NOISE[0])
+    torch.manual_seed(0)
+    supernet = EquationSupernet(equation_space(1, 1), restarts=4, alpha_scale=1.0)
+    conclude(supernet, task, most=2, progress=lambda *now: told.append(now))
+    total = told[-1][2]
+    assert told == [("fitting constants", done, total) for done in range(total + 1)]
