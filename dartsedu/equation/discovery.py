@@ -6,10 +6,10 @@ The rows that trained α, which no coefficient has seen, say how good it is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -23,6 +23,9 @@ from dartsedu.equation.supernet import CELL, EquationSupernet
 from dartsedu.genotype import Genotype, derive
 from dartsedu.table import Table, TableSplit
 from dartsedu.tasks import EquationTask
+
+Progress = Callable[[str, int, int], None]
+"""Told what is done, how many are done, and how many there are."""
 
 
 @dataclass(frozen=True)
@@ -93,18 +96,22 @@ def conclude(
     seed: int = 0,
     most: int = 8,
     refit_steps: int = 40,
+    progress: Progress | None = None,
 ) -> Discovery:
     """Discretise every restart, refit it in so many steps at most, and choose.
 
     ``max`` takes the largest α of every edge (the rule ``argmax``); ``sample`` draws one by its
     mixture weight, with ``seed``. At most ``most`` equations are written as formulas. The
-    supernet's coefficients are moved to the fitted ones.
+    supernet's coefficients are moved to the fitted ones. ``progress`` is told
+    of every equation that was written, as in ``candidates``.
     """
     genotypes = supernet.genotypes() if derivation == "max" else sampled(supernet, seed)
     restarts = equations(supernet, genotypes, task, refit_steps)
     found: list[Candidate] = []
     if supernet.output.kind == "real" and supernet.output.size == 1:
-        found = candidates(restarts, task.table(task.weights), task.table(task.architecture), most)
+        found = candidates(
+            restarts, task.table(task.weights), task.table(task.architecture), most, progress
+        )
     return Discovery(tuple(restarts), tuple(found))
 
 
@@ -152,22 +159,34 @@ def _errors(supernet: EquationSupernet, mixture: Tensor, split: TableSplit) -> T
 
 
 def candidates(
-    restarts: Sequence[Restart], weights: Table, architecture: Table, most: int = 8
+    restarts: Sequence[Restart],
+    weights: Table,
+    architecture: Table,
+    most: int = 8,
+    progress: Progress | None = None,
 ) -> list[Candidate]:
     """The formulas of the best restarts, the preferred first.
 
     ``most`` equations at most are written as formulas, see ``worth_writing``. Preferred is the
     simplest whose error is within one standard error of the least; then come the others by their
     error. Only equations of one real output have formulas.
+
+    Many variables make this the longest part of a search: ``progress`` is called as
+    ``progress("fitting constants", done, total)`` at the start and after each equation.
     """
-    found: dict[str, Candidate] = {}
-    for restart in worth_writing(restarts, architecture, most):
+    found: dict[Any, Candidate] = {}
+    chosen = worth_writing(restarts, architecture, most)
+    for done, restart in enumerate(chosen):
+        if progress:
+            progress("fitting constants", done, len(chosen))
         written = restart.equation.expressions()[0]
         short = formula(written, restart.equation.variables, weights, architecture)
         error, spread = squared_error(short, architecture)
-        known = found.get(str(short.template))
+        known = found.get(short.template)
         numbers = (restart.number,) if known is None else (*known.restarts, restart.number)
-        found[str(short.template)] = Candidate(short, error, spread, numbers)
+        found[short.template] = Candidate(short, error, spread, numbers)
+    if progress:
+        progress("fitting constants", len(chosen), len(chosen))
     ranked = sorted(found.values(), key=lambda candidate: candidate.error)
     limit = ranked[0].error + ranked[0].spread
     preferred = min(
@@ -194,8 +213,9 @@ def worth_writing(restarts: Sequence[Restart], table: Table, most: int) -> list[
     its look-alikes until it is written out. The others are the best of each size.
     """
     best = restarts[0]
-    squares = np.square(best.equation.predict(table.inputs)[:, 0] - table.targets)
-    relative = float(squares.std(ddof=1) / sqrt(len(squares)) / max(squares.mean(), 1e-300))
+    with np.errstate(all="ignore"):  # Not finite is as good as far off.
+        squares = np.square(best.equation.predict(table.inputs)[:, 0] - table.targets)
+        relative = float(squares.std(ddof=1) / sqrt(len(squares)) / max(squares.mean(), 1e-300))
     good = [r for r in restarts if r.error <= best.error * (1 + relative)]
     good.sort(key=lambda restart: (restart.equation.degrees_of_freedom, restart.error))
     functions: dict[frozenset[str], Restart] = {}

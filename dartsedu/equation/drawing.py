@@ -9,6 +9,7 @@ from typing import Literal
 import graphviz
 
 from dartsedu.equation.expression import Equation, Term
+from dartsedu.equation.names import latex_name
 from dartsedu.equation.operations import OPERATIONS
 from dartsedu.equation.supernet import OutputType
 
@@ -41,6 +42,7 @@ _LATEX = {
     "softminus": r"\operatorname{{softminus}}\left({}\right)",
 }
 _OUTPUT: dict[OutputType, str] = {"real": "", "sigmoid": "logistic", "softmax": "softmax"}
+_LATEX_OUTPUT = {kind: name and rf"\operatorname{{{name}}}" for kind, name in _OUTPUT.items()}
 
 
 def in_data_units(equation: Equation) -> Equation:
@@ -88,17 +90,24 @@ def equation_lines(
         inputs, outputs: names of the variables and of what is predicted.
         function: name of what is applied to the outputs; default: that of the output type.
         decimals: of every number.
-        form: ``console`` or ``latex`` (without dollar signs).
+        form: ``console`` or ``latex`` (without dollar signs), where names are shown as they are
+            spelt.
     """
     equation = in_data_units(equation)
     separator = "_" if form == "latex" else ""
     nodes = [f"k{separator}{i + 1}" for i in range(len(equation.nodes))]
+    if form == "latex":
+        inputs, outputs = ([latex_name(name) for name in names] for names in (inputs, outputs))
+        if function:
+            function = (
+                rf"\operatorname{{{function}}}" if function.isalpha() else latex_name(function)
+            )
     states = [*inputs, *nodes]
     lines = [
         f"{node} = {_sum([_term(t, states[t.source], decimals, form) for t in terms])}"
         for node, terms in zip(nodes, equation.nodes, strict=True)
     ]
-    function = function or _OUTPUT[equation.kind]
+    function = function or (_OUTPUT if form == "console" else _LATEX_OUTPUT)[equation.kind]
     for name, factors, constant in zip(outputs, equation.factors, equation.constants, strict=True):
         parts = [_product(f, k, decimals, form) for f, k in zip(factors, nodes, strict=True)]
         combined = _sum([*parts, f"{constant:.{decimals}f}"])
@@ -166,7 +175,7 @@ def _applied(function: str, inside: str, form: Format) -> str:
     if not function:
         return inside
     if form == "latex":
-        return rf"\operatorname{{{function}}}\left({inside}\right)"
+        return rf"{function}\left({inside}\right)"
     return f"{function}({inside})"
 
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from dartsedu.equation.formulas import symbols
+from dartsedu.equation.constants import symbols
 from dartsedu.equation.operations import OPERATIONS
 from dartsedu.equation.supernet import CELL, EquationSupernet, OutputType, respond
 from dartsedu.genotype import Cell, Edge, Genotype

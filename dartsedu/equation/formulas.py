@@ -7,41 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from math import floor, inf, isfinite, log10, sqrt
+from functools import cached_property
+from math import inf, isfinite, sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from dartsedu.equation.constants import (
+    LARGEST,
+    Constant,
+    Units,
+    evaluator,
+    fit_constants,
+    judge_constants,
+    legible,
+    symbols,
+)
+from dartsedu.equation.names import latex_of
 from dartsedu.table import Floats, Table
-from dartsedu.values import Value
-
-MOST_STEPS = 200
-"""Of a least-squares fit: constants that make up for each other crawl on for ever."""
-
-LARGEST = 1e300
-"""A constant that is still a number when it is rounded up."""
-
-
-class Constant(Value):
-    """A number of a formula: its value and standard error (``None`` if the data do not fix it)."""
-
-    value: float
-    error: float | None
-    more: int = 0
-
-    @property
-    def rounded(self) -> float:
-        """The value to the second digit of its standard error, at least one digit of its own.
-
-        ``more`` digits are added where constants make up for each other and rounding each by itself
-        would bend the curve.
-        """
-        if self.error is None or not isfinite(self.error) or self.error == 0 or self.value == 0:
-            return float(f"{self.value:.{4 + self.more}g}")
-        place = min(floor(log10(self.error)) - 1, floor(log10(abs(self.value))))
-        return round(self.value, self.more - place)
 
 
 @dataclass(frozen=True)
@@ -90,9 +74,7 @@ class Formula:
 
     def latex(self) -> str:
         """The rounded formula as LaTeX."""
-        import sympy as sp
-
-        return str(sp.latex(_tidy(self.rounded), ln_notation=True, full_prec=False))
+        return latex_of(_tidy(self.rounded))
 
     def __str__(self) -> str:
         import sympy as sp
@@ -103,7 +85,7 @@ class Formula:
         """The exact formula at ``inputs`` (N, variables); NaN outside its domain."""
         values = [c.value for c in self.constants.values()]
         with np.errstate(all="ignore"):
-            return _evaluator((self.template,), self.variables, tuple(self.constants))(
+            return evaluator((self.template,), self.variables, tuple(self.constants))(
                 np.asarray(inputs, dtype=np.float64), *values
             )[:, 0]
 
@@ -121,7 +103,40 @@ def formula(
     stays within one standard error of what it was (the rule of Breiman et al. 1984, §3.4.3). The
     standard errors of the constants are those of least squares; where two constants do one job, one
     is held fast and has none.
+
+    Raises ``ValueError`` for variables of the same name.
     """
+    import sympy as sp
+
+    if len(set(variables)) < len(variables):
+        raise ValueError(f"the variables {', '.join(variables)} have to have different names")
+    units = Units.of(fitted)
+    if units == Units((1.0,) * len(variables), 1.0):
+        return _shortest(expression, variables, fitted, held_out)
+    inside, outside = _units_inside(variables, units)
+    target = sp.Float(units.target)
+    found = _shortest(
+        expression.xreplace(inside) / target,
+        variables,
+        units.convert(fitted),
+        None if held_out is None else units.convert(held_out),
+    )
+    in_data_units = normal_form(target * found.expression.xreplace(outside))
+    return _fit(in_data_units, variables, fitted, judge_constants)
+
+
+def _units_inside(variables: Sequence[str], units: Units) -> tuple[dict[Any, Any], dict[Any, Any]]:
+    """What to put in the place of each variable, to go to ``units`` and back."""
+    import sympy as sp
+
+    pairs = [(x, sp.Float(unit)) for x, unit in zip(symbols(variables), units.inputs, strict=True)]
+    return {x: x * unit for x, unit in pairs}, {x: x / unit for x, unit in pairs}
+
+
+def _shortest(
+    expression: Any, variables: Sequence[str], fitted: Table, held_out: Table | None
+) -> Formula:
+    """``formula`` of tables in suitable units."""
     best = _fit(normal_form(expression), variables, fitted)
     if held_out is not None:
         limit = sum(squared_error(best, held_out))
@@ -201,8 +216,10 @@ def _joined(total: Any, term: Any) -> Any | None:
     return rest + constant * u / (k + u)
 
 
-def _fit(expression: Any, variables: Sequence[str], table: Table) -> Formula:
-    """An expression with its numbers as constants, at their least squares."""
+def _fit(
+    expression: Any, variables: Sequence[str], table: Table, found: Any = fit_constants
+) -> Formula:
+    """An expression with its numbers as constants, ``found`` from the table."""
     import sympy as sp
 
     numbers: list[sp.Float] = []
@@ -218,27 +235,11 @@ def _fit(expression: Any, variables: Sequence[str], table: Table) -> Formula:
     # SymPy turns e^(900 + x) into a number that no float can hold, times e^x.
     values = np.clip([float(number) for number in numbers], -LARGEST, LARGEST).tolist()
     names = tuple(f"{letter}{i}" for i in range(len(numbers)))
-    function = _evaluator((template,), tuple(variables), names)
+    function = evaluator((template,), tuple(variables), names)
     derivatives = tuple(sp.diff(template, constant) for constant in symbols(names))
-    slopes = _evaluator(derivatives, tuple(variables), names)
-    constants = _legible(function, _fit_constants(function, slopes, values, table), table)
+    slopes = evaluator(derivatives, tuple(variables), names)
+    constants = legible(function, found(function, slopes, values, table), table)
     return Formula(template, dict(zip(names, constants, strict=True)), tuple(variables))
-
-
-def _legible(function: Any, constants: list[Constant], table: Table) -> list[Constant]:
-    """The constants with as many digits as keep the rounded curve within a tenth of the residuals.
-
-    Root mean squares over the table; at most ten digits more than each constant's own.
-    """
-    with np.errstate(all="ignore"):
-        exact = function(table.inputs, *(c.value for c in constants))[:, 0]
-        allowed = 0.1 * np.sqrt(np.mean(np.square(exact - table.targets)))
-        for more in range(10):
-            constants = [c.model_copy(update={"more": more}) for c in constants]
-            off = function(table.inputs, *(c.rounded for c in constants))[:, 0] - exact
-            if not np.sqrt(np.mean(np.square(off))) > allowed:
-                break
-    return constants
 
 
 def normal_form(expression: Any) -> Any:
@@ -318,80 +319,6 @@ def _exact_ones(expression: Any) -> Any:
 
 def _is_one(number: Any) -> bool:
     return abs(abs(float(number)) - 1) < 1e-12
-
-
-def _fit_constants(function: Any, slopes: Any, values: list[float], table: Table) -> list[Constant]:
-    """The constants at their least squares, those that the data fix with standard errors.
-
-    ``slopes`` gives the Jacobian of ``function``. It is looked at in units of the constants; a
-    direction in it that the data do not see (its singular value is 1e-6 of the largest) is given up
-    by holding its chief constant fast.
-    """
-    from scipy.optimize import least_squares
-
-    if not values or len(values) >= len(table.targets):
-        return [Constant(value=v, error=None) for v in values]
-
-    def residuals(constants: Floats) -> Floats:
-        with np.errstate(all="ignore"):
-            difference = function(table.inputs, *constants)[:, 0] - table.targets
-        return np.nan_to_num(difference, nan=1e6, posinf=1e6, neginf=-1e6).clip(-1e6, 1e6)
-
-    def jacobian_at(constants: Floats) -> Floats:
-        with np.errstate(all="ignore"):
-            found = slopes(table.inputs, *constants)
-        return np.nan_to_num(found, nan=0.0, posinf=1e6, neginf=-1e6).clip(-1e6, 1e6)
-
-    units = np.maximum(np.abs(values), 1e-6)
-    found = least_squares(
-        residuals, values, jacobian_at, method="lm", x_scale=units, max_nfev=MOST_STEPS
-    )
-    units = np.maximum(np.abs(found.x), 1e-6)
-    scaled = np.asarray(found.jac) * units
-    free = list(range(len(values)))
-    while free:
-        _, sizes, directions = np.linalg.svd(scaled[:, free], full_matrices=False)
-        if sizes[-1] > 1e-6 * sizes[0]:
-            break
-        free.pop(int(np.argmax(np.abs(directions[-1]))))
-    errors: list[float | None] = [None] * len(values)
-    if free:
-        variance = 2 * found.cost / (len(table.targets) - len(free))
-        # The diagonal of (JᵀJ)⁻¹, J = U S Vᵀ, is that of V S⁻² Vᵀ.
-        lengths = np.linalg.norm(directions / sizes[:, None], axis=0)
-        with np.errstate(over="ignore"):
-            deviations = units[free] * sqrt(variance) * lengths
-        for place, deviation in zip(free, deviations.tolist(), strict=True):
-            errors[place] = deviation if isfinite(deviation) else None
-    best = np.nan_to_num(found.x).clip(-LARGEST, LARGEST)
-    pairs = zip(best.tolist(), errors, strict=True)
-    return [Constant(value=value, error=error) for value, error in pairs]
-
-
-def symbols(variables: Sequence[str]) -> list[Any]:
-    """The SymPy symbols of variables: real numbers."""
-    import sympy as sp
-
-    return [sp.Symbol(name, real=True) for name in variables]
-
-
-@lru_cache(maxsize=256)
-def _evaluator(
-    expressions: tuple[Any, ...], variables: tuple[str, ...], names: tuple[str, ...]
-) -> Any:
-    """``f(inputs (N, variables), *constants) -> (N, expressions)``, the constants in ``names``."""
-    import sympy as sp
-
-    arguments = symbols([*variables, *names])
-    compiled = sp.lambdify(arguments, expressions, "numpy", cse=True)
-
-    def evaluate(inputs: Floats, *values: float) -> Floats:
-        found = np.empty((len(inputs), len(expressions)))
-        for column, x in zip(found.T, compiled(*inputs.T, *values), strict=True):
-            column[:] = x
-        return found
-
-    return evaluate
 
 
 def _replace_numbers(expression: Any, name: Any) -> Any:

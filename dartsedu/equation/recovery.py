@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.stats import qmc
 
+from dartsedu.equation.constants import numbered
 from dartsedu.laws import Law
 
 Array = NDArray[np.float64]
@@ -63,10 +64,12 @@ class Family:
                 f"the expression contains {', '.join(strange)}; expected only the variables "
                 f"{', '.join(ranges)}, with numbers for constants"
             )
-        variables = {
-            name: sympy.Symbol(name, positive=True) if low > 0 else sympy.Symbol(name, real=True)
+        signed = [
+            sympy.Symbol(name, positive=True) if low > 0 else sympy.Symbol(name, real=True)
             for name, (low, _) in ranges.items()
-        }
+        ]
+        called = numbered(signed)
+        variables = {symbol.name: called[symbol] for symbol in signed}
         expression = expression.subs({s: variables[s.name] for s in expression.free_symbols})
         self._constants: list[sympy.Symbol] = []
         self._values: list[float] = []
@@ -278,9 +281,11 @@ def recovered(
     same = equivalent(found, law.expression, law.variables, max(TOLERANCE, noise / 3))
     X, truth = law.sample(rows, seed=seed)
     symbols = {s.name: s for s in found.free_symbols}
-    arguments = [symbols.get(name, sympy.Symbol(name)) for name in law.variables]
+    given = [symbols.get(name, sympy.Symbol(name)) for name in law.variables]
+    called = numbered(given)
+    written = found.xreplace({sympy.zoo: sympy.nan, **called})
     with np.errstate(all="ignore"):
-        function = sympy.lambdify(arguments, found.xreplace({sympy.zoo: sympy.nan}), "numpy")
+        function = sympy.lambdify([called[symbol] for symbol in given], written, "numpy")
         values = np.broadcast_to(function(*X.T), rows)
     error = float(np.sqrt(np.mean(np.abs(values - truth) ** 2)) / truth.std())
     return Recovery(same, error if np.isfinite(error) else np.inf, noise)

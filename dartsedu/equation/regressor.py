@@ -25,6 +25,7 @@ from dartsedu.equation.drawing import Format, equation_dot, equation_lines
 from dartsedu.equation.expression import Equation
 from dartsedu.equation.formulas import Formula
 from dartsedu.equation.monitor import Leader
+from dartsedu.equation.names import latex_of
 from dartsedu.equation.operations import PRIMITIVES
 from dartsedu.equation.supernet import EquationSupernet, Output, OutputType, equation_space
 from dartsedu.presets import ArchitectureOptimizer, EquationSearchSettings, WeightsOptimizer
@@ -43,6 +44,8 @@ KINDS: dict[str, OutputType] = {
 """What each ``output_type`` makes of the combination of the nodes."""
 FEWEST_ROWS = 5
 """Fewer cannot be divided into rows that fit and rows that judge."""
+SIZES = (1e-100, 1e100)
+"""Least and most of a column's largest number: its square is still far from the ends of a float."""
 Monitor = Callable[..., Any]
 
 
@@ -208,9 +211,13 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # No 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Search for an equation, from the beginning.
 
+        Without steps of the architecture (``max_epochs`` or ``arch_updates_per_epoch`` 0) a second
+        ``fit`` keeps the architecture that the first one found and fits its coefficients anew.
+
         ``X`` (rows, variables), ``y`` (rows,) or (rows, outputs). Raises ``ValueError`` for a
-        parameter out of its range, fewer than 5 rows, numbers that are not finite, names of
-        columns that are not different, or targets that ``output_type`` cannot give.
+        parameter out of its range, fewer than 5 rows, numbers that are not finite or whose squares
+        are not, names of columns that are not different, or targets that ``output_type`` cannot
+        give.
         """
         given = self._checked()
         table, targets = validate_data(
@@ -227,6 +234,7 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # No 
         targets = targets.reshape(len(table), -1)
         kind = KINDS[given.output_type]
         _check_targets(targets, given.output_type)
+        _check_sizes(np.column_stack([table, targets]))
         seed = int(check_random_state(given.random_state).randint(np.iinfo(np.int32).max))
         free = given.train_classifier_coefficients and given.train_classifier_bias
         task = table_task(
@@ -246,6 +254,8 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # No 
             offset=given.train_classifier_bias,
         )
         supernet = _supernet(given, output, task, seed)
+        if given.max_epochs * given.arch_updates_per_epoch == 0:
+            self._keep_architecture(supernet)
         self._search(supernet, task, given, seed, X, y)
         discovery = conclude(
             supernet,
@@ -288,6 +298,15 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # No 
                 told = {"network": leader, "architect": leader, "epoch": epoch, "X": X, "y": y}
                 self.execution_monitor(**{**self.get_params(deep=False), **told})
 
+    def _keep_architecture(self, supernet: EquationSupernet) -> None:
+        """Start where the last fit ended, if it was of the same graph: α stay what they were."""
+        before = getattr(self, "network_", None)
+        if before is None or before.space != supernet.space:
+            return
+        state, start = before.state_dict(), supernet.state_dict()
+        if {k: v.shape for k, v in state.items()} == {k: v.shape for k, v in start.items()}:
+            supernet.load_state_dict(state)
+
     # ---- What was found -------------------------------------------------------------------------
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -326,12 +345,10 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # No 
 
     def latex(self, output: int = 0) -> str:
         """An output as LaTeX, constants rounded to their uncertainty or to 3 digits."""
-        import sympy as sp
-
         check_is_fitted(self)
         if self.formula_ is not None:
             return self.formula_.latex()
-        return str(sp.latex(self.sympy(output).evalf(3), ln_notation=True))
+        return latex_of(self.sympy(output).evalf(3))
 
     def visualize_model(self, input_labels: Sequence[str] | None = None) -> graphviz.Digraph:
         """``model_`` as a Graphviz graph, each edge with its function of x, where it comes from."""
@@ -446,6 +463,17 @@ def _check_targets(targets: NDArray[np.float64], output_type: str) -> None:
         raise ValueError(
             "output_type='probability_distribution' expects y with a column for each outcome, at "
             "least 2; use 'probability' for one"
+        )
+
+
+def _check_sizes(columns: NDArray[np.float64]) -> None:
+    """Raise ``ValueError`` for columns whose squares no float can hold."""
+    largest = np.abs(columns).max(axis=0)
+    if ((largest > SIZES[1]) | ((largest < SIZES[0]) & (largest > 0))).any():
+        raise ValueError(
+            f"a column of the data has numbers up to {largest.max():g}, or none above "
+            f"{largest[largest > 0].min():g}; expected sizes of {SIZES[0]:g} to {SIZES[1]:g}: "
+            "choose another unit"
         )
 
 

@@ -329,6 +329,17 @@ def test_the_same_random_state_gives_the_same_equation_from_the_start():
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
+def test_without_steps_a_second_fit_keeps_the_architecture():
+    X, y = line()
+    regressor = DARTSRegressor(**QUICK, random_state=0).fit(X, y)
+    found, text = regressor.network_.alphas[CELL].clone(), regressor.model_repr()
+    other = regressor.set_params(max_epochs=0).fit(X, -3 * y)
+    assert torch.equal(other.network_.alphas[CELL], found)
+    assert other.model_repr() != text
+    graph = regressor.set_params(num_graph_nodes=2).fit(X, y)  # Another graph starts anew.
+    assert graph.network_.alphas[CELL].shape != found.shape
+
+
 def test_the_start_can_be_chosen():
     def at_two(module):
         if isinstance(module, EquationSupernet):
