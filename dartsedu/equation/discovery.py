@@ -6,7 +6,7 @@ The rows that trained α, which no coefficient has seen, say how good it is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from typing import Literal
@@ -23,6 +23,9 @@ from dartsedu.equation.supernet import CELL, EquationSupernet
 from dartsedu.genotype import Genotype, derive
 from dartsedu.table import Table, TableSplit
 from dartsedu.tasks import EquationTask
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and of how much."""
 
 
 @dataclass(frozen=True)
@@ -93,18 +96,20 @@ def conclude(
     seed: int = 0,
     most: int = 8,
     refit_steps: int = 40,
+    progress: Progress | None = None,
 ) -> Discovery:
     """Discretise every restart, refit it in so many steps at most, and choose.
 
     ``max`` takes the largest α of every edge (the rule ``argmax``); ``sample`` draws one by its
-    mixture weight, with ``seed``. At most ``most`` equations are written as formulas. The
-    supernet's coefficients are moved to the fitted ones.
+    mixture weight, with ``seed``. At most ``most`` equations are written as formulas, each of which
+    ``progress`` is told. The supernet's coefficients are moved to the fitted ones.
     """
     genotypes = supernet.genotypes() if derivation == "max" else sampled(supernet, seed)
     restarts = equations(supernet, genotypes, task, refit_steps)
     found: list[Candidate] = []
     if supernet.output.kind == "real" and supernet.output.size == 1:
-        found = candidates(restarts, task.table(task.weights), task.table(task.architecture), most)
+        tables = task.table(task.weights), task.table(task.architecture)
+        found = candidates(restarts, *tables, most, progress)
     return Discovery(tuple(restarts), tuple(found))
 
 
@@ -152,7 +157,11 @@ def _errors(supernet: EquationSupernet, mixture: Tensor, split: TableSplit) -> T
 
 
 def candidates(
-    restarts: Sequence[Restart], weights: Table, architecture: Table, most: int = 8
+    restarts: Sequence[Restart],
+    weights: Table,
+    architecture: Table,
+    most: int = 8,
+    progress: Progress | None = None,
 ) -> list[Candidate]:
     """The formulas of the best restarts, the preferred first.
 
@@ -161,7 +170,10 @@ def candidates(
     error. Only equations of one real output have formulas.
     """
     found: dict[str, Candidate] = {}
-    for restart in worth_writing(restarts, architecture, most):
+    chosen = worth_writing(restarts, architecture, most)
+    for done, restart in enumerate(chosen):
+        if progress is not None:
+            progress("fitting constants", done, len(chosen))
         written = restart.equation.expressions()[0]
         short = formula(written, restart.equation.variables, weights, architecture)
         error, spread = squared_error(short, architecture)
@@ -178,6 +190,8 @@ def candidates(
         np.concatenate([weights.targets, architecture.targets]),
     )
     ordered = [preferred, *(c for c in ranked if c is not preferred)]
+    if progress is not None:
+        progress("fitting constants", len(chosen), len(chosen))
     return [
         Candidate(
             formula(c.formula.expression, c.formula.variables, both), c.error, c.spread, c.restarts
