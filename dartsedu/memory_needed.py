@@ -181,7 +181,8 @@ def _equation_search(settings: EquationSettings, task: EquationTask) -> int:
         _copies(settings.search.weights) * coefficients + 4 * edges * len(names) + values
     )
     restarts = max(inner.restarts, settings.train.random_restarts)
-    refit = restarts * coefficients * (coefficients + rows)
+    # JᵀJ, its damped form and the factors of that; the coefficients of every row and their slopes.
+    refit = restarts * coefficients * (3 * coefficients + 2 * rows)
     return DOUBLE * max(search, refit)
 
 

@@ -17,7 +17,9 @@ from dartsedu.yardstick import ACCURACY, ERROR, PERPLEXITY, Yardstick
 MOST = 1_000_000
 """Of anything counted; what a machine can hold is less, see ``memory_needed``."""
 MOST_NODES = 10_000
-"""Of nodes of a cell, and of cells."""
+"""Of nodes of a cell."""
+MOST_CELLS = 1000
+"""Of cells of a network."""
 MOST_THREADS = 1024
 """PyTorch ends the process where the system refuses a thread."""
 LONGEST = 100_000
@@ -101,7 +103,7 @@ class CNNSupernetSettings(Value):
     """The relaxed convolutional network of the search."""
 
     channels: int = Field(16, ge=2, le=MOST, description="width of the first cell")
-    cells: int = Field(8, ge=3, le=MOST_NODES, description="depth")
+    cells: int = Field(8, ge=3, le=MOST_CELLS, description="depth")
     nodes: int = Field(4, ge=1, le=MOST_NODES, description="intermediate nodes of a cell")
     keep: int = Field(2, ge=1, description="predecessors each node keeps in the genotype")
     primitives: tuple[str, ...] | None = Field(
@@ -236,7 +238,7 @@ class CNNTrainSettings(Value):
     """The discrete convolutional network, trained from scratch."""
 
     channels: int = Field(36, ge=2, le=MOST, description="width of the first cell")
-    cells: int = Field(20, ge=3, le=MOST_NODES, description="depth")
+    cells: int = Field(20, ge=3, le=MOST_CELLS, description="depth")
     stem: Literal["cifar", "imagenet"] = "cifar"
     epochs: int = Field(
         600, ge=1, le=MOST, description="passes over weights and architecture together"

@@ -159,10 +159,7 @@ class Results(Value):
             score = getattr(self.gap, name)
             if score.loss < 0:
                 raise ValueError(f"gap.{name}.loss is {score.loss}; a loss is never below 0")
-            if (
-                judged == "accuracy"
-                and not 0 <= (-1 if score.accuracy is None else score.accuracy) <= 1
-            ):
+            if judged == "accuracy" and (score.accuracy is None or not 0 <= score.accuracy <= 1):
                 raise ValueError(f"gap.{name}.accuracy is {score.accuracy}; expected 0 to 1")
 
 
@@ -269,7 +266,11 @@ class Run:
     def open(cls, folder: str | Path) -> Self:
         """Find a run that exists. Raises ``RunError`` if ``folder`` holds none."""
         folder = Path(folder)
-        if not (folder / SETTINGS).exists():
+        try:
+            there = (folder / SETTINGS).exists()
+        except OSError:  # A name that no file can have.
+            there = False
+        if not there:
             raise not_a_run(folder)
         text = _read(folder / SETTINGS)
         try:
