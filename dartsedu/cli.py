@@ -5,12 +5,13 @@ Exit codes: 0 done, 1 the run failed, 2 the request was wrong, 130 Ctrl-C, 143 S
 
 from __future__ import annotations
 
-import json
+import errno
+import re
 import signal
 import sys
 import warnings
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,13 +23,23 @@ from rich.table import Table
 from rich.text import Text
 
 from dartsedu.genotype import PUBLISHED, Genotype, GenotypeError
-from dartsedu.presets import PRESETS, Settings, SettingsError, changes, describe, load_preset
+from dartsedu.laws import LAWS
+from dartsedu.presets import (
+    PRESETS,
+    Override,
+    Settings,
+    SettingsError,
+    TableSettings,
+    changes,
+    describe,
+    load_preset,
+)
 from dartsedu.recording import RecordingError
 from dartsedu.runs import Run, RunError, Trained
 from dartsedu.splits import TaskError, TaskWarning
 from dartsedu.stream import CheckpointError, NonFiniteError, Step
-from dartsedu.tasks import EQUATION_TASKS, TASKS, TEXT_TASKS, EquationTask
-from dartsedu.terminal import genotype_table, summary, watch
+from dartsedu.tasks import EQUATION_TASKS, TASKS, TEXT_TASKS
+from dartsedu.terminal import fitting, genotype_table, summary, watch, writable
 from dartsedu.yardstick import ERROR
 
 app = typer.Typer(
@@ -129,10 +140,9 @@ def search(
             f"the preset {chosen!r} is of the space {settings.space!r}, not {space!r}; drop one of "
             "--preset and --space"
         )
-    folder = out or Path("runs") / f"{settings.preset}-{seed or 0}"
+    folder = _home(out or Path("runs") / f"{settings.preset}-{seed or 0}")
     where = _device(device)
-    run = Run.create(folder, settings, seed or 0, device=_kind(where))
-    with run.locked():
+    with Run.begun(folder, settings, seed or 0, device=_kind(where)) as run:
         _search(run, where)
 
 
@@ -152,8 +162,8 @@ def train(
     darts-rnn-v1, darts-rnn-v2 for texts. A RUN whose search is done trains what it found, with its
     own settings; only --set and --device apply.
     """
-    if target not in PUBLISHED and Path(target).is_dir():
-        run = Run.open(target)
+    if _is_folder(target):
+        run = Run.open(_home(target))
         if any(given is not None for given in (preset, task, seed, out)):
             raise RunError(
                 f"{target} is a run with a preset, task, seed and folder of its own; "
@@ -165,17 +175,16 @@ def train(
         return
     genotype, name = _genotype(target)
     settings = _settings(preset or DEFAULT_PRESETS[genotype.space], task, overrides)
-    folder = out or Path("runs") / f"{name}-{settings.preset}-{seed or 0}"
+    folder = _home(out or Path("runs") / f"{name}-{settings.preset}-{seed or 0}")
     where = _device(device)
-    run = Run.create(folder, settings, seed or 0, genotype, _kind(where))
-    with run.locked():
+    with Run.begun(folder, settings, seed or 0, genotype, _kind(where)) as run:
         _train(run, where)
 
 
 @app.command()
 def resume(folder: Folder, device: Device = None) -> None:
     """Continue a run that was stopped or killed, as if it never had been."""
-    run = Run.open(folder)
+    run = Run.open(_home(folder))
     where = _device_of(run, device)
     with run.locked():
         if run.order.searches and not run.genotype_path.exists():
@@ -183,7 +192,7 @@ def resume(folder: Folder, device: Device = None) -> None:
         elif (run.folder / "training").exists() or not run.order.searches:
             _train(run, where)
         else:
-            _report(run)
+            _report_again(run)
             console.print(
                 f"The search in {folder} is complete. Train its cell with: dartsedu train {folder}"
             )
@@ -207,8 +216,8 @@ def show(
             raise RunError(f"{target!r} is a preset: there is no picture of it; drop --out")
         _show_settings(load_preset(target))
         return
-    if target not in PUBLISHED and Path(target).is_dir():
-        run = Run.open(target)
+    if _is_folder(target):
+        run = Run.open(_home(target))
         _show_run(run)
         if out is None and not run.genotype_path.exists():
             return
@@ -217,8 +226,8 @@ def show(
         genotype, _ = _genotype(target)
     console.print(genotype_table(genotype))
     if out is not None:
-        _draw(genotype, out)
-        console.print(f"drawn: {out}")
+        _draw(genotype, _home(out))
+        console.print(f"drawn: {_home(out)}")
 
 
 # ---- What the commands share --------------------------------------------------------------------
@@ -231,9 +240,24 @@ def _space_of(task: str | None) -> Literal["cnn", "rnn", "equation"]:
     return "rnn" if task in TEXT_TASKS else "cnn"
 
 
+def _home(path: str | Path) -> Path:
+    """The path with the user's home in the place of ~, which shells keep in ``--out=~/x``."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # No such user: then it is a name like any other.
+        return Path(path)
+
+
+def _is_folder(target: str) -> bool:
+    try:
+        return target not in PUBLISHED and _home(target).is_dir()
+    except OSError:  # A name that no file can have, for instance one too long.
+        return False
+
+
 def _table_settings(
     task: str | None, data: Path | None, target: str | None, variables: str | None
-) -> list[str]:
+) -> list[Override]:
     """The settings that say which table is to be explained."""
     if data is None:
         if target is not None or variables is not None:
@@ -243,15 +267,30 @@ def _table_settings(
         raise SettingsError(f"--data is a task of its own; drop --task {task}")
     if target is None:
         raise SettingsError("--data needs --target, the name of the column to be explained")
-    chosen = [f"task.path={json.dumps(str(data.resolve()))}", f"task.target={json.dumps(target)}"]
+    _check_unicode("--data", str(data))
+    _check_unicode("--target", target)
+    chosen: list[Override] = [
+        ("task.path", str(_home(data).resolve())),
+        ("task.target", target),
+    ]
     if variables is not None:
-        names = [name.strip() for name in variables.split(",")]
-        chosen.append(f"task.variables={json.dumps(names)}")
+        _check_unicode("--variables", variables)
+        chosen.append(("task.variables", [name.strip() for name in variables.split(",")]))
     return chosen
 
 
-def _settings(preset: str, task: str | None, overrides: list[str] | None) -> Settings:
-    chosen = [] if task is None else [f'task.name="{task}"']
+def _check_unicode(option: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise SettingsError(
+            f"{option} {text!r} is no UTF-8, so no settings can hold it; give the file or column "
+            "another name"
+        ) from None
+
+
+def _settings(preset: str, task: str | None, overrides: Iterable[Override] | None) -> Settings:
+    chosen: list[Override] = [] if task is None else [("task.name", task)]
     return load_preset(preset, [*chosen, *(overrides or [])])
 
 
@@ -259,10 +298,15 @@ def _genotype(target: str) -> tuple[Genotype, str]:
     """A genotype by published name or file, and a name for it."""
     if target in PUBLISHED:
         return PUBLISHED[target], target
-    path = Path(target)
-    if not path.exists():
+    path = _home(target)
+    try:
+        there = path.exists()
+    except OSError:  # A name that no file can have.
+        there = False
+    if not there:
         raise GenotypeError(
-            f"no file and no published genotype {target!r}; published are: {', '.join(PUBLISHED)}"
+            f"no file and no published genotype {target!r:.200}; published are: "
+            f"{', '.join(PUBLISHED)}"
         )
     of_a_run = path.name == "genotype.json"
     return Genotype.load(path), path.resolve().parent.name if of_a_run else path.stem
@@ -306,7 +350,8 @@ def _search(run: Run, device: torch.device) -> None:
         yardstick=run.settings.yardstick,
     )
     _exhaust(view, steps, run)
-    genotype = run.end_search(search)
+    with fitting(console) as progress:
+        genotype = run.end_search(search, progress)
     console.print(genotype_table(genotype))
     _show_gap(run)
     _show_findings(run)
@@ -314,8 +359,11 @@ def _search(run: Run, device: torch.device) -> None:
 
 
 def _train(run: Run, device: torch.device) -> None:
-    task = run.task()
     candidates = run.candidates()
+    if not candidates:
+        _report_again(run)
+        return
+    task = run.task()
     for number, candidate in enumerate(candidates, 1):
         training = run.begin_training(candidate, task, device)
         steps = run.follow_training(candidate, training)
@@ -338,6 +386,16 @@ def _report(run: Run) -> None:
     from dartsedu.report import write_report  # Plotting and statistics: only when they are used.
 
     console.print(f"report: {write_report(run, errors.print)}")
+
+
+def _report_again(run: Run) -> None:
+    """The report of a run that is complete; one that exists stays if the data is gone."""
+    try:
+        _report(run)
+    except TaskError as error:
+        if not (run.folder / "report.html").exists():
+            raise
+        errors.print(f"the report stays as it is: {error}")
 
 
 def _exhaust(view: Iterator[Step], steps: Generator[Step], run: Run) -> None:
@@ -425,9 +483,9 @@ def _show_findings(run: Run) -> None:
     findings = run.results().findings
     if findings is None:
         return
-    task = run.task()
-    assert isinstance(task, EquationTask)
-    target = task.targets[0]
+    settings = run.settings.task  # Not the data itself, which may have moved since.
+    assert isinstance(settings, TableSettings)
+    target = settings.target or LAWS[settings.name].target
     for found in findings.found[:3]:
         console.print(f"{target} = {found.formula}   (test error {ERROR.show(found.test_error)})")
     if findings.random_found is not None:
@@ -443,15 +501,23 @@ def _show_findings(run: Run) -> None:
 
 def main() -> None:
     """Run the command line; turn expected errors into one message and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        writable(stream)
     # Outside a step, too, SIGTERM shall end a run in order, with its checkpoint written.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     _say_warnings()
     try:
         app(prog_name="dartsedu")
     except (SettingsError, GenotypeError, RunError, RecordingError, CheckpointError) as error:
         _fail(error, 2)
-    except (NonFiniteError, TaskError, OSError) as error:
+    except (NonFiniteError, TaskError) as error:
         _fail(error, 1)
+    except OSError as error:
+        _fail(f"{error}{_advice_on_disk(error)}", 1)
+    except (MemoryError, RuntimeError) as error:
+        _fail(_explained(error), 1)
+    finally:  # While Python ends there is no run left to save, and nobody to catch an exit.
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def _say_warnings() -> None:
@@ -467,6 +533,33 @@ def _say_warnings() -> None:
     warnings.showwarning = say
 
 
-def _fail(error: Exception, code: int) -> None:
+def _advice_on_disk(error: OSError) -> str:
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return ""
+    return ". The disk is full: make room, then continue with 'dartsedu resume RUN'"
+
+
+_OUT_OF_SHARED_MEMORY = re.compile("shared memory|torch_\\d+_|shm|Bus error")
+_OUT_OF_MEMORY = re.compile("can't allocate memory|out of memory|not enough memory")
+
+
+def _explained(error: Exception) -> str:
+    """What a lack of memory means, which comes as a plain ``RuntimeError``; others go on."""
+    text = str(error)
+    if _OUT_OF_SHARED_MEMORY.search(text):
+        return (
+            "the shared memory, through which workers hand over images, is too small; read them "
+            f"without workers: --set task.workers=0, in a new folder ({text.splitlines()[0]:.100})"
+        )
+    if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(text):
+        return (
+            "the memory is too small for this run. What is on disk is intact; a smaller "
+            "batch_size, or fewer channels, hidden, nodes or restarts, need less "
+            f"({(text.splitlines() or ['MemoryError'])[0]:.100})"
+        )
+    raise error
+
+
+def _fail(error: object, code: int) -> None:
     errors.print(Text(f"dartsedu: {error}", style="bold red"))
     sys.exit(code)

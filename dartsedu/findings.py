@@ -6,7 +6,13 @@ from math import isfinite, sqrt
 
 import numpy as np
 
-from dartsedu.equation.discovery import Candidate, Discovery, conclude, random_alphas
+from dartsedu.equation.discovery import (
+    Candidate,
+    Discovery,
+    Progress,
+    conclude,
+    random_alphas,
+)
 from dartsedu.equation.formulas import squared_error
 from dartsedu.equation.supernet import EquationSupernet
 from dartsedu.laws import LAWS
@@ -74,13 +80,19 @@ class Findings(Value):
 
 
 def find(
-    supernet: EquationSupernet, task: EquationTask, settings: EquationSettings, seed: int
+    supernet: EquationSupernet,
+    task: EquationTask,
+    settings: EquationSettings,
+    seed: int,
+    progress: Progress | None = None,
 ) -> tuple[Discovery, Findings]:
     """Refit and choose among a searched supernet's restarts; the same for random graphs.
 
-    The test split is read here, once. The supernet's coefficients are moved.
+    The test split is read here, once. The supernet's coefficients are moved. ``progress`` is told
+    of every formula, those of random graphs after the others.
     """
-    discovery = conclude(supernet, task, settings.search.derivation, seed, settings.train.formulas)
+    most = settings.train.formulas
+    discovery = conclude(supernet, task, settings.search.derivation, seed, most, progress=progress)
     chance: Discovery | None = None
     if settings.train.random_restarts:
         more = settings.supernet.model_copy(update={"restarts": settings.train.random_restarts})
@@ -88,7 +100,7 @@ def find(
         other = build_supernet(start, task, seed_of(seed, "random equations") % 2**31)
         assert isinstance(other, EquationSupernet)
         random_alphas(other, seed)
-        chance = conclude(other, task, "max", seed, settings.train.formulas)
+        chance = conclude(other, task, "max", seed, most, progress=progress)
     law = LAWS.get(settings.task.name)
     noise = settings.task.noise
 

@@ -14,6 +14,17 @@ from dartsedu.tasks import EQUATION_TASKS, IMAGE_TASKS, MOST_NOISE, TEXT_TASKS
 from dartsedu.values import Value, explain
 from dartsedu.yardstick import ACCURACY, ERROR, PERPLEXITY, Yardstick
 
+MOST = 1_000_000
+"""Of anything counted; what a machine can hold is less, see ``memory_needed``."""
+MOST_NODES = 10_000
+"""Of nodes of a cell."""
+MOST_CELLS = 1000
+"""Of cells of a network."""
+MOST_THREADS = 1024
+"""PyTorch ends the process where the system refuses a thread."""
+LONGEST = 100_000
+"""Characters of a value given as text."""
+
 
 class SettingsError(ValueError):
     """A setting is unknown or out of range; the message names it."""
@@ -93,9 +104,9 @@ class TextSettings(Value):
 class CNNSupernetSettings(Value):
     """The relaxed convolutional network of the search."""
 
-    channels: int = Field(16, ge=2, description="width of the first cell")
-    cells: int = Field(8, ge=3, description="depth")
-    nodes: int = Field(4, ge=1, description="intermediate nodes of a cell")
+    channels: int = Field(16, ge=2, le=MOST, description="width of the first cell")
+    cells: int = Field(8, ge=3, le=MOST_CELLS, description="depth")
+    nodes: int = Field(4, ge=1, le=MOST_NODES, description="intermediate nodes of a cell")
     keep: int = Field(2, ge=1, description="predecessors each node keeps in the genotype")
     primitives: tuple[str, ...] | None = Field(
         None, min_length=1, description="none: the paper's eight"
@@ -119,8 +130,8 @@ class DropoutSettings(Value):
 class RNNSupernetSettings(Value):
     """The relaxed recurrent cell of the search, and the language model around it."""
 
-    hidden: int = Field(300, ge=1, description="size of embedding and hidden state")
-    nodes: int = Field(8, ge=1, description="intermediate nodes of the cell")
+    hidden: int = Field(300, ge=1, le=MOST, description="size of embedding and hidden state")
+    nodes: int = Field(8, ge=1, le=MOST_NODES, description="intermediate nodes of the cell")
     primitives: tuple[str, ...] | None = Field(
         None, min_length=1, description="none: the paper's five"
     )
@@ -136,12 +147,12 @@ class RNNSupernetSettings(Value):
 class SearchSettings(Value):
     """The bilevel loop."""
 
-    epochs: int = Field(50, ge=1, description="passes over the weights split")
-    batch_size: int = Field(64, ge=2)
+    epochs: int = Field(50, ge=1, le=MOST, description="passes over the weights split")
+    batch_size: int = Field(64, ge=2, le=MOST)
     architect: Literal["first-order", "finite-difference", "exact"] = "first-order"
     xi: float | None = Field(None, ge=0, description="ξ; none: the weights' learning rate")
     epsilon_scale: float = Field(0.01, gt=0, description="ε·‖v‖ of the finite difference")
-    weights_steps: int = Field(1, ge=1, description="steps of w for each step of α")
+    weights_steps: int = Field(1, ge=1, le=MOST, description="steps of w for each step of α")
     virtual_momentum: bool = Field(False, description="momentum in the virtual step")
     virtual_weight_decay: bool = Field(False, description="weight decay in the virtual step")
     weights: WeightsOptimizer = WeightsOptimizer()
@@ -150,7 +161,7 @@ class SearchSettings(Value):
         "float32", description="of products on a GPU; bfloat16: mixed with float32"
     )
     rule: str = Field("paper", description="derivation rule, of genotype.RULES")
-    checkpoint_every: int = Field(1, ge=1, description="steps between checkpoints")
+    checkpoint_every: int = Field(1, ge=1, le=MOST, description="steps between checkpoints")
 
     @field_validator("rule")
     @classmethod
@@ -167,7 +178,9 @@ class SearchSettings(Value):
 class RNNSearchSettings(SearchSettings):
     """The bilevel loop over a text."""
 
-    bptt: int = Field(35, ge=2, description="words a gradient goes back; now and then half of it")
+    bptt: int = Field(
+        35, ge=2, le=MOST, description="words a gradient goes back; now and then half of it"
+    )
     virtual_clip: bool = Field(False, description="clipping in the virtual step")
     official: bool = Field(
         False, description="α's text, masks and second order as in the authors' code"
@@ -217,11 +230,11 @@ class TableSettings(Value):
 class EquationSupernetSettings(Value):
     """The relaxed graph of functions, many times."""
 
-    nodes: int = Field(2, ge=1, description="latent nodes of the graph")
+    nodes: int = Field(2, ge=1, le=MOST_NODES, description="latent nodes of the graph")
     primitives: tuple[str, ...] | None = Field(
         None, min_length=1, description="none: equation.PRIMITIVES"
     )
-    restarts: int = Field(128, ge=1, description="searches side by side")
+    restarts: int = Field(128, ge=1, le=MOST, description="searches side by side")
     relaxation: Literal["softmax", "sigmoid"] = "softmax"
     complexity: float = Field(1e-3, ge=0, description="penalty of a coefficient in the mixture")
     alpha_scale: float = Field(
@@ -248,21 +261,23 @@ class EquationSearchSettings(SearchSettings):
 class CNNTrainSettings(Value):
     """The discrete convolutional network, trained from scratch."""
 
-    channels: int = Field(36, ge=2, description="width of the first cell")
-    cells: int = Field(20, ge=3, description="depth")
+    channels: int = Field(36, ge=2, le=MOST, description="width of the first cell")
+    cells: int = Field(20, ge=3, le=MOST_CELLS, description="depth")
     stem: Literal["cifar", "imagenet"] = "cifar"
-    epochs: int = Field(600, ge=1, description="passes over weights and architecture together")
-    batch_size: int = Field(96, ge=2)
+    epochs: int = Field(
+        600, ge=1, le=MOST, description="passes over weights and architecture together"
+    )
+    batch_size: int = Field(96, ge=2, le=MOST)
     weights: WeightsOptimizer = WeightsOptimizer()
     schedule: Literal["cosine", "exponential"] = "cosine"
     decay: float = Field(0.97, gt=0, le=1, description="factor an epoch, if exponential")
     drop_path: float = Field(0.0, ge=0, lt=1, description="probability at the end of a linear ramp")
     auxiliary_weight: float = Field(0.0, ge=0, description="weight of the auxiliary head; 0: none")
-    cutout: int = Field(0, ge=0, description="side of the square cut out, pixels")
+    cutout: int = Field(0, ge=0, le=MOST, description="side of the square cut out, pixels")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
-    checkpoint_every: int = Field(20, ge=1, description="steps between checkpoints")
-    seeds: int = Field(1, ge=1, description="networks trained from the genotype")
-    random_cells: int = Field(0, ge=0, description="random genotypes trained beside it")
+    checkpoint_every: int = Field(20, ge=1, le=MOST, description="steps between checkpoints")
+    seeds: int = Field(1, ge=1, le=MOST, description="networks trained from the genotype")
+    random_cells: int = Field(0, ge=0, le=MOST, description="random genotypes trained beside it")
 
     def reading(self) -> dict[str, Any]:
         """What training batches of the split are drawn with besides size and seed."""
@@ -272,13 +287,15 @@ class CNNTrainSettings(Value):
 class RNNTrainSettings(Value):
     """The discrete recurrent cell in a language model, trained from scratch."""
 
-    hidden: int = Field(850, ge=1, description="size of embedding and hidden state")
+    hidden: int = Field(850, ge=1, le=MOST, description="size of embedding and hidden state")
     dropout: DropoutSettings = DropoutSettings()
     activation: float = Field(0.0, ge=0, description="weight of the mean square of the outputs")
     slowness: float = Field(0.0, ge=0, description="weight of the mean square of their changes")
-    epochs: int = Field(1600, ge=1, description="passes over the weights split")
-    batch_size: int = Field(64, ge=2)
-    bptt: int = Field(35, ge=2, description="words a gradient goes back; now and then half of it")
+    epochs: int = Field(1600, ge=1, le=MOST, description="passes over the weights split")
+    batch_size: int = Field(64, ge=2, le=MOST)
+    bptt: int = Field(
+        35, ge=2, le=MOST, description="words a gradient goes back; now and then half of it"
+    )
     bptt_spread: float = Field(0.0, ge=0, description="deviation of normal noise on that length")
     weights: WeightsOptimizer = WeightsOptimizer()
     non_monotone: int | None = Field(
@@ -290,10 +307,12 @@ class RNNTrainSettings(Value):
     official: bool = Field(
         False, description="steps while averaging, and the test, as in the authors' code"
     )
-    checkpoint_every: int = Field(20, ge=1, description="steps between checkpoints")
-    seeds: int = Field(1, ge=1, description="networks trained from the genotype")
-    random_cells: int = Field(0, ge=0, description="random genotypes trained beside it")
-    lstms: int = Field(0, ge=0, description="LSTMs of as many parameters trained beside it")
+    checkpoint_every: int = Field(20, ge=1, le=MOST, description="steps between checkpoints")
+    seeds: int = Field(1, ge=1, le=MOST, description="networks trained from the genotype")
+    random_cells: int = Field(0, ge=0, le=MOST, description="random genotypes trained beside it")
+    lstms: int = Field(
+        0, ge=0, le=MOST, description="LSTMs of as many parameters trained beside it"
+    )
 
     def reading(self) -> dict[str, Any]:
         """What training batches of the split are drawn with besides size and seed."""
@@ -308,9 +327,9 @@ class EquationTrainSettings(Value):
     """What follows a search for equations: its restarts are refitted and compared."""
 
     random_restarts: int = Field(
-        128, ge=0, description="random graphs refitted beside those that were found"
+        128, ge=0, le=MOST, description="random graphs refitted beside those that were found"
     )
-    formulas: int = Field(8, ge=1, description="equations written as formulas, at most")
+    formulas: int = Field(8, ge=1, le=MOST, description="equations written as formulas, at most")
 
 
 class Settings(Value):
@@ -320,7 +339,9 @@ class Settings(Value):
     preset: str = Field(description="the preset these settings come from")
     follows: str = Field("", description="whose settings these are")
     space: str
-    threads: int | None = Field(None, ge=1, description="CPU threads; none: PyTorch's choice")
+    threads: int | None = Field(
+        None, ge=1, le=MOST_THREADS, description="CPU threads; none: PyTorch's choice"
+    )
     task: ImageSettings | TextSettings | TableSettings
     supernet: CNNSupernetSettings | RNNSupernetSettings | EquationSupernetSettings
     search: SearchSettings
@@ -378,13 +399,18 @@ PRESETS: tuple[str, ...] = tuple(_table())
 """Names of the presets."""
 
 
-def load_preset(name: str, overrides: Iterable[str] = ()) -> Settings:
+Override = str | tuple[str, Any]
+"""``"field=value"``, the value written as in TOML, or a field's dotted name and its value."""
+
+
+def load_preset(name: str, overrides: Iterable[Override] = ()) -> Settings:
     """A preset by name, with fields replaced.
 
     Args:
         name: one of ``PRESETS``.
         overrides: ``"search.epochs=3"``: a field's dotted name and its value as in TOML, where
             quotes around a plain word may be left out; ``none`` makes an optional field absent.
+            Or ``("search.epochs", 3)``: the value itself, nothing of which is read as TOML.
 
     Raises ``SettingsError`` for an unknown preset or field, or a value out of range.
 
@@ -394,13 +420,11 @@ def load_preset(name: str, overrides: Iterable[str] = ()) -> Settings:
     return override(read_settings({"preset": name, **_merged(name)}), overrides)
 
 
-def override(settings: Settings, overrides: Iterable[str]) -> Settings:
+def override(settings: Settings, overrides: Iterable[Override]) -> Settings:
     """Settings with fields replaced (see ``load_preset``). Raises ``SettingsError``."""
     values = settings.model_dump()
-    for text in overrides:
-        field, separator, value = (part.strip() for part in text.partition("="))
-        if not separator or not field:
-            raise SettingsError(f"cannot read {text!r}; expected field=value")
+    for given in overrides:
+        field, value = _assignment(given) if isinstance(given, str) else given
         if field in ("preset", "follows"):
             raise SettingsError(f"{field!r} says where the settings come from; it cannot be set")
         if field == "space" and value != settings.space:
@@ -413,12 +437,20 @@ def override(settings: Settings, overrides: Iterable[str]) -> Settings:
         for part in path:
             target = target.get(part, {})
             if not isinstance(target, dict):
-                raise SettingsError(f"{field!r} is not a setting: {part!r} has no fields")
+                raise SettingsError(f"{field!r:.80} is not a setting: {part!r} has no fields")
         if last not in target:
             known = ", ".join(name for name, _, _ in describe(settings))
-            raise SettingsError(f"{field!r} is not a setting; the settings are: {known}")
-        target[last] = _value(value)
+            raise SettingsError(f"{field!r:.80} is not a setting; the settings are: {known}")
+        target[last] = value
     return read_settings(values)
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    """Field and value of ``"field=value"``."""
+    field, separator, value = (part.strip() for part in text.partition("="))
+    if not separator or not field:
+        raise SettingsError(f"cannot read {text!r:.80}; expected field=value")
+    return field, _value(field, value)
 
 
 def read_settings(values: Mapping[str, Any] | str) -> Settings:
@@ -449,13 +481,24 @@ def _over(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _value(text: str) -> Any:
+def _value(field: str, text: str) -> Any:
+    """A value written as in TOML; what is none is a text."""
     if text.lower() == "none":
         return None
+    if len(text) > LONGEST:
+        raise SettingsError(
+            f"the value of {field} has {len(text)} characters; expected at most {LONGEST}"
+        )
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        table = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
         return text
+    except (ValueError, RecursionError):  # More digits or brackets than Python reads.
+        raise SettingsError(
+            f"the value of {field} cannot be read: {text:.40} …; expected a number of usual "
+            "length, a text or a flat list"
+        ) from None
+    return table["value"] if len(table) == 1 else text
 
 
 def changes(settings: Settings) -> list[tuple[str, str, str]]:

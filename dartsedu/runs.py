@@ -22,22 +22,29 @@ from statistics import fmean
 from typing import Any, Literal, Self, TypeVar
 
 import torch
-from filelock import FileLock, Timeout
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from dartsedu.discretisation import Gap, discretisation_gap
 from dartsedu.equation import EquationSupernet
+from dartsedu.equation.discovery import Progress
 from dartsedu.findings import Findings, find
+from dartsedu.folders import SETTINGS, check_free, claimed, locked, not_a_run
+from dartsedu.folders import RunError as RunError
 from dartsedu.genotype import Genotype, random_genotype
+from dartsedu.memory_needed import check_memory, memory_here
 from dartsedu.ngrams import reference_losses
 from dartsedu.presets import (
+    MOST_THREADS,
+    PRESETS,
     AnySettings,
     EquationSettings,
+    Override,
     RNNTrainSettings,
     SearchSettings,
     Settings,
     SettingsError,
     TrainSettings,
+    load_preset,
     override,
 )
 from dartsedu.recording import Recording, recorded
@@ -57,10 +64,6 @@ SAMPLE_WORDS = 80
 """Words that a language model writes for the report."""
 
 
-class RunError(ValueError):
-    """A run's folder is not what was expected; the message says what to do."""
-
-
 class Order(Value):
     """``settings.json``: everything needed to do the run again.
 
@@ -70,12 +73,25 @@ class Order(Value):
 
     format: Literal["dartsedu run"] = "dartsedu run"
     version: Literal[1] = 1
-    seed: int
+    seed: int = Field(ge=0)
     searches: bool
     device: Literal["cpu", "cuda"]
-    threads: int
+    threads: int = Field(ge=1, le=MOST_THREADS)
     settings: AnySettings
     versions: dict[str, str]
+
+    @model_validator(mode="after")
+    def _comes_from_a_preset_of_its_space(self) -> Self:
+        preset, space = self.settings.preset, self.settings.space
+        fitting = [name for name in PRESETS if load_preset(name).space == space]
+        if preset not in fitting:
+            raise ValueError(
+                f"settings.preset is {preset!r}; expected one of the space {space!r}: "
+                f"{', '.join(fitting)}"
+            )
+        if not self.searches and space == "equation":
+            raise ValueError("searches is false, but an equation has no training; expected true")
+        return self
 
 
 Kind = Literal["genotype", "random", "lstm"]
@@ -91,12 +107,12 @@ class Trained(Value):
 
     name: str
     kind: Kind
-    seed: int
-    parameters: int
-    steps: int
-    seconds: float
-    training_accuracy: float | None = None
-    test_accuracy: float | None = None
+    seed: int = Field(ge=0)
+    parameters: int = Field(ge=0)
+    steps: int = Field(ge=1)
+    seconds: float = Field(ge=0)
+    training_accuracy: float | None = Field(None, ge=0, le=1)
+    test_accuracy: float | None = Field(None, ge=0, le=1)
     training_perplexity: Measured | None = None
     test_perplexity: Measured | None = None
     sample: str | None = None
@@ -126,6 +142,27 @@ class Results(Value):
     references: dict[str, Measured] | None = None
     findings: Findings | None = None
 
+    def check(self, settings: Settings) -> None:
+        """Raise ``ValueError`` unless these are results of a run with ``settings``."""
+        space, judged = settings.space, settings.yardstick.name
+        if space == "equation":
+            if self.trained:
+                raise ValueError("trained holds networks, but an equation has no training")
+            if self.gap is not None and self.findings is None:
+                raise ValueError("findings are missing; the search of an equation ends with them")
+        elif self.findings is not None:
+            raise ValueError(f"findings are of an equation, but the space is {space!r}")
+        for trained in self.trained:
+            for field in (f"training_{judged}", f"test_{judged}"):
+                if getattr(trained, field) is None:
+                    raise ValueError(f"trained {trained.name!r} has no {field}")
+        for name in ("mixture", "discretised") if self.gap is not None else ():
+            score = getattr(self.gap, name)
+            if score.loss < 0:
+                raise ValueError(f"gap.{name}.loss is {score.loss}; a loss is never below 0")
+            if judged == "accuracy" and (score.accuracy is None or not 0 <= score.accuracy <= 1):
+                raise ValueError(f"gap.{name}.accuracy is {score.accuracy}; expected 0 to 1")
+
 
 class Candidate(Value):
     """A network to be trained: its name, genotype (an LSTM has none) and seed."""
@@ -151,15 +188,8 @@ class Run:
 
         A process that dies lets go.
         """
-        lock = FileLock(self.folder / ".lock", timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise RunError(f"another process is working on {self.folder}; wait for it") from None
-        try:
+        with locked(self.folder):
             yield
-        finally:
-            lock.release()
 
     @classmethod
     def create(
@@ -170,24 +200,40 @@ class Run:
         genotype: Genotype | None = None,
         device: Literal["cpu", "cuda"] = "cpu",
     ) -> Self:
-        """Make a run's folder: to search, or to train a given ``genotype`` only.
+        """Make a run's folder, as ``begun`` does, for whoever locks it later or not at all."""
+        with cls.begun(folder, settings, seed, genotype, device) as run:
+            return run
+
+    @classmethod
+    @contextmanager
+    def begun(
+        cls,
+        folder: str | Path,
+        settings: Settings,
+        seed: int,
+        genotype: Genotype | None = None,
+        device: Literal["cpu", "cuda"] = "cpu",
+    ) -> Iterator[Self]:
+        """Make a run's folder: to search, or to train a given ``genotype`` only. Inside, this
+        process alone works on it, and has from the moment that it was found free.
 
         Raises ``RunError`` if the folder holds anything already, ``SettingsError`` if the settings
-        describe no search space or batches that the data cannot fill, ``TaskError`` if the data is
+        describe no search space, more than the machine can hold, or batches that the data cannot
+        fill, ``TaskError`` if the data is
         missing; no folder is made then.
         """
         folder = Path(folder)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise RunError(
-                f"{folder} is not empty. Continue it with 'dartsedu resume {folder}', or choose "
-                "another --out"
-            )
-        search_space(settings)
+        check_free(folder)  # The quick question before the slow ones; ``claimed`` asks for good.
         if genotype is not None and genotype.space != settings.space:
             raise RunError(
                 f"a genotype of the space {genotype.space!r} cannot be trained with the preset "
                 f"{settings.preset!r}, which is of the space {settings.space!r}; choose another "
                 "--preset"
+            )
+        if genotype is not None and genotype.space == "equation":
+            raise RunError(
+                "there is nothing to train: the coefficients of an equation are fitted when its "
+                "search ends. Search for one with: dartsedu search --space equation"
             )
         order = Order(
             seed=seed,
@@ -198,25 +244,44 @@ class Run:
             versions=versions(),
         )
         run = cls(folder, order)
-        _check_batches(run.task(), settings, searches=genotype is None)
-        if genotype is not None:
-            genotype.save(run.genotype_path)
-        run._write_order()
-        return run
+        run._check(device, genotype)
+        with claimed(folder):
+            if genotype is not None:
+                genotype.save(run.genotype_path)
+            run._write_order()
+            yield run
+
+    def _check(self, device: str | torch.device, genotype: Genotype | None) -> None:
+        """Raise ``SettingsError`` for what cannot be run on ``device``, ``TaskError`` for data that
+        is missing. Sizes come first: a space too large could not even be described."""
+        precision = self.settings.search.precision
+        where = torch.device(device).type
+        if genotype is None and precision != "float32" and where != "cuda":
+            raise SettingsError(
+                f"search.precision={precision} is for a GPU; on {where} use "
+                "search.precision=float32"
+            )
+        check_memory(self.settings, self.task(), genotype, memory_here(device))
+        search_space(self.settings)
+        _check_batches(self.task(), self.settings, searches=genotype is None)
 
     @classmethod
     def open(cls, folder: str | Path) -> Self:
         """Find a run that exists. Raises ``RunError`` if ``folder`` holds none."""
         folder = Path(folder)
         try:
-            text = (folder / "settings.json").read_text(encoding="utf-8")
+            there = (folder / SETTINGS).exists()
+        except OSError:  # A name that no file can have.
+            there = False
+        if not there:
+            raise not_a_run(folder)
+        text = _read(folder / SETTINGS)
+        try:
             return cls(folder, Order.model_validate_json(text))
-        except (OSError, UnicodeDecodeError) as error:
-            raise RunError(f"{folder} is not a run's folder: {error}") from None
         except ValidationError as error:
-            raise RunError(f"{folder}: {explain(error, 'settings.json')}") from None
+            raise RunError(f"{folder}: {explain(error, SETTINGS)}") from None
 
-    def amended(self, overrides: Iterable[str]) -> Self:
+    def amended(self, overrides: Iterable[Override]) -> Self:
         """The same run with other ``train`` settings, written to its folder.
 
         ``overrides`` are as in ``load_preset``. Raises ``SettingsError`` for anything but the
@@ -235,14 +300,15 @@ class Run:
                 "train.random_cells may change. Train its genotype in a new folder: dartsedu train "
                 f"{self.genotype_path} --out …"
             )
-        if not same:
-            shutil.rmtree(self.folder / "training", ignore_errors=True)
         run = type(self)(self.folder, self.order.model_copy(update={"settings": settings}))
+        if not same:
+            check_memory(settings, self.task(), self.genotype(), memory_here(self.order.device))
+            shutil.rmtree(self.folder / "training", ignore_errors=True)
         run._write_order()
         return run
 
     def _write_order(self) -> None:
-        write_text(self.folder / "settings.json", self.order.model_dump_json(indent=2) + "\n")
+        write_text(self.folder / SETTINGS, self.order.model_dump_json(indent=2) + "\n")
 
     @property
     def genotype_path(self) -> Path:
@@ -263,23 +329,49 @@ class Run:
                 if self.order.searches
                 else f"{self.genotype_path}, which this run was to train, is gone"
             )
-        return Genotype.load(self.genotype_path)
+        genotype = Genotype.load(self.genotype_path)
+        if genotype.space != self.settings.space:
+            raise RunError(
+                f"{self.genotype_path} is of the space {genotype.space!r}, but the run is of "
+                f"{self.settings.space!r}; put the run's own genotype back"
+            )
+        return genotype
 
     def recording(self) -> Recording:
-        """The recording of the search. Raises ``RecordingError`` if there is none."""
-        return Recording.load(self.recording_path)
+        """The recording of the search.
+
+        Raises ``RecordingError`` if there is none, ``RunError`` if it is another run's or, though
+        the search is complete, holds no step.
+        """
+        recording = Recording.load(self.recording_path)
+        found = recording.header.space
+        if found is None or found.name != self.settings.space:
+            other = recording.header.kind if found is None else f"the space {found.name!r}"
+            raise RunError(
+                f"{self.recording_path} is of {other}, but the run searches the space "
+                f"{self.settings.space!r}; put its own recording back"
+            )
+        if not recording.steps and self.genotype_path.exists():
+            raise RunError(
+                f"{self.recording_path} holds no step, but the search is complete; put its own "
+                "recording back"
+            )
+        return recording
 
     def results(self) -> Results:
         """What has been measured so far."""
         path = self.folder / "results.json"
         if not path.exists():
             return Results()
+        text = _read(path)
         try:
-            return Results.model_validate_json(path.read_text(encoding="utf-8"))
+            results = Results.model_validate_json(text)
+            results.check(self.settings)
         except ValidationError as error:
-            raise RunError(f"{self.folder}: {explain(error, 'results.json')}") from None
-        except UnicodeDecodeError as error:
-            raise RunError(f"{path} is not text: {error}") from None
+            raise RunError(f"{self.folder}: {explain(error, path.name)}") from None
+        except ValueError as error:
+            raise RunError(f"{path}: {error}; put back what the run has written") from None
+        return results
 
     def task(self) -> Task:
         """The data set of the settings, loaded once. Raises ``TaskError`` if it is missing."""
@@ -312,11 +404,12 @@ class Run:
             checkpoint_every=self.settings.search.checkpoint_every,
         )
 
-    def end_search(self, search: Search) -> Genotype:
+    def end_search(self, search: Search, progress: Progress | None = None) -> Genotype:
         """Derive the genotype, measure the discretisation gap, write both.
 
-        Of an equation: refit every restart, compare, and take the genotype of the preferred one.
-        The gap is that of the leading restart, before it is refitted.
+        Of an equation: refit every restart, compare, and take the genotype of the preferred one;
+        ``progress`` is told how far that is. The gap is that of the leading restart, before it is
+        refitted.
         """
         genotype = search.supernet.genotype(self.settings.search.rule)
         gap = discretisation_gap(search.supernet, search.task.architecture, genotype)
@@ -324,7 +417,9 @@ class Run:
         if isinstance(self.settings, EquationSettings):
             assert isinstance(search.supernet, EquationSupernet)
             assert isinstance(search.task, EquationTask)
-            discovery, findings = find(search.supernet, search.task, self.settings, self.order.seed)
+            discovery, findings = find(
+                search.supernet, search.task, self.settings, self.order.seed, progress
+            )
             genotype = discovery.equation.genotype()
             write_text(
                 self.folder / "equation.json", discovery.equation.model_dump_json(indent=2) + "\n"
@@ -472,6 +567,18 @@ def _check_batches(task: Task, settings: Settings, searches: bool) -> None:
         except TaskError as error:
             stage = "search" if isinstance(reading, SearchSettings) else "train"
             raise SettingsError(f"{stage}.batch_size, {part} split: {error}") from None
+
+
+def _read(path: Path) -> str:
+    """A text of a run's folder. Raises ``RunError`` if it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RunError(
+            f"{path} is not text in UTF-8: {error}; put back what the run wrote"
+        ) from None
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror}") from None
 
 
 def _references(task: TextTask) -> dict[str, float]:

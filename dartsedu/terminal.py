@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
 
 import numpy as np
 from rich.console import Console, Group, RenderableType
@@ -27,6 +31,27 @@ from dartsedu.yardstick import ACCURACY, Yardstick, number, perplexity
 
 LINE_EVERY = 5.0
 """Seconds between two lines of a piped run."""
+
+_PLAIN = {"α": "alpha", "ξ": "xi", "ε": "eps", "σ": "sigma", "²": "2", "·": "*", "×": "x"}
+_PLAIN |= {"→": "->", "●": "*", "█": "#", "−": "-", "≤": "<=", "≥": ">=", "∞": "inf", "…": "..."}
+"""What stands for characters that an output cannot write."""
+
+
+def writable(stream: TextIO | None) -> None:
+    """Let ``stream`` write every text: in its own encoding, other characters as plain ones."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors=_IN_PLAIN)
+
+
+def _in_plain(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    text = error.object[error.start : error.end]
+    plain = "".join(_PLAIN.get(c, c) for c in text)
+    return plain.encode("ascii", "backslashreplace").decode(), error.end
+
+
+_IN_PLAIN = "dartsedu.plain"
+codecs.register_error(_IN_PLAIN, _in_plain)
 
 
 def watch(
@@ -62,6 +87,31 @@ def watch(
             progress.update(bar, completed=step.index + 1)
             live.update(_view(progress, step, space, rule, yardstick))
             yield step
+
+
+@contextmanager
+def fitting(console: Console) -> Iterator[Callable[[str, int, int], None]]:
+    """Inside, show what is done after a search: called with what, how much and of how much.
+
+    On a terminal a bar that goes when all is done, else a line every 5 s.
+    """
+    if not console.is_terminal:
+        said = time.monotonic()
+
+        def say(what: str, done: int, total: int) -> None:
+            nonlocal said
+            if time.monotonic() - said >= LINE_EVERY:
+                said = time.monotonic()
+                console.print(f"{what}: {done} of {total}")
+
+        yield say
+        return
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bars:
+        bar = bars.add_task("fitting constants", total=None)
+        yield lambda what, done, total: bars.update(
+            bar, description=what, completed=done, total=total
+        )
 
 
 def _lines(

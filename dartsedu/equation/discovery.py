@@ -25,7 +25,7 @@ from dartsedu.table import Table, TableSplit
 from dartsedu.tasks import EquationTask
 
 Progress = Callable[[str, int, int], None]
-"""Told what is done, how many are done, and how many there are."""
+"""Told what is being done, how much of it is done, and of how much."""
 
 
 @dataclass(frozen=True)
@@ -101,17 +101,15 @@ def conclude(
     """Discretise every restart, refit it in so many steps at most, and choose.
 
     ``max`` takes the largest α of every edge (the rule ``argmax``); ``sample`` draws one by its
-    mixture weight, with ``seed``. At most ``most`` equations are written as formulas. The
-    supernet's coefficients are moved to the fitted ones. ``progress`` is told
-    of every equation that was written, as in ``candidates``.
+    mixture weight, with ``seed``. At most ``most`` equations are written as formulas, each of which
+    ``progress`` is told. The supernet's coefficients are moved to the fitted ones.
     """
     genotypes = supernet.genotypes() if derivation == "max" else sampled(supernet, seed)
     restarts = equations(supernet, genotypes, task, refit_steps)
     found: list[Candidate] = []
     if supernet.output.kind == "real" and supernet.output.size == 1:
-        found = candidates(
-            restarts, task.table(task.weights), task.table(task.architecture), most, progress
-        )
+        tables = task.table(task.weights), task.table(task.architecture)
+        found = candidates(restarts, *tables, most, progress)
     return Discovery(tuple(restarts), tuple(found))
 
 
@@ -177,7 +175,7 @@ def candidates(
     found: dict[Any, Candidate] = {}
     chosen = worth_writing(restarts, architecture, most)
     for done, restart in enumerate(chosen):
-        if progress:
+        if progress is not None:
             progress("fitting constants", done, len(chosen))
         written = restart.equation.expressions()[0]
         short = formula(written, restart.equation.variables, weights, architecture)
@@ -197,6 +195,8 @@ def candidates(
         np.concatenate([weights.targets, architecture.targets]),
     )
     ordered = [preferred, *(c for c in ranked if c is not preferred)]
+    if progress is not None:
+        progress("fitting constants", len(chosen), len(chosen))
     return [
         Candidate(
             formula(c.formula.expression, c.formula.variables, both), c.error, c.spread, c.restarts
