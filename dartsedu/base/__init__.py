@@ -1,0 +1,1 @@
+"""What every room stands on: immutable values, packed tensors, registries, yardsticks."""

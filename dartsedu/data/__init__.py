@@ -1,0 +1,1 @@
+"""Data sets in three named splits, and what they are made of."""

@@ -1,0 +1,1 @@
+"""What a person starts and gets: a run's folder, its report, the terminal, the command."""

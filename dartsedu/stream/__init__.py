@@ -1,0 +1,1 @@
+"""A run as a stream of steps: the stream itself, its recording, averaged weights."""
