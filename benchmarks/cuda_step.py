@@ -20,9 +20,9 @@ from pathlib import Path
 import torch
 
 from dartsedu.architect import Architect, Exact, FirstOrder, held
-from dartsedu.cnn import CNNSupernet, cnn_space
+from dartsedu.data.splits import Batch
 from dartsedu.search import clipped
-from dartsedu.splits import Batch
+from dartsedu.spaces.cnn import CNNSupernet, cnn_space
 
 RESULTS = Path(__file__).parent / "results" / "cuda_step.json"
 ARCHITECTS: dict[str, Architect] = {"first-order": FirstOrder(), "exact": Exact()}

@@ -10,7 +10,7 @@ The peer (``pip install autora-theorist-darts==1.1.0``) runs in a process of its
   fit or restart, refit included, and their ratio in each round: medians with the smallest and the
   largest. Ours once with the peer's schedule (10 steps of α, 100 of w) and once with the preset's.
 - *recovery*: for each law and seed as many fits as asked for. The best on held-out rows is judged
-  by ``dartsedu/equation/recovery.py``. Beside it, on the same rows: our search with its own
+  by ``dartsedu/spaces/equation/recovery.py``. Beside it, on the same rows: our search with its own
   primitives and with the peer's, random graphs of the same space refitted and written in the same
   way, and a polynomial. Ours takes less CPU time than the peer's fits; both are in the report.
 
@@ -37,13 +37,19 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 
-from dartsedu.equation import EquationSupernet, EquationTask, conclude, random_alphas, table_task
-from dartsedu.equation.discovery import equations
-from dartsedu.equation.recovery import recovered
-from dartsedu.laws import LAWS, Law, find_law
+from dartsedu.data.laws import LAWS, Law, find_law
 from dartsedu.presets import load_preset
 from dartsedu.search import Search
-from dartsedu.spaces import build_supernet
+from dartsedu.spaces.build import build_supernet
+from dartsedu.spaces.equation import (
+    EquationSupernet,
+    EquationTask,
+    conclude,
+    random_alphas,
+    table_task,
+)
+from dartsedu.spaces.equation.discovery import equations
+from dartsedu.spaces.equation.recovery import recovered
 
 # Names that both packages have, with the same formula but for the linear forms of ln and
 # reciprocal, which have no offset in the peer. *wide* can express the laws but goes without plain

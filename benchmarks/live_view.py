@@ -25,10 +25,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
 
 from lab import Notebook, chromium, find_chromium, jupyterlab
 
-from dartsedu.cnn import cnn_space
 from dartsedu.dashboard import replay
-from dartsedu.recording import Header, Recording
-from dartsedu.stream import Step
+from dartsedu.spaces.cnn import cnn_space
+from dartsedu.stream.recording import Header, Recording
+from dartsedu.stream.stream import Step
 
 SETUP = """
 import random, time, json, ipykernel

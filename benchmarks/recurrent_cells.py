@@ -17,10 +17,10 @@ import argparse
 import json
 from pathlib import Path
 
+from dartsedu.base.values import write_text
 from dartsedu.genotype import PUBLISHED
 from dartsedu.lessons import recurrent
-from dartsedu.runs import Run
-from dartsedu.values import write_text
+from dartsedu.runs.folder import Run
 
 
 def rows_of(run: Run) -> list[dict]:

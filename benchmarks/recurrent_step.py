@@ -5,7 +5,7 @@
   weight gradient and throws it away.
 - *plain*: a module for each idea of the paper, with this package's architect, which asks for the
   α-gradient only.
-- *fast*: as plain, in the fast form of ``dartsedu/rnn/fast.py``.
+- *fast*: as plain, in the fast form of ``dartsedu/spaces/rnn/fast.py``.
 - *published-cell*: the published structure with this package's architect, so that its ratio to
   *fast* is that of the cells alone. (Of second order this is what *published* is, too: the authors'
   finite difference takes the same passes, and an exact gradient they have not.)
@@ -28,9 +28,9 @@ from search_step import save, summary, time_rounds
 from torch import Tensor
 
 from dartsedu.architect import Architect, Exact, FiniteDifference, FirstOrder
-from dartsedu.rnn import ACTIVATIONS, Dropout, RNNSupernet, rnn_space
-from dartsedu.rnn.supernet import MixedCell
-from dartsedu.text import TextBatch
+from dartsedu.data.text import TextBatch
+from dartsedu.spaces.rnn import ACTIVATIONS, Dropout, RNNSupernet, rnn_space
+from dartsedu.spaces.rnn.supernet import MixedCell
 
 RESULTS = Path(__file__).parent / "results" / "recurrent_step.json"
 SHAPES = {

@@ -4,7 +4,7 @@
   weight gradient and throws it away (first order) or copies the network (second order), as the
   authors' code does. Written here after theirs, independent of this package's architects.
 - *plain*: the same modules, with this package's architects.
-- *fast*: as plain, in the fast form of ``dartsedu/cnn/fast.py``.
+- *fast*: as plain, in the fast form of ``dartsedu/spaces/cnn/fast.py``.
 - *search*, instead: a whole search with its data, checks, recording and checkpoints, the
   published step against the package as it comes.
 
@@ -34,15 +34,15 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from dartsedu.architect import Architect, Exact, FiniteDifference, FirstOrder, held
-from dartsedu.cnn import CNNSupernet, cnn_space
-from dartsedu.memory import keep_freed_memory
+from dartsedu.base.memory import keep_freed_memory
+from dartsedu.data.splits import Batch
+from dartsedu.data.tasks import load_task
 from dartsedu.presets import load_preset
-from dartsedu.recording import recorded
 from dartsedu.relaxation import Outcome
 from dartsedu.search import Search, clipped
-from dartsedu.spaces import build_supernet
-from dartsedu.splits import Batch
-from dartsedu.tasks import load_task
+from dartsedu.spaces.build import build_supernet
+from dartsedu.spaces.cnn import CNNSupernet, cnn_space
+from dartsedu.stream.recording import recorded
 
 Step = Callable[[], None]
 RESULTS = Path(__file__).parent / "results" / "search_step.json"

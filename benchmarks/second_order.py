@@ -29,13 +29,13 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from dartsedu.architect import Architect, Exact, FiniteDifference, FirstOrder
+from dartsedu.base.packing import as_vector
+from dartsedu.data.splits import Batch
+from dartsedu.data.tasks import load_task
 from dartsedu.genotype import Genotype
-from dartsedu.packing import as_vector
 from dartsedu.presets import load_preset
 from dartsedu.search import Search
-from dartsedu.spaces import build_supernet
-from dartsedu.splits import Batch
-from dartsedu.tasks import load_task
+from dartsedu.spaces.build import build_supernet
 
 RESULTS = Path(__file__).parent / "results" / "second_order.json"
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "second-order.svg"

@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dartsedu.architect import Exact, FiniteDifference, FirstOrder, VirtualStep
-    from dartsedu.cnn import CNNNetwork, CNNSupernet, cnn_space, multiply_adds
     from dartsedu.dashboard import compare, live, replay
+    from dartsedu.data.tasks import load_task
     from dartsedu.discretisation import discretisation_gap
-    from dartsedu.equation import DARTSRegressor
     from dartsedu.genotype import PUBLISHED, Genotype, derive, random_genotype
     from dartsedu.presets import load_preset
-    from dartsedu.recording import Recording, recorded
     from dartsedu.relaxation import MixedOp, Supernet, mixture_weights
-    from dartsedu.rnn import LSTMNetwork, RNNNetwork, RNNSupernet, rnn_space
     from dartsedu.search import Search
-    from dartsedu.stream import Step, until
-    from dartsedu.tasks import load_task
+    from dartsedu.spaces.cnn import CNNNetwork, CNNSupernet, cnn_space, multiply_adds
+    from dartsedu.spaces.equation import DARTSRegressor
+    from dartsedu.spaces.rnn import LSTMNetwork, RNNNetwork, RNNSupernet, rnn_space
+    from dartsedu.stream.recording import Recording, recorded
+    from dartsedu.stream.stream import Step, until
     from dartsedu.train import Training, evaluate
 
 __version__ = "0.1.0"

@@ -1,5 +1,5 @@
 """``python -m dartsedu`` is the command ``dartsedu``."""
 
-from dartsedu.cli import main
+from dartsedu.runs.cli import main
 
 main()

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from dartsedu.packing import as_tensors, as_vector
+from dartsedu.base.packing import as_tensors, as_vector
 from dartsedu.relaxation import Outcome, Supernet
 
 Named = dict[str, Tensor]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from dartsedu.base.values import Value
+from dartsedu.data.splits import Split
 from dartsedu.genotype import Genotype
 from dartsedu.relaxation import Mixture, Supernet
-from dartsedu.splits import Split
 from dartsedu.topology import Link, SearchSpace
-from dartsedu.values import Value
 
 
 class Score(Value):

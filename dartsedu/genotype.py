@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, ValidationError, model_validator
 from scipy.special import expit, softmax
 
+from dartsedu.base.values import Value, explain, read_text, write_text
 from dartsedu.official_genotype import is_official, official_cells
 from dartsedu.topology import MOST, Combine, Name, Relaxation, SearchSpace, Topology
-from dartsedu.values import Value, explain, read_text, write_text
 
 
 class Vocabulary(NamedTuple):

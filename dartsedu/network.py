@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import nn
 
+from dartsedu.data.splits import Split
 from dartsedu.relaxation import Outcome
-from dartsedu.splits import Split
 
 
 class Network(nn.Module, ABC):

@@ -9,10 +9,10 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
+from dartsedu.base.values import Value, explain
+from dartsedu.base.yardstick import ACCURACY, ERROR, PERPLEXITY, Yardstick
+from dartsedu.data.tasks import EQUATION_TASKS, IMAGE_TASKS, MOST_NOISE, TEXT_TASKS
 from dartsedu.genotype import RULES
-from dartsedu.tasks import EQUATION_TASKS, IMAGE_TASKS, MOST_NOISE, TEXT_TASKS
-from dartsedu.values import Value, explain
-from dartsedu.yardstick import ACCURACY, ERROR, PERPLEXITY, Yardstick
 
 MOST = 1_000_000
 """Of anything counted; what a machine can hold is less, see ``memory_needed``."""

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from dartsedu.base.packing import Joined, as_tensors
+from dartsedu.base.registry import Registry
 from dartsedu.genotype import Genotype, derive
-from dartsedu.packing import Joined, as_tensors
-from dartsedu.registry import Registry
 from dartsedu.topology import Relaxation, SearchSpace
 
 Mixture = Mapping[str, Tensor]

@@ -18,21 +18,21 @@ from dartsedu.architect import (
     VirtualStep,
     held,
 )
-from dartsedu.checkpoint import (
+from dartsedu.base.packing import as_tensors, as_vector, largest_of
+from dartsedu.data.splits import Passes
+from dartsedu.data.tasks import Task
+from dartsedu.data.text import TextBatch, TextSplit
+from dartsedu.genotype import derive
+from dartsedu.presets import RNNSearchSettings, SearchSettings
+from dartsedu.relaxation import Outcome, Supernet
+from dartsedu.stream.checkpoint import (
     check_finite,
     moments,
     restore_optimizer,
     restore_scheduler,
     whole_number,
 )
-from dartsedu.genotype import derive
-from dartsedu.packing import as_tensors, as_vector, largest_of
-from dartsedu.presets import RNNSearchSettings, SearchSettings
-from dartsedu.relaxation import Outcome, Supernet
-from dartsedu.splits import Passes
-from dartsedu.stream import Step, StopRule, Stream, seed_of
-from dartsedu.tasks import Task
-from dartsedu.text import TextBatch, TextSplit
+from dartsedu.stream.stream import Step, StopRule, Stream, seed_of
 from dartsedu.topology import SearchSpace
 
 _ADVICE = (

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from dartsedu.values import Value
+from dartsedu.base.values import Value
 
 Combine = Literal["concat", "mean", "sum"]
 Relaxation = Literal["softmax", "sigmoid"]

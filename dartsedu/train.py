@@ -7,20 +7,20 @@ from typing import Any
 
 import torch
 
-from dartsedu.averaging import Averaging
-from dartsedu.checkpoint import (
+from dartsedu.base.packing import largest_of
+from dartsedu.data.splits import Passes, Split
+from dartsedu.data.tasks import Task
+from dartsedu.network import Network
+from dartsedu.presets import CNNTrainSettings, RNNTrainSettings, TrainSettings
+from dartsedu.stream.averaging import Averaging
+from dartsedu.stream.checkpoint import (
     check_finite,
     moments,
     restore_optimizer,
     restore_scheduler,
     whole_number,
 )
-from dartsedu.network import Network
-from dartsedu.packing import largest_of
-from dartsedu.presets import CNNTrainSettings, RNNTrainSettings, TrainSettings
-from dartsedu.splits import Passes, Split
-from dartsedu.stream import Step, Stream, seed_of
-from dartsedu.tasks import Task
+from dartsedu.stream.stream import Step, Stream, seed_of
 
 _ADVICE = (
     "Try a tenth of train.weights.learning_rate (now {rate:g}), or train.weights.clip=5 "

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from dartsedu.cnn import CNNSupernet, cnn_space
+from dartsedu.data.splits import ArraySplit, Augmentation
+from dartsedu.data.tasks import ImageTask
 from dartsedu.presets import CNNTrainSettings, SearchSettings, load_preset
-from dartsedu.splits import ArraySplit, Augmentation
-from dartsedu.tasks import ImageTask
+from dartsedu.spaces.cnn import CNNSupernet, cnn_space
 
 
 @pytest.fixture(autouse=True)

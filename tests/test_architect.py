@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from dartsedu.architect import Exact, FiniteDifference, FirstOrder, VirtualStep
-from dartsedu.packing import as_vector
+from dartsedu.base.packing import as_vector
 from dartsedu.relaxation import Outcome, Supernet
 from dartsedu.topology import SearchSpace, Topology
 

@@ -44,7 +44,7 @@ def test_a_search_resumes_on_the_gpu(make_supernet, task, search_settings, archi
 
 
 def test_random_masks_are_the_steps_own_on_the_gpu(make_supernet, task, train_settings):
-    from dartsedu.spaces import build_network
+    from dartsedu.spaces.build import build_network
 
     def training():
         network = build_network(make_genotype(), train_settings, task, 0)
@@ -67,8 +67,8 @@ def test_random_masks_are_the_steps_own_on_the_gpu(make_supernet, task, train_se
 
 @pytest.mark.parametrize("architect", [FirstOrder(), FiniteDifference(), Exact()])
 def test_recurrent_hypergradient_is_the_cpus(architect):
-    from dartsedu.rnn import RNNSupernet, rnn_space
-    from dartsedu.text import TextBatch
+    from dartsedu.data.text import TextBatch
+    from dartsedu.spaces.rnn import RNNSupernet, rnn_space
 
     text = torch.randint(20, (2, 9, 6), generator=torch.Generator().manual_seed(0))
     found = []

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from dartsedu.cnn import CNNSupernet, cnn_space
-from dartsedu.packing import pack
-from dartsedu.rnn import RNNSupernet, rnn_space
-from dartsedu.splits import Batch
-from dartsedu.text import TextBatch
+from dartsedu.base.packing import pack
+from dartsedu.data.splits import Batch
+from dartsedu.data.text import TextBatch
+from dartsedu.spaces.cnn import CNNSupernet, cnn_space
+from dartsedu.spaces.rnn import RNNSupernet, rnn_space
 
 
 @pytest.fixture

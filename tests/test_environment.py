@@ -51,7 +51,7 @@ for name in ("ipywidgets", "anywidget", "IPython", "matplotlib", "graphviz", "to
 from dartsedu import CNNSupernet, Search, cnn_space, load_preset, load_task, recorded
 supernet = CNNSupernet(cnn_space(1, 2, ["skip_connect"]), image_channels=1, channels=2, cells=3)
 print(next(Search(supernet, load_task("digits"), load_preset("classroom").search)).index)
-import dartsedu.runs, dartsedu.cli
+import dartsedu.runs.folder, dartsedu.runs.cli
 """
     assert python(code).stdout.strip() == "0"
 
@@ -102,7 +102,8 @@ def test_doctests():
     import doctest
 
     import dartsedu
-    from dartsedu import cnn, presets, rnn, topology
+    from dartsedu import presets, topology
+    from dartsedu.spaces.build import cnn, rnn
 
     for module in (dartsedu, presets, topology, cnn.official, rnn.official):
         results = doctest.testmod(module)

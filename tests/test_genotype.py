@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from dartsedu.cnn import OPERATIONS, cnn_space
 from dartsedu.genotype import (
     PUBLISHED,
     RULES,
@@ -19,6 +18,7 @@ from dartsedu.genotype import (
     derive,
     random_genotype,
 )
+from dartsedu.spaces.cnn import OPERATIONS, cnn_space
 
 SPACE = cnn_space(nodes=2)
 NONE, MAX, AVG, SKIP, SEP3, SEP5, DIL3, DIL5 = range(8)

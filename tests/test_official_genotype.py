@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dartsedu.cnn import cnn_space
+from dartsedu.base.values import LARGEST
 from dartsedu.genotype import PUBLISHED, Genotype, GenotypeError, random_genotype
-from dartsedu.rnn import rnn_space
+from dartsedu.spaces.cnn import cnn_space
+from dartsedu.spaces.rnn import rnn_space
 from dartsedu.topology import SearchSpace, Topology
-from dartsedu.values import LARGEST
 
 RANDOM = settings(derandomize=True, deadline=None, max_examples=60)
 EDGES = {"normal": "normal_concat", "reduce": "reduce_concat", "recurrent": "concat"}

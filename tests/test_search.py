@@ -11,12 +11,12 @@ import pytest
 import torch
 from comparison import same_step
 
+from dartsedu.base.packing import Packed, pack, unpack
+from dartsedu.data.splits import ArraySplit
 from dartsedu.genotype import derive
-from dartsedu.packing import Packed, pack, unpack
-from dartsedu.recording import Recording
 from dartsedu.search import Search, make_architect, settled, skip_connections
-from dartsedu.splits import ArraySplit
-from dartsedu.stream import CheckpointError, NonFiniteError, Step
+from dartsedu.stream.recording import Recording
+from dartsedu.stream.stream import CheckpointError, NonFiniteError, Step
 
 ARCHITECTS = ("first-order", "finite-difference", "exact")
 
@@ -328,7 +328,7 @@ def test_stop_rules_look_at_the_cell(make_supernet):
 SCRIPT = """
 import sys
 from dartsedu.presets import load_preset
-from dartsedu.runs import Run
+from dartsedu.runs.folder import Run
 
 run = Run.create(sys.argv[1], load_preset("classroom", %s), seed=3)
 for step in run.follow_search(run.begin_search("cpu")):
@@ -346,7 +346,7 @@ TINY = [
 @pytest.mark.parametrize("every", [1, 3])
 def test_kill_9_resume_and_be_equal_to_the_uninterrupted_run(tmp_path, every):
     from dartsedu.presets import load_preset
-    from dartsedu.runs import Run
+    from dartsedu.runs.folder import Run
 
     overrides = [*TINY, f"search.checkpoint_every={every}"]
     run = Run.create(tmp_path / "whole", load_preset("classroom", overrides), seed=3)

@@ -2,9 +2,9 @@ import pytest
 import torch
 from comparison import same_step
 
-from dartsedu.cnn import CNNNetwork, cnn_space
 from dartsedu.genotype import random_genotype
-from dartsedu.stream import NonFiniteError
+from dartsedu.spaces.cnn import CNNNetwork, cnn_space
+from dartsedu.stream.stream import NonFiniteError
 from dartsedu.train import Training, evaluate
 
 

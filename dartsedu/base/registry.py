@@ -15,7 +15,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from dartsedu.packing import as_tensors, as_vector
+from dartsedu.base.packing import as_tensors, as_vector
 
 
 class Registry:

@@ -14,7 +14,7 @@ from typing import IO, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 
-from dartsedu.encoding import decoded
+from dartsedu.base.encoding import decoded
 
 
 class Value(BaseModel):

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-from dartsedu.stream import Step
+from dartsedu.stream.stream import Step
 
 State = Literal["ready", "running", "paused", "stopped", "finished", "failed"]
 """``ready`` until the first command; ``stopped``, ``finished`` and ``failed`` are for good."""

@@ -6,7 +6,7 @@
 //
 // Names come from files that nobody has checked: they are only ever set as text, never as markup.
 
-import { FOCUSABLE, html, ownKeys, put, svg } from "../elements.js";
+import { FOCUSABLE, html, ownKeys, put, svg } from "../show/elements.js";
 
 const WINDOW = 10; // steps in the running mean of a loss
 const POINTS = 256; // of a drawn curve, at most twice as many

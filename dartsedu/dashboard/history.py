@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from dartsedu.dashboard.kept import KeptSteps
 from dartsedu.genotype import Genotype, derive, rule_of
-from dartsedu.layout import arrange
-from dartsedu.measures import entropy, genotypes, passing
-from dartsedu.palette import (
+from dartsedu.show.layout import arrange
+from dartsedu.show.measures import entropy, genotypes, passing
+from dartsedu.show.palette import (
     CELL_COLOURS,
     DASHED,
     DASHED_SPLITS,
@@ -24,8 +24,8 @@ from dartsedu.palette import (
     state_label,
     state_names,
 )
-from dartsedu.recording import Header, Recording
-from dartsedu.stream import Step
+from dartsedu.stream.recording import Header, Recording
+from dartsedu.stream.stream import Step
 from dartsedu.topology import Link, SearchSpace, Topology
 
 SPLITS = ("weights", "architecture")

@@ -8,7 +8,7 @@ from typing import NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from dartsedu.stream import Arrays, Step
+from dartsedu.stream.stream import Arrays, Step
 
 
 class _Layout(NamedTuple):

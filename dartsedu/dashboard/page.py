@@ -10,9 +10,9 @@ from typing import Any
 
 import jinja2
 
+from dartsedu.base.values import write_text
 from dartsedu.dashboard.history import Snapshot
-from dartsedu.script import script
-from dartsedu.values import write_text
+from dartsedu.show.script import script
 
 _FOLDER = Path(__file__).parent
 

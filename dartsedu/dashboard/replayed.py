@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from dartsedu.base.values import explain
 from dartsedu.dashboard.history import History
 from dartsedu.dashboard.shown import Shown
-from dartsedu.recording import Recording, RecordingError
-from dartsedu.values import explain
+from dartsedu.stream.recording import Recording, RecordingError
 
 if TYPE_CHECKING:
     from dartsedu.dashboard.widget import Dashboard

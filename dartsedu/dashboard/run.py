@@ -19,10 +19,10 @@ from dartsedu.dashboard.history import History
 from dartsedu.dashboard.shown import Shown
 from dartsedu.discretisation import Gap, discretisation_gap
 from dartsedu.genotype import derive
-from dartsedu.recording import Header, Recording
 from dartsedu.relaxation import mixture_weights
 from dartsedu.search import Search
-from dartsedu.stream import Step
+from dartsedu.stream.recording import Header, Recording
+from dartsedu.stream.stream import Step
 
 if TYPE_CHECKING:
     from dartsedu.dashboard.widget import Command, Dashboard

@@ -12,7 +12,7 @@ from dartsedu.dashboard.page import write_page
 
 if TYPE_CHECKING:
     from dartsedu.dashboard.widget import Dashboard
-    from dartsedu.picture import Picture
+    from dartsedu.show.picture import Picture
 
 
 class Shown(ABC):
@@ -31,7 +31,7 @@ class Shown(ABC):
 
         Raises ``ValueError`` if there is no step yet.
         """
-        from dartsedu.plots import search_figure
+        from dartsedu.show.plots import search_figure
 
         recordings = {name: history.recording for name, history in self._histories.items()}
         found = {n: h.genotypes(recordings[n].steps) for n, h in self._histories.items()}

@@ -21,9 +21,9 @@ import anywidget
 import traitlets
 from pydantic import Field, ValidationError
 
+from dartsedu.base.values import Value, explain
 from dartsedu.dashboard.history import History
-from dartsedu.script import script
-from dartsedu.values import Value, explain
+from dartsedu.show.script import script
 
 _FOLDER = Path(__file__).parent
 

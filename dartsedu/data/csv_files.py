@@ -21,8 +21,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dartsedu.encoding import decoded
-from dartsedu.splits import TaskError, TaskWarning
+from dartsedu.base.encoding import decoded
+from dartsedu.data.splits import TaskError, TaskWarning
 
 Floats = NDArray[np.float64]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dartsedu.text import TextSplit
+from dartsedu.data.text import TextSplit
 
 Words = NDArray[np.int64]
 

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from dartsedu.augment import cutout, gaussian_noise, random_crop, random_flip
-from dartsedu.image_files import ImageError, evenly, read_image
-from dartsedu.stream import seed_of
+from dartsedu.data.augment import cutout, gaussian_noise, random_crop, random_flip
+from dartsedu.data.image_files import ImageError, evenly, read_image
+from dartsedu.stream.stream import seed_of
 
 
 class TaskError(ValueError):

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dartsedu.csv_files import LARGEST
-from dartsedu.csv_files import read_csv as read_csv
-from dartsedu.splits import Batch, ShuffledSplit, TaskError, raw
+from dartsedu.data.csv_files import LARGEST
+from dartsedu.data.csv_files import read_csv as read_csv
+from dartsedu.data.splits import Batch, ShuffledSplit, TaskError, raw
 
 Floats = NDArray[np.float64]
 

@@ -18,14 +18,13 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from dartsedu.grammar import ENGLISH
-from dartsedu.image_files import ImageError, ImageFiles, check_images, find_images
-from dartsedu.laws import LAWS
-from dartsedu.splits import ArraySplit, Augmentation, FolderSplit, Split
-from dartsedu.splits import TaskError as TaskError
-from dartsedu.stream import seed_of
-from dartsedu.table import Scaling, Table, TableSplit, check_magnitudes, read_csv, units
-from dartsedu.text import (
+from dartsedu.data.grammar import ENGLISH
+from dartsedu.data.image_files import ImageError, ImageFiles, check_images, find_images
+from dartsedu.data.laws import LAWS
+from dartsedu.data.splits import ArraySplit, Augmentation, FolderSplit, Split
+from dartsedu.data.splits import TaskError as TaskError
+from dartsedu.data.table import Scaling, Table, TableSplit, check_magnitudes, read_csv, units
+from dartsedu.data.text import (
     END,
     TextSplit,
     Vocabulary,
@@ -35,6 +34,7 @@ from dartsedu.text import (
     python_documentation,
     read_corpus,
 )
+from dartsedu.stream.stream import seed_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dartsedu.encoding import decoded
-from dartsedu.splits import Split, TaskError, raw
-from dartsedu.stream import seed_of
+from dartsedu.base.encoding import decoded
+from dartsedu.data.splits import Split, TaskError, raw
+from dartsedu.stream.stream import seed_of
 
 END, UNKNOWN = "<eos>", "<unk>"
 """The words that stand for the end of a sentence or paragraph, and for a rare word."""

@@ -10,19 +10,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dartsedu.cnn import CNNNetwork, cnn_space
+from dartsedu.data.splits import Split
+from dartsedu.data.tasks import Task
 from dartsedu.discretisation import discretised_mixture, score
 from dartsedu.genotype import RULES, Genotype, derive, random_genotype
-from dartsedu.layout import Curve, arrange
 from dartsedu.lessons.explorer import Control, Explorer
 from dartsedu.lessons.panel import Arrow, Bars, Dots, Line, Mark, Panel, Pixels, Scene, Style, draw
-from dartsedu.measures import entropy
-from dartsedu.palette import COLOURS, OTHER, colour, dashes, short, state_label, state_names
-from dartsedu.picture import Picture
 from dartsedu.presets import CNNTrainSettings, load_preset
 from dartsedu.relaxation import Supernet, mixture_weights
-from dartsedu.splits import Split
-from dartsedu.tasks import Task
+from dartsedu.show.layout import Curve, arrange
+from dartsedu.show.measures import entropy
+from dartsedu.show.palette import COLOURS, OTHER, colour, dashes, short, state_label, state_names
+from dartsedu.show.picture import Picture
+from dartsedu.spaces.cnn import CNNNetwork, cnn_space
 from dartsedu.topology import SearchSpace
 from dartsedu.train import Training, evaluate
 

@@ -12,18 +12,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dartsedu.data.tasks import EquationTask, table_task
 from dartsedu.discretisation import discretised_mixture
-from dartsedu.equation import Discovery, EquationSupernet, equation_space
-from dartsedu.equation.refit import refit
-from dartsedu.equation.supernet import CELL
 from dartsedu.lessons.explorer import Control, Explorer
 from dartsedu.lessons.panel import Bars, Dots, Line, Mark, Panel, Scene, Style, draw
 from dartsedu.lessons.relaxation import growth_data
-from dartsedu.palette import COLOURS, OTHER, colour, short
-from dartsedu.picture import Picture
 from dartsedu.presets import load_preset
 from dartsedu.search import Search
-from dartsedu.tasks import EquationTask, table_task
+from dartsedu.show.palette import COLOURS, OTHER, colour, short
+from dartsedu.show.picture import Picture
+from dartsedu.spaces.equation import Discovery, EquationSupernet, equation_space
+from dartsedu.spaces.equation.refit import refit
+from dartsedu.spaces.equation.supernet import CELL
 
 Floats = NDArray[np.float64]
 

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dartsedu.equation import EquationSupernet, Output, equation_space
-from dartsedu.equation.operations import guarded_ln
 from dartsedu.lessons.check import Wrong, ask, check, same
 from dartsedu.lessons.equations import THREE
+from dartsedu.spaces.equation import EquationSupernet, Output, equation_space
+from dartsedu.spaces.equation.operations import guarded_ln
 
 
 @check

@@ -1,7 +1,7 @@
 // The explorer of the lessons: controls above panels of marks. Python computes every scene; this
 // file draws it.
 
-import { FOCUSABLE, html, ownKeys, svg } from "../elements.js";
+import { FOCUSABLE, html, ownKeys, svg } from "../show/elements.js";
 
 const SIZE = { width: 360, height: 300, left: 56, right: 14, top: 10, bottom: 46 };
 const DASHES = { "-": null, "--": "7 4", ":": "2 4" };

@@ -16,7 +16,7 @@ import anywidget
 import traitlets
 
 from dartsedu.lessons.panel import Scene, as_json, draw
-from dartsedu.script import script
+from dartsedu.show.script import script
 
 _FOLDER = Path(__file__).parent
 

@@ -16,7 +16,7 @@ from matplotlib.colors import to_hex
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
-from dartsedu.picture import Picture, blank_picture
+from dartsedu.show.picture import Picture, blank_picture
 
 Style = Literal["-", "--", ":"]
 

@@ -12,21 +12,21 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from dartsedu.base.yardstick import perplexity
+from dartsedu.data.ngrams import reference_losses
+from dartsedu.data.tasks import TextTask, load_task
+from dartsedu.data.text import TextSplit
 from dartsedu.genotype import Genotype
 from dartsedu.lessons.explorer import Control, Explorer
 from dartsedu.lessons.panel import Bars, Dots, Line, Mark, Panel, Scene, Style, draw
-from dartsedu.ngrams import reference_losses
-from dartsedu.palette import COLOURS, OTHER
-from dartsedu.picture import Picture
 from dartsedu.presets import RNNTrainSettings, load_preset
-from dartsedu.rnn.operations import gated
 from dartsedu.search import Search
-from dartsedu.spaces import build_network, build_supernet
-from dartsedu.stream import Step
-from dartsedu.tasks import TextTask, load_task
-from dartsedu.text import TextSplit
+from dartsedu.show.palette import COLOURS, OTHER
+from dartsedu.show.picture import Picture
+from dartsedu.spaces.build import build_network, build_supernet
+from dartsedu.spaces.rnn.operations import gated
+from dartsedu.stream.stream import Step
 from dartsedu.train import Training
-from dartsedu.yardstick import perplexity
 
 RECORDED = Path(__file__).parent / "recordings" / "recurrent.json"
 """Trainings from scratch with the whole preset: ``python benchmarks/recurrent_cells.py``.

@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dartsedu.base.yardstick import perplexity
 from dartsedu.genotype import Cell as DiscreteCell
 from dartsedu.genotype import Edge
 from dartsedu.lessons.check import Wrong, ask, check, same
 from dartsedu.lessons.recurrent import edge
-from dartsedu.rnn import ACTIVATIONS, PRIMITIVES, rnn_space
-from dartsedu.rnn.network import Cell
-from dartsedu.rnn.operations import gated, initial_state
-from dartsedu.rnn.supernet import MixedCell
-from dartsedu.yardstick import perplexity
+from dartsedu.spaces.rnn import ACTIVATIONS, PRIMITIVES, rnn_space
+from dartsedu.spaces.rnn.network import Cell
+from dartsedu.spaces.rnn.operations import gated, initial_state
+from dartsedu.spaces.rnn.supernet import MixedCell
 
 # ---- Exercise 1: perplexity ---------------------------------------------------------------------
 

@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dartsedu.cnn.operations import PRIMITIVES, candidate
-from dartsedu.cnn.supernet import accuracy
+from dartsedu.data.splits import Batch
 from dartsedu.lessons.explorer import Control, Explorer
 from dartsedu.lessons.panel import (
     Arrow,
@@ -25,10 +24,11 @@ from dartsedu.lessons.panel import (
     contours,
     draw,
 )
-from dartsedu.palette import COLOURS, OTHER, colour, short
-from dartsedu.picture import Picture
 from dartsedu.relaxation import MixedOp, Mixture, Outcome, Supernet, add, mixture_weights
-from dartsedu.splits import Batch
+from dartsedu.show.palette import COLOURS, OTHER, colour, short
+from dartsedu.show.picture import Picture
+from dartsedu.spaces.cnn.operations import PRIMITIVES, candidate
+from dartsedu.spaces.cnn.supernet import accuracy
 from dartsedu.topology import SearchSpace, Topology
 
 GATES: dict[str, Callable[[Tensor], Tensor]] = {

@@ -12,20 +12,20 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
-from dartsedu.cnn import CNNNetwork, multiply_adds
+from dartsedu.base.values import Value
+from dartsedu.data.splits import ArraySplit
+from dartsedu.data.tasks import ImageTask
 from dartsedu.genotype import PUBLISHED, Genotype
 from dartsedu.lessons.explorer import Control, Explorer
 from dartsedu.lessons.panel import Dots, Line, Mark, Panel, Scene, draw
-from dartsedu.palette import COLOURS
-from dartsedu.picture import Picture
 from dartsedu.presets import CNNSettings, load_preset
 from dartsedu.search import Search
-from dartsedu.spaces import build_network, build_supernet
-from dartsedu.splits import ArraySplit
-from dartsedu.stream import Stream
-from dartsedu.tasks import ImageTask
+from dartsedu.show.palette import COLOURS
+from dartsedu.show.picture import Picture
+from dartsedu.spaces.build import build_network, build_supernet
+from dartsedu.spaces.cnn import CNNNetwork, multiply_adds
+from dartsedu.stream.stream import Stream
 from dartsedu.train import Training
-from dartsedu.values import Value
 
 RECORDINGS = Path(__file__).parent / "recordings"
 RECORD = RECORDINGS / "trainings.json"

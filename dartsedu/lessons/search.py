@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from dartsedu.cnn import CNNSupernet, cnn_space
+from dartsedu.data.tasks import Task, load_task
 from dartsedu.genotype import Genotype
 from dartsedu.lessons.panel import Bars, Line, Panel, Pixels, Scene, Style, draw
-from dartsedu.measures import entropy
-from dartsedu.palette import COLOURS
-from dartsedu.picture import Picture
 from dartsedu.presets import load_preset
-from dartsedu.recording import Recording
 from dartsedu.search import Search
-from dartsedu.tasks import Task, load_task
+from dartsedu.show.measures import entropy
+from dartsedu.show.palette import COLOURS
+from dartsedu.show.picture import Picture
+from dartsedu.spaces.cnn import CNNSupernet, cnn_space
+from dartsedu.stream.recording import Recording
 
 
 def digits_search(seed: int = 0, *changes: str, task: Task | None = None, nodes: int = 2) -> Search:

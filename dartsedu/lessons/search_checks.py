@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from dartsedu.architect import FirstOrder
-from dartsedu.cnn import CNNSupernet, cnn_space
+from dartsedu.data.splits import Batch
 from dartsedu.lessons.check import Wrong, ask, check, same
-from dartsedu.measures import entropy
-from dartsedu.splits import Batch
+from dartsedu.show.measures import entropy
+from dartsedu.spaces.cnn import CNNSupernet, cnn_space
 
 # ---- Exercise 1: one step of the search ---------------------------------------------------------
 

@@ -22,8 +22,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dartsedu.base.yardstick import ERROR
+from dartsedu.data.laws import LAWS
+from dartsedu.data.splits import TaskError, TaskWarning
+from dartsedu.data.tasks import EQUATION_TASKS, TASKS, TEXT_TASKS
 from dartsedu.genotype import PUBLISHED, Genotype, GenotypeError
-from dartsedu.laws import LAWS
 from dartsedu.presets import (
     PRESETS,
     Override,
@@ -34,13 +37,10 @@ from dartsedu.presets import (
     describe,
     load_preset,
 )
-from dartsedu.recording import RecordingError
-from dartsedu.runs import Run, RunError, Trained
-from dartsedu.splits import TaskError, TaskWarning
-from dartsedu.stream import CheckpointError, NonFiniteError, Step
-from dartsedu.tasks import EQUATION_TASKS, TASKS, TEXT_TASKS
-from dartsedu.terminal import fitting, genotype_table, summary, watch, writable
-from dartsedu.yardstick import ERROR
+from dartsedu.runs.folder import Run, RunError, Trained
+from dartsedu.runs.terminal import fitting, genotype_table, summary, watch, writable
+from dartsedu.stream.recording import RecordingError
+from dartsedu.stream.stream import CheckpointError, NonFiniteError, Step
 
 app = typer.Typer(
     help="Learn differentiable architecture search (DARTS) by watching it happen.",
@@ -383,7 +383,9 @@ def _train(run: Run, device: torch.device) -> None:
 
 
 def _report(run: Run) -> None:
-    from dartsedu.report import write_report  # Plotting and statistics: only when they are used.
+    from dartsedu.runs.report import (
+        write_report,  # Plotting and statistics: only when they are used.
+    )
 
     console.print(f"report: {write_report(run, errors.print)}")
 
@@ -411,8 +413,8 @@ def _exhaust(view: Iterator[Step], steps: Generator[Step], run: Run) -> None:
 
 
 def _draw(genotype: Genotype, path: Path) -> None:
-    from dartsedu import cell_graph
-    from dartsedu.picture import save_picture
+    from dartsedu.show import cell_graph
+    from dartsedu.show.picture import save_picture
 
     if path.suffix not in (".svg", ".png", ".pdf"):
         raise RunError(f"cannot draw a {path.suffix or 'nameless'} file; use .svg, .png or .pdf")

@@ -24,15 +24,14 @@ from typing import Any, Literal, Self, TypeVar
 import torch
 from pydantic import Field, ValidationError, model_validator
 
+from dartsedu.base.values import Measured, Value, explain, write_text
+from dartsedu.base.yardstick import perplexity
+from dartsedu.data.ngrams import reference_losses
+from dartsedu.data.splits import Split
+from dartsedu.data.tasks import EquationTask, Task, TaskError, TextTask, load_task
+from dartsedu.data.text import END, TextSplit
 from dartsedu.discretisation import Gap, discretisation_gap
-from dartsedu.equation import EquationSupernet
-from dartsedu.equation.discovery import Progress
-from dartsedu.findings import Findings, find
-from dartsedu.folders import SETTINGS, check_free, claimed, locked, not_a_run
-from dartsedu.folders import RunError as RunError
 from dartsedu.genotype import Genotype, random_genotype
-from dartsedu.memory_needed import check_memory, memory_here
-from dartsedu.ngrams import reference_losses
 from dartsedu.presets import (
     MOST_THREADS,
     PRESETS,
@@ -47,18 +46,19 @@ from dartsedu.presets import (
     load_preset,
     override,
 )
-from dartsedu.recording import Recording, recorded
-from dartsedu.rnn import TextNetwork
+from dartsedu.runs.claim import SETTINGS, check_free, claimed, locked, not_a_run
+from dartsedu.runs.claim import RunError as RunError
 from dartsedu.search import Search
-from dartsedu.spaces import build_network, build_supernet, search_space
-from dartsedu.splits import Split
-from dartsedu.stream import Step, Stream
-from dartsedu.tasks import EquationTask, Task, TaskError, TextTask, load_task
-from dartsedu.text import END, TextSplit
+from dartsedu.spaces.build import build_network, build_supernet, search_space
+from dartsedu.spaces.equation import EquationSupernet
+from dartsedu.spaces.equation.discovery import Progress
+from dartsedu.spaces.equation.findings import Findings, find
+from dartsedu.spaces.memory import check_memory, memory_here
+from dartsedu.spaces.rnn import TextNetwork
+from dartsedu.stream.recording import Recording, recorded
+from dartsedu.stream.stream import Step, Stream
 from dartsedu.topology import SearchSpace, Topology
 from dartsedu.train import Training
-from dartsedu.values import Measured, Value, explain, write_text
-from dartsedu.yardstick import perplexity
 
 SAMPLE_WORDS = 80
 """Words that a language model writes for the report."""

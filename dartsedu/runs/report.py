@@ -15,21 +15,21 @@ from typing import NamedTuple
 import jinja2
 from scipy.stats import t as students_t
 
-from dartsedu import plots
-from dartsedu.cell_graph import describe_genotype, genotype_svg
-from dartsedu.equation.pictures import law_figure, restarts_figure
-from dartsedu.findings import Findings
+from dartsedu.base.values import write_text
+from dartsedu.base.yardstick import ACCURACY, Yardstick, number, perplexity
+from dartsedu.data.splits import TaskError
+from dartsedu.data.tasks import EquationTask
 from dartsedu.genotype import Genotype
-from dartsedu.palette import writable
-from dartsedu.picture import Picture, save_picture
 from dartsedu.presets import changes, describe
-from dartsedu.recording import Recording, RecordingError
-from dartsedu.runs import Results, Run, Trained
-from dartsedu.splits import TaskError
-from dartsedu.stream import Step
-from dartsedu.tasks import EquationTask
-from dartsedu.values import write_text
-from dartsedu.yardstick import ACCURACY, Yardstick, number, perplexity
+from dartsedu.runs.folder import Results, Run, Trained
+from dartsedu.show import plots
+from dartsedu.show.cell_graph import describe_genotype, genotype_svg
+from dartsedu.show.palette import writable
+from dartsedu.show.picture import Picture, save_picture
+from dartsedu.spaces.equation.findings import Findings
+from dartsedu.spaces.equation.pictures import law_figure, restarts_figure
+from dartsedu.stream.recording import Recording, RecordingError
+from dartsedu.stream.stream import Step
 
 
 class Shown(NamedTuple):

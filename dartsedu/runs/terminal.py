@@ -23,11 +23,11 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from dartsedu.base.yardstick import ACCURACY, Yardstick, number, perplexity
 from dartsedu.genotype import Genotype, derive
-from dartsedu.palette import colour, short, state_label, state_names
-from dartsedu.stream import Step
+from dartsedu.show.palette import colour, short, state_label, state_names
+from dartsedu.stream.stream import Step
 from dartsedu.topology import SearchSpace
-from dartsedu.yardstick import ACCURACY, Yardstick, number, perplexity
 
 LINE_EVERY = 5.0
 """Seconds between two lines of a piped run."""

@@ -13,8 +13,8 @@ from matplotlib.patches import FancyArrowPatch
 from matplotlib.path import Path as Path2D
 
 from dartsedu.genotype import Cell, Genotype, GenotypeError
-from dartsedu.layout import arrange
-from dartsedu.palette import (
+from dartsedu.show.layout import arrange
+from dartsedu.show.palette import (
     DASHED,
     colour,
     dashes,
@@ -24,8 +24,8 @@ from dartsedu.palette import (
     state_label,
     state_names,
 )
-from dartsedu.picture import STYLE, Picture, blank_picture
-from dartsedu.stream import Step
+from dartsedu.show.picture import STYLE, Picture, blank_picture
+from dartsedu.stream.stream import Step
 from dartsedu.topology import SearchSpace, Topology
 
 MOST_EDGES = 300

@@ -1,4 +1,4 @@
-// What the live view and the lessons' explorer are built of. dartsedu/script.py puts these lines into
+// What the live view and the lessons' explorer are built of. dartsedu/show/script.py puts these lines into
 // both of them. Words are only ever set as text.
 
 const SVG = "http://www.w3.org/2000/svg";

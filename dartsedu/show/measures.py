@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.special import entr
 
 from dartsedu.genotype import Genotype, derive
-from dartsedu.stream import Step
+from dartsedu.stream.stream import Step
 from dartsedu.topology import SearchSpace
 
 PASSING = ("skip_connect", "identity")

@@ -12,7 +12,7 @@ import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from dartsedu.values import atomic_path
+from dartsedu.base.values import atomic_path
 
 STYLE: Any = {
     "font.size": 12,

@@ -14,10 +14,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
-from dartsedu.cell_graph import check_size, describe_genotype, draw_legend, draw_mixture
+from dartsedu.base.yardstick import ACCURACY, Yardstick, number, perplexity
 from dartsedu.genotype import Genotype, derive
-from dartsedu.measures import changes, entropy, genotypes, passing
-from dartsedu.palette import (
+from dartsedu.show.cell_graph import check_size, describe_genotype, draw_legend, draw_mixture
+from dartsedu.show.measures import changes, entropy, genotypes, passing
+from dartsedu.show.palette import (
     CELL_COLOURS,
     DASHED_SPLITS,
     OTHER,
@@ -29,11 +30,10 @@ from dartsedu.palette import (
     state_label,
     state_names,
 )
-from dartsedu.picture import Picture, blank_picture
-from dartsedu.recording import Recording
-from dartsedu.stream import Step
+from dartsedu.show.picture import Picture, blank_picture
+from dartsedu.stream.recording import Recording
+from dartsedu.stream.stream import Step
 from dartsedu.topology import SearchSpace, Topology
-from dartsedu.yardstick import ACCURACY, Yardstick, number, perplexity
 
 MOST_PANELS = 100
 """Of a picture: more take minutes to draw."""

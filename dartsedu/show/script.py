@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 _ELEMENTS = Path(__file__).parent / "elements.js"
-_IMPORT = re.compile(r'^import \{[^}]*\} from "\.\./elements\.js";$', re.MULTILINE)
+_IMPORT = re.compile(r'^import \{[^}]*\} from "\.\./show/elements\.js";$', re.MULTILINE)
 
 
 def script(path: Path) -> str:
@@ -17,5 +17,7 @@ def script(path: Path) -> str:
     elements = re.sub("^export ", "", _ELEMENTS.read_text(encoding="utf-8"), flags=re.MULTILINE)
     text, count = _IMPORT.subn(lambda _: elements, path.read_text(encoding="utf-8"))
     if count != 1:
-        raise ValueError(f'{path} has {count} lines such as import {{ … }} from "../elements.js";')
+        raise ValueError(
+            f'{path} has {count} lines such as import {{ … }} from "../show/elements.js";'
+        )
     return text

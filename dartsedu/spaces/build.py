@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from pydantic import ValidationError
 
-from dartsedu import cnn, equation, rnn
+from dartsedu.base.values import explain
+from dartsedu.data.tasks import EquationTask, ImageTask, Task, TextTask
 from dartsedu.genotype import Genotype, derive
 from dartsedu.network import Network
 from dartsedu.presets import (
@@ -23,10 +24,9 @@ from dartsedu.presets import (
     TrainSettings,
 )
 from dartsedu.relaxation import Supernet
-from dartsedu.stream import seed_of
-from dartsedu.tasks import EquationTask, ImageTask, Task, TextTask
+from dartsedu.spaces.build import cnn, equation, rnn
+from dartsedu.stream.stream import seed_of
 from dartsedu.topology import SearchSpace
-from dartsedu.values import explain
 
 
 def search_space(settings: Settings, task: Task | None = None) -> SearchSpace:

@@ -14,11 +14,7 @@ from math import ceil
 
 import torch
 
-from dartsedu import cnn, equation, rnn
-from dartsedu.cnn.operations import OPERATIONS, candidate
-from dartsedu.cnn.stack import Place, places, width
-from dartsedu.cnn.supernet import STEM_MULTIPLIER
-from dartsedu.equation.operations import degrees_of_freedom
+from dartsedu.data.tasks import EquationTask, ImageTask, Task, TextTask
 from dartsedu.genotype import Genotype
 from dartsedu.presets import (
     CNNSettings,
@@ -29,7 +25,11 @@ from dartsedu.presets import (
     SettingsError,
     WeightsOptimizer,
 )
-from dartsedu.tasks import EquationTask, ImageTask, Task, TextTask
+from dartsedu.spaces.build import cnn, equation, rnn
+from dartsedu.spaces.cnn.operations import OPERATIONS, candidate
+from dartsedu.spaces.cnn.stack import Place, places, width
+from dartsedu.spaces.cnn.supernet import STEM_MULTIPLIER
+from dartsedu.spaces.equation.operations import degrees_of_freedom
 
 FLOAT, DOUBLE = 4, 8
 """Bytes of a number."""

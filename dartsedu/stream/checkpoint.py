@@ -10,7 +10,7 @@ from typing import IO, Any, cast
 import torch
 from torch import Tensor
 
-from dartsedu.values import atomic_path
+from dartsedu.base.values import atomic_path
 
 _MOMENTS: dict[type[torch.optim.Optimizer], tuple[str, ...]] = {
     torch.optim.SGD: ("momentum_buffer",),

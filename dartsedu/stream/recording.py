@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
+from dartsedu.base.values import Value, explain, leftovers, placed, sync
 from dartsedu.relaxation import mixture_weights
-from dartsedu.stream import Step, Stream, signals_held
+from dartsedu.stream.stream import Step, Stream, signals_held
 from dartsedu.topology import SearchSpace
-from dartsedu.values import Value, explain, leftovers, placed, sync
 
 _LONGEST = 2**24
 """Bytes; a step of the largest space takes a tenth of it."""

@@ -22,9 +22,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dartsedu import checkpoint
-from dartsedu.memory import keep_freed_memory
-from dartsedu.packing import Packed, pack, unpack
+from dartsedu.base.memory import keep_freed_memory
+from dartsedu.base.packing import Packed, pack, unpack
+from dartsedu.stream.stream import checkpoint
 
 Arrays = Mapping[str, NDArray[np.float32]]
 

@@ -14,9 +14,9 @@
 
 # %%
 from dartsedu import PUBLISHED, Recording, replay
-from dartsedu.cell_graph import genotype_figure
 from dartsedu.lessons import start
 from dartsedu.lessons import start_checks as checks
+from dartsedu.show.cell_graph import genotype_figure
 
 # %% [markdown]
 # ## Who draws the network?

@@ -19,9 +19,9 @@ from itertools import islice
 import torch
 
 from dartsedu import MixedOp, load_task, mixture_weights
-from dartsedu.cnn.operations import PRIMITIVES, candidate
 from dartsedu.lessons import relaxation as lesson
 from dartsedu.lessons import relaxation_checks as checks
+from dartsedu.spaces.cnn.operations import PRIMITIVES, candidate
 
 torch.set_num_threads(1)  # the same numbers on every machine, as far as that goes
 
@@ -421,6 +421,6 @@ lesson.function_explorer(edge, (x, y))
 # - In part 5, let w train alone for 300 steps before α may move. Does the line still lead at first?
 # - In part 3, multiply the output of one operation by 10 (wrap it in a module). What happens to its
 #   gradient? This is why the BatchNorms of a supernet have no scale of their own
-#   ([`candidate`](dartsedu/cnn/operations.py:candidate)).
+#   ([`candidate`](dartsedu/spaces/cnn/operations.py:candidate)).
 #
 # **Next:** [02 Bilevel updates](02_bilevel_updates.ipynb): why α and w should not learn from the same data.

@@ -166,7 +166,7 @@ run.figure()
 # $$H = -\sum_o p_o \log_2 p_o$$
 #
 # is 3 bits for eight even shares and 0 when one has everything. For a cell we take the mean over
-# its edges, [`entropy`](dartsedu/measures.py:entropy).
+# its edges, [`entropy`](dartsedu/show/measures.py:entropy).
 #
 # **Exercise 2.** Write it for a mixture of shape (edges, operations).
 

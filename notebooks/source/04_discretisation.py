@@ -371,7 +371,7 @@ lesson.keep_picture("trained from scratch", found, drawn)
 # %%
 from IPython.display import display
 
-from dartsedu.cell_graph import genotype_figure
+from dartsedu.show.cell_graph import genotype_figure
 
 for name in ("darts-v1", "darts-v2"):
     display(genotype_figure(PUBLISHED[name]))

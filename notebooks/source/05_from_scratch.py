@@ -19,10 +19,10 @@ import torch
 from scipy import stats
 
 from dartsedu import PUBLISHED, CNNNetwork, Training, load_task, multiply_adds
-from dartsedu.cell_graph import genotype_figure
 from dartsedu.lessons import scratch as lesson
 from dartsedu.lessons import scratch_checks as checks
-from dartsedu.spaces import build_network, search_space
+from dartsedu.show.cell_graph import genotype_figure
+from dartsedu.spaces.build import build_network, search_space
 
 torch.set_num_threads(1)
 
@@ -325,7 +325,7 @@ print("8 epochs:", lesson.told(lesson.difference(*eight.values())))
 #
 # ## 7 · What it costs
 #
-# Accuracy without cost is half a result. [`multiply_adds`](dartsedu/cnn/network.py:multiply_adds) counts
+# Accuracy without cost is half a result. [`multiply_adds`](dartsedu/spaces/cnn/network.py:multiply_adds) counts
 # products of convolutions and linear layers for one image. On the published networks:
 
 # %%
@@ -402,7 +402,7 @@ for stage, count in images.items():
 #
 # ```python
 # from dartsedu import Search, live, load_preset, load_task
-# from dartsedu.spaces import build_supernet
+# from dartsedu.spaces.build import build_supernet
 #
 # settings = load_preset("paper")
 # task = load_task("cifar10")

@@ -40,7 +40,7 @@ print({name: len(getattr(task, name)) for name in ("weights", "architecture", "t
 #
 # $$\text{perplexity} = \exp\Big(\frac1T \sum_{t=1}^{T} -\ln p_t\Big)$$
 #
-# $T$ is the number of words. In the code: [`perplexity`](dartsedu/yardstick.py:perplexity).
+# $T$ is the number of words. In the code: [`perplexity`](dartsedu/base/yardstick.py:perplexity).
 #
 # **Exercise 1.** Write it for a tensor of probabilities.
 
@@ -83,7 +83,7 @@ lines = lesson.references(task)
 {name: round(value, 1) for name, value in lines.items()}
 
 # %% [markdown]
-# These two need no network at all: [`bigram_loss`](dartsedu/ngrams.py:bigram_loss) counts pairs. *A
+# These two need no network at all: [`bigram_loss`](dartsedu/data/ngrams.py:bigram_loss) counts pairs. *A
 # language model that does not beat them has not learnt to read.*
 #
 # ## Why a cell that remembers?
@@ -99,7 +99,7 @@ print({name: round(value, 2) for name, value in lesson.references(grammar).items
 # %% [markdown]
 # A verb agrees with *its* noun, not with the noun next to it: "the **dog** that the cats see **sleeps**".
 # Pairs of words cannot tell. The *floor* is the perplexity of somebody who knows the grammar itself,
-# [`entropy_rate`](dartsedu/grammar.py:Grammar.entropy_rate) through exp. Nobody can go lower, in the
+# [`entropy_rate`](dartsedu/data/grammar.py:Grammar.entropy_rate) through exp. Nobody can go lower, in the
 # long run.
 #
 # What is needed is a **state** $h_t$ that is carried from word to word. If a state is replaced at every
@@ -123,7 +123,7 @@ lesson.memory_explorer()
 # the cell that the paper found on Penn Treebank:
 
 # %%
-from dartsedu.cell_graph import genotype_figure
+from dartsedu.show.cell_graph import genotype_figure
 
 genotype_figure(PUBLISHED["darts-rnn-v2"])
 
@@ -134,7 +134,7 @@ genotype_figure(PUBLISHED["darts-rnn-v2"])
 # $$[c, v] = s\,W, \qquad \text{edge}(s) = s + \sigma(c) \odot (f(v) - s)$$
 #
 # $s$ is the predecessor's state, $W$ the matrix of the node, twice as wide as the state: its first half
-# gives the gate $c$, its second half the value $v$. In the code: [`gated`](dartsedu/rnn/operations.py:gated).
+# gives the gate $c$, its second half the value $v$. In the code: [`gated`](dartsedu/spaces/rnn/operations.py:gated).
 #
 # **Exercise 2.** Write it. `state` has the shape (columns of text, H), `weight` (H, 2H); `activation` is a
 # function such as `torch.tanh`.
@@ -182,7 +182,7 @@ checks.check_edge(edge)
 # $$s_j = \sum_{i<j}\; \sum_{f \ne \text{none}} p^{(i,j)}_f \big(s_i + \sigma(c_i) \odot (f(v_i) - s_i)\big)$$
 #
 # $p^{(i,j)}$ is the softmax of the edge's α over all five. All edges into node $j$ share its matrix
-# $W_j$. In the code: [`MixedCell`](dartsedu/rnn/supernet.py:MixedCell).
+# $W_j$. In the code: [`MixedCell`](dartsedu/spaces/rnn/supernet.py:MixedCell).
 #
 # **Exercise 3.** Write the node. `states` is a list, `shares` has a row for each state, in the order none,
 # tanh, relu, sigmoid, identity. Use `edge` from above (here is the package's).

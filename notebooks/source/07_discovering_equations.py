@@ -21,9 +21,9 @@
 import torch
 
 from dartsedu import Search, live, load_preset, load_task
-from dartsedu.equation import EquationSupernet, conclude, equation_space, random_alphas
 from dartsedu.lessons import equations as lesson
 from dartsedu.lessons import equations_checks as checks
+from dartsedu.spaces.equation import EquationSupernet, conclude, equation_space, random_alphas
 
 torch.set_num_threads(1)
 
@@ -39,7 +39,7 @@ torch.set_num_threads(1)
 # - $a_k, b_k$: its scale and offset; together they are w
 # - $p_k$: its [mixture weight](../docs/glossary.md#mixture-weights)
 #
-# In the package: [`EquationSupernet`](dartsedu/equation/supernet.py:EquationSupernet). This is the idea of
+# In the package: [`EquationSupernet`](dartsedu/spaces/equation/supernet.py:EquationSupernet). This is the idea of
 # [Musslick (2021)](https://arxiv.org/abs/2103.13939): what is searched is not a network but an equation.
 #
 # ### Exercise 1: build the edge
@@ -158,7 +158,7 @@ def safe_ln(x):
 checks.check_ln(safe_ln)
 
 # %% [markdown]
-# In the package: [`guarded_ln`](dartsedu/equation/operations.py:guarded_ln), and its like for 1/x and for exp,
+# In the package: [`guarded_ln`](dartsedu/spaces/equation/operations.py:guarded_ln), and its like for 1/x and for exp,
 # which would overflow. *A guard changes the function only where the function has nothing to say.*
 #
 # > **Takeaway.** A search visits every corner of its space. Each primitive must survive the visit.
@@ -176,7 +176,7 @@ checks.check_ln(safe_ln)
 # - $\bar o_{ij}$: the mixed edge from $u_j$ to $u_i$
 # - $c, d_i$: numbers found with w
 #
-# In the package: [`equation_space`](dartsedu/equation/supernet.py:equation_space). By default an edge mixes
+# In the package: [`equation_space`](dartsedu/spaces/equation/supernet.py:equation_space). By default an edge mixes
 # seven primitives: `none` (no edge), `linear`, `linear_exp` ($e^{ax + b}$), `linear_logistic`,
 # `linear_reciprocal`, `ln` and `power` ($x^a$). One variable and two nodes make three edges, so there are
 # $7^3 = 343$ graphs.
@@ -228,7 +228,7 @@ run.figure()
 # gives it the weight 1. Its w still belong to the mixture. Only then are they fitted again, by least squares.
 #
 # In the package: [`discretised_mixture`](dartsedu/discretisation.py:discretised_mixture) and
-# [`refit`](dartsedu/equation/refit.py:refit).
+# [`refit`](dartsedu/spaces/equation/refit.py:refit).
 #
 # **Predict, then run:** three curves: the mixture, the argmax with the old w, the argmax refitted. The noise is
 # 0.1. What are their errors?
@@ -244,7 +244,7 @@ lesson.stages_picture(found, task)
 # equation apart; refitting mends what the kept functions *can* say.
 #
 # So every restart is cut and refitted. The best ones are written as formulas: multiplied out, superfluous
-# terms dropped, constants fitted once more. [`conclude`](dartsedu/equation/discovery.py:conclude) does all of
+# terms dropped, constants fitted once more. [`conclude`](dartsedu/spaces/equation/discovery.py:conclude) does all of
 # it. The arrow marks its choice; errors are those of the architecture rows. (The formulas are written by SymPy, whose
 # `log` is ln and whose `**` is a power.)
 
@@ -261,7 +261,7 @@ print(lesson.listed(discovery, task))
 # ## 5 · Why so many restarts? And are they better than chance?
 #
 # Every restart has an error now. If chance is to be the yardstick, it must be treated alike: give 64 supernets
-# *random* α, cut and refit them in the same way ([`random_alphas`](dartsedu/equation/discovery.py:random_alphas)).
+# *random* α, cut and refit them in the same way ([`random_alphas`](dartsedu/spaces/equation/discovery.py:random_alphas)).
 #
 # **Predict, then run:** how much better is the search than random graphs? Think of the 343.
 
@@ -378,7 +378,7 @@ def choose(errors, spreads, complexities):
 checks.check_choose(choose)
 
 # %% [markdown]
-# [`candidates`](dartsedu/equation/discovery.py:candidates) chooses in this way. The rule does not find the truth. It
+# [`candidates`](dartsedu/spaces/equation/discovery.py:candidates) chooses in this way. The rule does not find the truth. It
 # says what the data give you a right to say.
 #
 # > **Takeaway.** Several formulas may fit. Report them all, prefer the simplest, and say so.
@@ -389,11 +389,11 @@ checks.check_choose(choose)
 # At 10 % of noise, in part 4, the search preferred the logarithm.
 #
 # **Predict, then run:** will it at 2 %, and at 50 %? Here
-# [`recovered`](dartsedu/equation/recovery.py:recovered) compares with the truth, which in real life nobody has.
+# [`recovered`](dartsedu/spaces/equation/recovery.py:recovered) compares with the truth, which in real life nobody has.
 
 # %% tags=["nbval-ignore-output"]
-from dartsedu.equation.recovery import recovered
-from dartsedu.laws import LAWS
+from dartsedu.data.laws import LAWS
+from dartsedu.spaces.equation.recovery import recovered
 
 for noise in (0.02, 0.5):
     noisy = load_task("weber-fechner", noise=noise, rows=200)

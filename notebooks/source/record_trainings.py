@@ -16,10 +16,10 @@ from pathlib import Path
 import torch
 
 from dartsedu import PUBLISHED, Search, load_preset, load_task, random_genotype
+from dartsedu.base.values import write_text
 from dartsedu.lessons.scratch import AGAIN, RECORD, SETTINGS, Record, train
-from dartsedu.runs import versions
-from dartsedu.spaces import build_supernet, search_space
-from dartsedu.values import write_text
+from dartsedu.runs.folder import versions
+from dartsedu.spaces.build import build_supernet, search_space
 
 
 def main() -> None:

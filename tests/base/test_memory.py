@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from dartsedu import memory
+from dartsedu.base import memory
 
 # glibc moves its limits by what it has seen; set, they stay, and what it does is sure.
 LIMITS = {"MALLOC_TRIM_THRESHOLD_": "131072", "MALLOC_MMAP_THRESHOLD_": "131072"}
 FAULTS = """
 import resource, torch
-from dartsedu.memory import keep_freed_memory
+from dartsedu.base.memory import keep_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

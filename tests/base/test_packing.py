@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from dartsedu.packing import Joined, Packed, as_vector, pack, unpack
+from dartsedu.base.packing import Joined, Packed, as_vector, pack, unpack
 
 
 def test_a_state_comes_back_through_a_file(tmp_path):

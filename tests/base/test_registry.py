@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from dartsedu.registry import Registry
+from dartsedu.base.registry import Registry
 
 
 def test_a_registry_has_the_state_dict_at_any_time():

@@ -6,10 +6,10 @@ import numpy as np
 from playwright.sync_api import expect
 from scipy.special import softmax
 
-from dartsedu.cnn import cnn_space
 from dartsedu.dashboard import compare
-from dartsedu.recording import Header, Recording
-from dartsedu.stream import Step
+from dartsedu.spaces.cnn import cnn_space
+from dartsedu.stream.recording import Header, Recording
+from dartsedu.stream.stream import Step
 
 SEARCH = """
 import torch

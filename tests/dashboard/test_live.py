@@ -15,17 +15,17 @@ import pytest
 import torch
 from comparison import same_step
 
-from dartsedu.cnn import cnn_space
 from dartsedu.dashboard import compare, live, replay
 from dartsedu.dashboard.history import History
 from dartsedu.dashboard.widget import SNAPSHOT, Dashboard
 from dartsedu.discretisation import discretisation_gap
 from dartsedu.genotype import derive
-from dartsedu.measures import changes, entropy, genotypes, passing
-from dartsedu.recording import Header, Recorder, Recording, RecordingError, recorded
 from dartsedu.relaxation import mixture_weights
 from dartsedu.search import Search
-from dartsedu.stream import Step, after_steps, until
+from dartsedu.show.measures import changes, entropy, genotypes, passing
+from dartsedu.spaces.cnn import cnn_space
+from dartsedu.stream.recording import Header, Recorder, Recording, RecordingError, recorded
+from dartsedu.stream.stream import Step, after_steps, until
 
 
 @pytest.fixture

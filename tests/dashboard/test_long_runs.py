@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_live import Browser, eventually, made_up
 
-from dartsedu.cnn import cnn_space
 from dartsedu.dashboard import live
 from dartsedu.dashboard.history import History
 from dartsedu.dashboard.kept import KeptSteps
-from dartsedu.recording import recorded
 from dartsedu.search import Search
-from dartsedu.stream import Step
+from dartsedu.spaces.cnn import cnn_space
+from dartsedu.stream.recording import recorded
+from dartsedu.stream.stream import Step
 
 OPEN = Path("/proc/self/fd")
 SPACE = cnn_space(nodes=2, primitives=("none", "skip_connect", "sep_conv_3x3"))

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_live import Browser, made_up
 
-from dartsedu.cnn import cnn_space
 from dartsedu.dashboard import live, replay
 from dartsedu.search import Search
+from dartsedu.spaces.cnn import cnn_space
 
 words = st.sampled_from(
     ["type", "hello", "need", "run", "have", "command", "limit", "rate", "gap", "step"]

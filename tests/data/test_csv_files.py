@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from dartsedu.csv_files import LARGEST, read_csv
-from dartsedu.splits import TaskError, TaskWarning
+from dartsedu.data.csv_files import LARGEST, read_csv
+from dartsedu.data.splits import TaskError, TaskWarning
 
 FAST = settings(
     derandomize=True,
@@ -174,7 +174,7 @@ def test_a_workbook_is_no_csv_file(path):
 
 
 @FAST
-@pytest.mark.filterwarnings("ignore::dartsedu.splits.TaskWarning")
+@pytest.mark.filterwarnings("ignore::dartsedu.data.splits.TaskWarning")
 @given(
     raw=st.binary(max_size=60)
     | st.text(alphabet='a,y;\t"\n\r15.e-_% \0', max_size=60).map(str.encode),

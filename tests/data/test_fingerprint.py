@@ -10,14 +10,14 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from dartsedu.data.splits import ArraySplit
+from dartsedu.data.tasks import load_task, table_task
+from dartsedu.data.text import FILES
 from dartsedu.genotype import random_genotype
 from dartsedu.presets import load_preset
 from dartsedu.search import Search
-from dartsedu.spaces import build_network, build_supernet
-from dartsedu.splits import ArraySplit
-from dartsedu.stream import CheckpointError
-from dartsedu.tasks import load_task, table_task
-from dartsedu.text import FILES
+from dartsedu.spaces.build import build_network, build_supernet
+from dartsedu.stream.stream import CheckpointError
 from dartsedu.train import Training
 
 FAST = settings(

@@ -6,9 +6,9 @@ from math import exp, log
 import numpy as np
 import pytest
 
-from dartsedu.grammar import ENGLISH, Grammar
-from dartsedu.tasks import load_task
-from dartsedu.text import END
+from dartsedu.data.grammar import ENGLISH, Grammar
+from dartsedu.data.tasks import load_task
+from dartsedu.data.text import END
 
 
 def test_entropy_of_a_geometric_sentence_in_closed_form():
@@ -85,7 +85,7 @@ def test_what_is_drawn_has_the_expected_length_and_agrees():
 
 
 def test_task_knows_its_floor_and_no_count_of_neighbours_reaches_it():
-    from dartsedu.ngrams import reference_losses
+    from dartsedu.data.ngrams import reference_losses
 
     task = load_task("grammar")
     assert task.floor == pytest.approx(exp(ENGLISH.entropy_rate))

@@ -13,10 +13,10 @@ from PIL import Image
 from torchvision.datasets import ImageFolder
 from torchvision.datasets.folder import default_loader
 
-from dartsedu import image_files
-from dartsedu.image_files import ImageError, check_images, evenly, find_images, read_image
-from dartsedu.splits import TaskError
-from dartsedu.tasks import load_task
+from dartsedu.data import image_files
+from dartsedu.data.image_files import ImageError, check_images, evenly, find_images, read_image
+from dartsedu.data.splits import TaskError
+from dartsedu.data.tasks import load_task
 
 RANDOM = np.random.default_rng(0)
 PIXELS = RANDOM.integers(0, 256, (20, 24, 3), dtype=np.uint8)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import sympy
 
-from dartsedu.laws import LAWS, find_law
+from dartsedu.data.laws import LAWS, find_law
 
 each_law = pytest.mark.parametrize("law", LAWS.values(), ids=list(LAWS))
 
@@ -81,7 +81,7 @@ def test_bad_requests_say_what_is_expected():
 
 def test_sympy_is_loaded_only_for_an_expression():
     code = (
-        "import sys; from dartsedu.laws import find_law; "
+        "import sys; from dartsedu.data.laws import find_law; "
         "find_law('stevens').sample(5, noise=0.1); assert 'sympy' not in sys.modules; "
         "find_law('stevens').expression; assert 'sympy' in sys.modules"
     )

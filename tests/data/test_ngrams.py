@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from dartsedu.ngrams import bigram_loss, reference_losses, unigram, unigram_loss
-from dartsedu.text import TextSplit
+from dartsedu.data.ngrams import bigram_loss, reference_losses, unigram, unigram_loss
+from dartsedu.data.text import TextSplit
 
 
 def test_unigram_by_hand():

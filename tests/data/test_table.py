@@ -8,10 +8,10 @@ import torch
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from dartsedu.laws import LAWS
-from dartsedu.splits import TaskError
-from dartsedu.table import TableSplit, read_csv, units
-from dartsedu.tasks import EQUATION_TASKS, EquationTask, load_task, table_task
+from dartsedu.data.laws import LAWS
+from dartsedu.data.splits import TaskError
+from dartsedu.data.table import TableSplit, read_csv, units
+from dartsedu.data.tasks import EQUATION_TASKS, EquationTask, load_task, table_task
 
 X = np.random.default_rng(0).uniform(1, 9, (50, 2))
 Y = X[:, 0] * X[:, 1]

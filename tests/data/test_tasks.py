@@ -12,9 +12,9 @@ from PIL import Image
 from scipy.io import savemat
 from sklearn.datasets import load_digits
 
-from dartsedu.augment import cutout, random_crop, random_flip
-from dartsedu.stream import seed_of
-from dartsedu.tasks import TASKS, TORCHVISION, TaskError, load_task
+from dartsedu.data.augment import cutout, random_crop, random_flip
+from dartsedu.data.tasks import TASKS, TORCHVISION, TaskError, load_task
+from dartsedu.stream.stream import seed_of
 
 
 def places(task, split):

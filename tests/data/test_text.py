@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from dartsedu.splits import Passes, TaskError
-from dartsedu.tasks import CORPORA, load_task
-from dartsedu.text import (
+from dartsedu.data.splits import Passes, TaskError
+from dartsedu.data.tasks import CORPORA, load_task
+from dartsedu.data.text import (
     END,
     FEWEST_WORDS,
     FILES,

@@ -10,9 +10,9 @@ import damage
 import tiny
 from campaign import Case, Refused, command, kind
 
-from dartsedu import cli
+from dartsedu.data.tasks import TASKS
 from dartsedu.presets import PRESETS, SETTINGS, describe, load_preset, read_settings
-from dartsedu.tasks import TASKS
+from dartsedu.runs.folder import cli
 
 # ---- Settings -----------------------------------------------------------------------------------
 

@@ -21,13 +21,12 @@ from unittest import mock
 import typer
 from child import Verdict, Watch, in_children
 
-from dartsedu import cli
+from dartsedu.data.splits import TaskError
 from dartsedu.genotype import GenotypeError
 from dartsedu.presets import SettingsError
-from dartsedu.recording import RecordingError
-from dartsedu.runs import RunError
-from dartsedu.splits import TaskError
-from dartsedu.stream import CheckpointError, NonFiniteError
+from dartsedu.runs.folder import RunError, cli
+from dartsedu.stream.recording import RecordingError
+from dartsedu.stream.stream import CheckpointError, NonFiniteError
 
 REFUSALS = (
     CheckpointError,

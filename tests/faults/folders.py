@@ -11,9 +11,9 @@ import torch
 from campaign import Case, command, kind
 from report import drawn
 
-from dartsedu.runs import Run
+from dartsedu.runs.folder import Run
 from dartsedu.search import Search
-from dartsedu.stream import NonFiniteError
+from dartsedu.stream.stream import NonFiniteError
 
 # ---- Checkpoints --------------------------------------------------------------------------------
 

@@ -13,12 +13,12 @@ import tiny
 import torch
 from campaign import Case, Refused, command, kind
 
-from dartsedu import cell_graph
 from dartsedu.dashboard.history import History
 from dartsedu.dashboard.widget import Dashboard
+from dartsedu.data.tasks import EquationTask, load_task
 from dartsedu.genotype import PUBLISHED, Genotype, GenotypeError
-from dartsedu.recording import Recording
-from dartsedu.tasks import EquationTask, load_task
+from dartsedu.show import cell_graph
+from dartsedu.stream.recording import Recording
 
 # ---- Tables -------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dartsedu import report
+from dartsedu.runs.folder import report
 
 _write_report = report.write_report
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from dartsedu.architect import Exact, FirstOrder, VirtualStep
+from dartsedu.data.splits import Batch
 from dartsedu.lessons import bilevel as lesson
 from dartsedu.lessons import bilevel_checks as checks
 from dartsedu.lessons.relaxation import OneEdge
-from dartsedu.splits import Batch
 
 
 def grad(value, at, **more):

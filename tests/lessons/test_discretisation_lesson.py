@@ -5,14 +5,14 @@ import copy
 import pytest
 import torch
 
-from dartsedu.cnn import cnn_space
+from dartsedu.data.tasks import load_task
 from dartsedu.discretisation import discretisation_gap, discretised_mixture
 from dartsedu.genotype import PUBLISHED, RULES, random_genotype
 from dartsedu.lessons import discretisation as lesson
 from dartsedu.lessons import discretisation_checks as checks
 from dartsedu.lessons.search import digits_search
 from dartsedu.relaxation import mixture_weights
-from dartsedu.tasks import load_task
+from dartsedu.spaces.cnn import cnn_space
 
 
 def strengths(alpha):

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from dartsedu.equation import EquationSupernet, equation_space
-from dartsedu.equation.operations import degrees_of_freedom
+from dartsedu.data.tasks import load_task
 from dartsedu.lessons import equations as lesson
 from dartsedu.lessons import equations_checks as checks
 from dartsedu.lessons.check import Open
-from dartsedu.tasks import load_task
+from dartsedu.spaces.equation import EquationSupernet, equation_space
+from dartsedu.spaces.equation.operations import degrees_of_freedom
 
 FUNCTIONS = (lambda z: z, torch.exp, torch.sigmoid)
 

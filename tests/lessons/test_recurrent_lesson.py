@@ -10,9 +10,9 @@ import torch
 from dartsedu.genotype import derive
 from dartsedu.lessons import recurrent as lesson
 from dartsedu.lessons import recurrent_checks as checks
-from dartsedu.recording import Recording
-from dartsedu.rnn import rnn_space
-from dartsedu.stream import Step
+from dartsedu.spaces.rnn import rnn_space
+from dartsedu.stream.recording import Recording
+from dartsedu.stream.stream import Step
 
 
 @pytest.mark.parametrize(

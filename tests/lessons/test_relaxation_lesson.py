@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from dartsedu.cnn.operations import candidate
+from dartsedu.data.splits import Batch
 from dartsedu.lessons import relaxation as lesson
 from dartsedu.lessons import relaxation_checks as checks
 from dartsedu.relaxation import MixedOp, mixture_weights
-from dartsedu.splits import Batch
+from dartsedu.spaces.cnn.operations import candidate
 
 
 @pytest.mark.parametrize(

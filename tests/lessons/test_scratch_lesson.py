@@ -11,14 +11,14 @@ import typer
 from scipy import stats
 from scipy.special import comb
 
-from dartsedu.cli import app
+from dartsedu.data.tasks import load_task
 from dartsedu.genotype import PUBLISHED, derive, random_genotype
 from dartsedu.lessons import scratch as lesson
 from dartsedu.lessons import scratch_checks as checks
 from dartsedu.presets import load_preset
-from dartsedu.recording import Recording
-from dartsedu.spaces import build_network, search_space
-from dartsedu.tasks import load_task
+from dartsedu.runs.cli import app
+from dartsedu.spaces.build import build_network, search_space
+from dartsedu.stream.recording import Recording
 
 SOURCE = build_lessons.SOURCES / "05_from_scratch.py"
 

@@ -9,7 +9,7 @@ from dartsedu.genotype import random_genotype
 from dartsedu.lessons import search as lesson
 from dartsedu.lessons import search_checks as checks
 from dartsedu.lessons import start_checks
-from dartsedu.measures import entropy
+from dartsedu.show.measures import entropy
 
 
 def right(supernet, weights_batch, architecture_batch, w, alpha):
@@ -116,7 +116,7 @@ def test_shared_edges():
 def test_pictures_say_what_they_show():
     search = lesson.digits_search(0)
     step = next(search)
-    from dartsedu.recording import Header, Recording
+    from dartsedu.stream.recording import Header, Recording
 
     recording = Recording(Header.of(search, search.space), (step,))
     bits = f"{entropy(step.mixture['normal']):.2f}"

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-import dartsedu.cli as cli
+import dartsedu.runs.cli as cli
 from dartsedu.presets import SettingsError, load_preset
-from dartsedu.runs import Run
+from dartsedu.runs.folder import Run
 
 TINY = ["search.epochs=1", "supernet.nodes=1", "supernet.restarts=2", "train.random_restarts=0"]
 TINY += ["task.rows=30", "train.formulas=1", 'supernet.primitives=["none", "linear"]']
@@ -34,7 +34,7 @@ def test_any_encoding_can_be_written_to(encoding, tmp_path):
     """Help, settings, a genotype and a search with its report, where α cannot be written."""
     script = (
         "import sys\n"
-        "from dartsedu.cli import main\n"
+        "from dartsedu.runs.cli import main\n"
         "for arguments in ASKED:\n"
         "    sys.argv = ['dartsedu', *arguments]\n"
         "    try:\n"
@@ -168,7 +168,7 @@ def test_a_fault_of_the_package_is_no_message(monkeypatch, tmp_path):
 def test_a_signal_while_python_ends_is_silent():
     script = (
         "import atexit, sys, time\n"
-        "from dartsedu.cli import main\n"
+        "from dartsedu.runs.cli import main\n"
         "atexit.register(lambda: (print('ending', flush=True), time.sleep(30)))\n"
         "sys.argv = ['dartsedu', 'show', 'classroom']\n"
         "main()\n"
@@ -186,7 +186,7 @@ def test_a_signal_while_python_ends_is_silent():
 def test_what_follows_a_search_is_shown(monkeypatch, tmp_path, capsys):
     """A search of equations tells of every formula it fits; a line where no bar can be."""
     said = []
-    monkeypatch.setattr("dartsedu.terminal.LINE_EVERY", 0.0)
+    monkeypatch.setattr("dartsedu.runs.terminal.LINE_EVERY", 0.0)
     run = Run.create(tmp_path / "run", load_preset("equation", [*TINY, "train.formulas=2"]), 0)
     search = run.begin_search("cpu")
     list(run.follow_search(search))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from test_runs import Page
 
-from dartsedu.runs import Run
+from dartsedu.runs.folder import Run
 
 ROOT = Path(__file__).parents[1]
 

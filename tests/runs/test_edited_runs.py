@@ -12,8 +12,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dartsedu.cli import main
-from dartsedu.runs import Run
+from dartsedu.runs.cli import main
+from dartsedu.runs.folder import Run
 
 TINY = {
     "cnn": [

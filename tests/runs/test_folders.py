@@ -9,11 +9,11 @@ import sys
 
 import pytest
 
-from dartsedu.folders import RunError, check_free
+from dartsedu.data.tasks import load_task
 from dartsedu.genotype import PUBLISHED
 from dartsedu.presets import load_preset
-from dartsedu.runs import Run
-from dartsedu.tasks import load_task
+from dartsedu.runs.claim import RunError, check_free
+from dartsedu.runs.folder import Run
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="these tests fork")
 TINY = ["search.epochs=2", "supernet.restarts=2", "train.random_restarts=0", "train.formulas=1"]
@@ -104,7 +104,7 @@ def test_wherever_a_beginning_is_killed_the_next_one_begins(kind, tmp_path, monk
     else:
         settings, genotype = load_preset("classroom"), PUBLISHED["darts-v2"]
     tasks = {s.task.name: load_task(s.task.name) for s in (settings, load_preset("equation"))}
-    monkeypatch.setattr("dartsedu.runs.load_task", lambda name, **_: tasks[name])
+    monkeypatch.setattr("dartsedu.runs.folder.load_task", lambda name, **_: tasks[name])
     number = 1
     while killed_at(number, folder := tmp_path / str(number), settings, genotype):
         try:

@@ -9,16 +9,16 @@ import pytest
 from scipy.stats import ttest_ind
 from test_runs import Page
 
-from dartsedu import plots, report
+from dartsedu.base.yardstick import ACCURACY, PERPLEXITY
 from dartsedu.genotype import PUBLISHED, random_genotype
 from dartsedu.presets import load_preset
-from dartsedu.recording import Header, Recorder
-from dartsedu.report import compare, write_report
-from dartsedu.rnn import TextNetwork
-from dartsedu.runs import Results, Run, Trained
-from dartsedu.spaces import search_space
-from dartsedu.stream import Step
-from dartsedu.yardstick import ACCURACY, PERPLEXITY
+from dartsedu.runs.folder import Results, Run, Trained, report
+from dartsedu.runs.report import compare, write_report
+from dartsedu.show import plots
+from dartsedu.spaces.build import search_space
+from dartsedu.spaces.rnn import TextNetwork
+from dartsedu.stream.recording import Header, Recorder
+from dartsedu.stream.stream import Step
 
 PRESETS = {"cnn": "classroom", "rnn": "rnn-classroom", "equation": "equation"}
 NASTY = '$$ \\unknown <b>&" %# \u202eabc 😀'

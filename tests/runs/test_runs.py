@@ -9,11 +9,11 @@ from html.parser import HTMLParser
 import pytest
 import torch
 
-from dartsedu.cli import main
 from dartsedu.genotype import PUBLISHED, Genotype
 from dartsedu.presets import SettingsError, load_preset
-from dartsedu.report import compare
-from dartsedu.runs import Run, RunError, Trained
+from dartsedu.runs.cli import main
+from dartsedu.runs.folder import Run, RunError, Trained
+from dartsedu.runs.report import compare
 
 TINY = {
     "search.epochs": 1,

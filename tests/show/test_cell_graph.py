@@ -5,8 +5,8 @@ import stat
 import sys
 import xml.etree.ElementTree as ElementTree
 
-from dartsedu.cell_graph import describe_genotype, genotype_dot, genotype_svg
 from dartsedu.genotype import PUBLISHED
+from dartsedu.show.cell_graph import describe_genotype, genotype_dot, genotype_svg
 
 
 def text(svg):

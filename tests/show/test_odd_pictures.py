@@ -9,16 +9,16 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from dartsedu import cell_graph, plots
-from dartsedu.equation.pictures import law_figure, restarts_figure
+from dartsedu.base.yardstick import ACCURACY, ERROR, PERPLEXITY, number
+from dartsedu.data.table import Table
 from dartsedu.genotype import Cell, Edge, Genotype, GenotypeError
-from dartsedu.palette import label, short, writable
-from dartsedu.picture import blank_picture
-from dartsedu.recording import Header, Recording
-from dartsedu.stream import Step
-from dartsedu.table import Table
+from dartsedu.show import cell_graph, plots
+from dartsedu.show.palette import label, short, writable
+from dartsedu.show.picture import blank_picture
+from dartsedu.spaces.equation.pictures import law_figure, restarts_figure
+from dartsedu.stream.recording import Header, Recording
+from dartsedu.stream.stream import Step
 from dartsedu.topology import SearchSpace, Topology
-from dartsedu.yardstick import ACCURACY, ERROR, PERPLEXITY, number
 
 FEW = settings(max_examples=5, deadline=None, derandomize=True, phases=[Phase.generate])
 """Pictures take long: a failing example is shown as it was found, not shrunk."""

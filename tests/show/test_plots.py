@@ -1,14 +1,15 @@
 import numpy as np
 import pytest
 
-from dartsedu import cnn, equation, plots, rnn
-from dartsedu.cell_graph import genotype_figure
-from dartsedu.cnn import OPERATIONS, cnn_space
 from dartsedu.genotype import PUBLISHED, random_genotype
-from dartsedu.layout import arrange
-from dartsedu.palette import COLOURS, colour, short, state_label, state_names
-from dartsedu.recording import Header, Recording
-from dartsedu.stream import Step
+from dartsedu.show import plots
+from dartsedu.show.cell_graph import genotype_figure
+from dartsedu.show.layout import arrange
+from dartsedu.show.palette import COLOURS, colour, short, state_label, state_names
+from dartsedu.spaces.build import cnn, equation, rnn
+from dartsedu.spaces.cnn import OPERATIONS, cnn_space
+from dartsedu.stream.recording import Header, Recording
+from dartsedu.stream.stream import Step
 
 SPACE = cnn_space(nodes=2)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 import dartsedu
-from dartsedu.script import script
+from dartsedu.show.script import script
 
 PACKAGE = Path(dartsedu.__file__).parent
 
@@ -21,6 +21,6 @@ def test_a_script_needs_no_other_file_and_defines_every_name_once(path):
 
 def test_a_script_that_imports_otherwise_is_refused(tmp_path):
     path = tmp_path / "other.js"
-    path.write_text('import * as all from "../elements.js";\n')
+    path.write_text('import * as all from "../show/elements.js";\n')
     with pytest.raises(ValueError, match=r'other.js has 0 lines such as import \{ … \} from "'):
         script(path)

@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from dartsedu.equation.operations import OPERATIONS
-from dartsedu.equation.supernet import EquationSupernet, Output, equation_space
-from dartsedu.packing import Joined, as_vector
+from dartsedu.base.packing import Joined, as_vector
+from dartsedu.data.tasks import load_task
 from dartsedu.presets import load_preset
 from dartsedu.relaxation import Outcome, Supernet
 from dartsedu.search import Search
-from dartsedu.tasks import load_task
+from dartsedu.spaces.equation.operations import OPERATIONS
+from dartsedu.spaces.equation.supernet import EquationSupernet, Output, equation_space
 from dartsedu.topology import SearchSpace, Topology
 
 ARCHITECTS = st.sampled_from(["first-order", "finite-difference", "exact"])

@@ -6,12 +6,12 @@ import time
 import pytest
 import torch
 
-from dartsedu.cli import main
+from dartsedu.data.tasks import load_task
 from dartsedu.genotype import PUBLISHED
-from dartsedu.memory_needed import check_memory, search_memory, training_memory
 from dartsedu.presets import SettingsError, load_preset
-from dartsedu.spaces import build_network, build_supernet
-from dartsedu.tasks import load_task
+from dartsedu.runs.cli import main
+from dartsedu.spaces.build import build_network, build_supernet
+from dartsedu.spaces.memory import check_memory, search_memory, training_memory
 
 LARGE = [
     ("digits", "supernet.channels=1000000"),
@@ -27,7 +27,7 @@ LARGE = [
 
 @pytest.mark.parametrize(("task", "field"), LARGE)
 def test_what_no_machine_holds_is_refused_at_once(task, field, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("dartsedu.memory_needed.os.sysconf", lambda name: 2**16)  # 4 GiB.
+    monkeypatch.setattr("dartsedu.spaces.memory.os.sysconf", lambda name: 2**16)  # 4 GiB.
     arguments = ["search", "--task", task, "--set", field, "--device", "cpu"]
     monkeypatch.setattr(sys, "argv", ["dartsedu", *arguments, "--out", str(tmp_path / "run")])
     began = time.process_time()

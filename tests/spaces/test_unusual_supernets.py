@@ -3,11 +3,11 @@
 import pytest
 import torch
 
+from dartsedu.data.tasks import load_task
 from dartsedu.genotype import PUBLISHED, random_genotype
 from dartsedu.presets import load_preset
 from dartsedu.search import Search
-from dartsedu.spaces import build_network, build_supernet
-from dartsedu.tasks import load_task
+from dartsedu.spaces.build import build_network, build_supernet
 from dartsedu.train import Training
 
 PRESET = {"cnn": "classroom", "rnn": "rnn-classroom"}

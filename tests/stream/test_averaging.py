@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from dartsedu.averaging import Averaging
+from dartsedu.stream.averaging import Averaging
 
 
 def run(losses, patience, steps=2):

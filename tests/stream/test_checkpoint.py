@@ -12,19 +12,18 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dartsedu import checkpoint
-from dartsedu.equation.supernet import EquationSupernet, equation_space
+from dartsedu.base.packing import Packed, pack, unpack
+from dartsedu.base.values import atomic_path, leftovers
+from dartsedu.data.tasks import TextTask, load_task
+from dartsedu.data.text import END, TextSplit
 from dartsedu.genotype import random_genotype
-from dartsedu.packing import Packed, pack, unpack
 from dartsedu.presets import load_preset
-from dartsedu.recording import Header, Recorder, Recording
-from dartsedu.rnn import RNNNetwork, RNNSupernet, rnn_space
 from dartsedu.search import Search
-from dartsedu.stream import CheckpointError
-from dartsedu.tasks import TextTask, load_task
-from dartsedu.text import END, TextSplit
+from dartsedu.spaces.equation.supernet import EquationSupernet, equation_space
+from dartsedu.spaces.rnn import RNNNetwork, RNNSupernet, rnn_space
+from dartsedu.stream.recording import Header, Recorder, Recording
+from dartsedu.stream.stream import CheckpointError, checkpoint
 from dartsedu.train import Training
-from dartsedu.values import atomic_path, leftovers
 
 # ---- A disk that fills up -----------------------------------------------------------------------
 
@@ -67,7 +66,7 @@ def test_a_disk_full_at_any_byte_is_named_and_the_old_checkpoint_stays(tmp_path,
 
 LIMITED = """
 import resource, signal, sys, torch
-from dartsedu import checkpoint
+from dartsedu.stream.stream import checkpoint
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 for room in range(0, 40_000, 1000):
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))

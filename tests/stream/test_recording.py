@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from comparison import same_step
 
-from dartsedu.recording import Header, Recorder, Recording, RecordingError, recorded
 from dartsedu.search import Search
-from dartsedu.stream import NonFiniteError
+from dartsedu.stream.recording import Header, Recorder, Recording, RecordingError, recorded
+from dartsedu.stream.stream import NonFiniteError
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dartsedu import recording as module
-from dartsedu.cnn import cnn_space
 from dartsedu.dashboard import replay
-from dartsedu.recording import Header, Recorder, Recording, RecordingError
-from dartsedu.stream import Step
+from dartsedu.spaces.cnn import cnn_space
+from dartsedu.stream.recording import Header, Recorder, Recording, RecordingError
+from dartsedu.stream.stream import Step
+from dartsedu.stream.stream import recording as module
 
 SPACE = cnn_space(nodes=1, primitives=("none", "skip_connect", "sep_conv_3x3"))
 

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from dartsedu.stream import Step, after_seconds, after_steps, seed_of, signals_held, until
+from dartsedu.stream.stream import Step, after_seconds, after_steps, seed_of, signals_held, until
 
 
 def step(index, elapsed=0.0):

@@ -1,8 +1,8 @@
 """The convolutional space: normal and reduction cells on images (DARTS §3.1)."""
 
-from dartsedu.cnn.network import CNNNetwork, multiply_adds
-from dartsedu.cnn.operations import OPERATIONS, PRIMITIVES
-from dartsedu.cnn.supernet import CNNSupernet, cnn_space
+from dartsedu.spaces.cnn.network import CNNNetwork, multiply_adds
+from dartsedu.spaces.cnn.operations import OPERATIONS, PRIMITIVES
+from dartsedu.spaces.cnn.supernet import CNNSupernet, cnn_space
 
 __all__ = [
     "OPERATIONS",

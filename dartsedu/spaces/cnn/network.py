@@ -11,13 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dartsedu import genotype as discrete
-from dartsedu.cnn.official import load_official
-from dartsedu.cnn.operations import OPERATIONS
-from dartsedu.cnn.stack import COMBINE, Place, places, reductions, width
-from dartsedu.cnn.supernet import STEM_MULTIPLIER, accuracy, cifar_stem
+from dartsedu.data.splits import Batch, Split
 from dartsedu.network import Network
 from dartsedu.relaxation import Outcome, add
-from dartsedu.splits import Batch, Split
+from dartsedu.spaces.cnn.official import load_official
+from dartsedu.spaces.cnn.operations import OPERATIONS
+from dartsedu.spaces.cnn.stack import COMBINE, Place, places, reductions, width
+from dartsedu.spaces.cnn.supernet import STEM_MULTIPLIER, accuracy, cifar_stem
 
 Stem = Literal["cifar", "imagenet"]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from dartsedu.official import load_translated, translated
+from dartsedu.spaces.official import load_translated, translated
 
 _RENAMED = (
     (r"^alphas_", "alphas."),

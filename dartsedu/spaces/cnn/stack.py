@@ -8,8 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from dartsedu.cnn.operations import FactorizedReduce, relu_conv_norm
 from dartsedu.relaxation import add
+from dartsedu.spaces.cnn.operations import FactorizedReduce, relu_conv_norm
 from dartsedu.topology import Combine
 
 COMBINE: dict[Combine, Callable[[list[Tensor], int], Tensor]] = {

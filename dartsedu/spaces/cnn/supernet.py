@@ -16,14 +16,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dartsedu.cnn import fast
-from dartsedu.cnn.edges import Groups
-from dartsedu.cnn.official import load_official
-from dartsedu.cnn.operations import PRIMITIVES, candidate
-from dartsedu.cnn.stack import COMBINE, Place, places, width
+from dartsedu.data.splits import Batch
 from dartsedu.genotype import VOCABULARY
 from dartsedu.relaxation import MixedOp, Mixture, Outcome, Supernet, add
-from dartsedu.splits import Batch
+from dartsedu.spaces.cnn import fast
+from dartsedu.spaces.cnn.fast.edges import Groups
+from dartsedu.spaces.cnn.official import load_official
+from dartsedu.spaces.cnn.operations import PRIMITIVES, candidate
+from dartsedu.spaces.cnn.stack import COMBINE, Place, places, width
 from dartsedu.topology import SearchSpace, Topology
 
 STEM_MULTIPLIER = 3

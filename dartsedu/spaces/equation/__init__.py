@@ -5,17 +5,23 @@ The estimator, which needs scikit-learn and the search, is loaded when it is fir
 
 from typing import TYPE_CHECKING, Any
 
-from dartsedu.equation.discovery import Candidate, Discovery, Restart, conclude, random_alphas
-from dartsedu.equation.expression import Equation
-from dartsedu.equation.formulas import Formula, formula
-from dartsedu.equation.operations import AUTORA_PRIMITIVES, OPERATIONS, PRIMITIVES
-from dartsedu.equation.supernet import EquationSupernet, Output, equation_space
-from dartsedu.table import Table
-from dartsedu.tasks import EquationTask, table_task
+from dartsedu.data.table import Table
+from dartsedu.data.tasks import EquationTask, table_task
+from dartsedu.spaces.equation.discovery import (
+    Candidate,
+    Discovery,
+    Restart,
+    conclude,
+    random_alphas,
+)
+from dartsedu.spaces.equation.expression import Equation
+from dartsedu.spaces.equation.formulas import Formula, formula
+from dartsedu.spaces.equation.operations import AUTORA_PRIMITIVES, OPERATIONS, PRIMITIVES
+from dartsedu.spaces.equation.supernet import EquationSupernet, Output, equation_space
 
 if TYPE_CHECKING:
-    from dartsedu.equation.monitor import DARTSExecutionMonitor
-    from dartsedu.equation.regressor import DARTSRegressor
+    from dartsedu.spaces.equation.monitor import DARTSExecutionMonitor
+    from dartsedu.spaces.equation.regressor import DARTSRegressor
 
 __all__ = [
     "AUTORA_PRIMITIVES",
@@ -42,11 +48,11 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "DARTSRegressor":
-        from dartsedu.equation.regressor import DARTSRegressor
+        from dartsedu.spaces.equation.regressor import DARTSRegressor
 
         return DARTSRegressor
     if name == "DARTSExecutionMonitor":
-        from dartsedu.equation.monitor import DARTSExecutionMonitor
+        from dartsedu.spaces.equation.monitor import DARTSExecutionMonitor
 
         return DARTSExecutionMonitor
-    raise AttributeError(f"module 'dartsedu.equation' has no attribute {name!r}")
+    raise AttributeError(f"module 'dartsedu.spaces.equation' has no attribute {name!r}")

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dartsedu.table import Floats, Table
-from dartsedu.values import Value
+from dartsedu.base.values import Value
+from dartsedu.data.table import Floats, Table
 
 MOST_STEPS = 200
 """Of a least-squares fit: constants that make up for each other crawl on for ever."""

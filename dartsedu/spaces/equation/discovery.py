@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dartsedu.data.table import Table, TableSplit
+from dartsedu.data.tasks import EquationTask
 from dartsedu.discretisation import discretised_mixture
-from dartsedu.equation.expression import Equation, read_equation
-from dartsedu.equation.formulas import Formula, formula, squared_error
-from dartsedu.equation.refit import refit
-from dartsedu.equation.supernet import CELL, EquationSupernet
 from dartsedu.genotype import Genotype, derive
-from dartsedu.table import Table, TableSplit
-from dartsedu.tasks import EquationTask
+from dartsedu.spaces.equation.expression import Equation, read_equation
+from dartsedu.spaces.equation.formulas import Formula, formula, squared_error
+from dartsedu.spaces.equation.refit import refit
+from dartsedu.spaces.equation.supernet import CELL, EquationSupernet
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and of how much."""

@@ -8,10 +8,10 @@ from typing import Literal
 
 import graphviz
 
-from dartsedu.equation.expression import Equation, Term
-from dartsedu.equation.names import latex_name
-from dartsedu.equation.operations import OPERATIONS
-from dartsedu.equation.supernet import OutputType
+from dartsedu.spaces.equation.expression import Equation, Term
+from dartsedu.spaces.equation.names import latex_name
+from dartsedu.spaces.equation.operations import OPERATIONS
+from dartsedu.spaces.equation.supernet import OutputType
 
 Format = Literal["console", "latex"]
 

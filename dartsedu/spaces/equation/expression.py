@@ -15,12 +15,12 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from dartsedu.equation.constants import symbols
-from dartsedu.equation.operations import OPERATIONS
-from dartsedu.equation.supernet import CELL, EquationSupernet, OutputType, respond
+from dartsedu.base.values import Value
+from dartsedu.data.table import Floats, Scaling
 from dartsedu.genotype import Cell, Edge, Genotype
-from dartsedu.table import Floats, Scaling
-from dartsedu.values import Value
+from dartsedu.spaces.equation.constants import symbols
+from dartsedu.spaces.equation.operations import OPERATIONS
+from dartsedu.spaces.equation.supernet import CELL, EquationSupernet, OutputType, respond
 
 
 class Term(Value):

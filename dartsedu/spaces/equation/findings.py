@@ -6,21 +6,21 @@ from math import isfinite, sqrt
 
 import numpy as np
 
-from dartsedu.equation.discovery import (
+from dartsedu.base.values import Measured, Value
+from dartsedu.data.laws import LAWS
+from dartsedu.data.tasks import EquationTask
+from dartsedu.presets import EquationSettings
+from dartsedu.spaces.build import build_supernet
+from dartsedu.spaces.equation.discovery import (
     Candidate,
     Discovery,
     Progress,
     conclude,
     random_alphas,
 )
-from dartsedu.equation.formulas import squared_error
-from dartsedu.equation.supernet import EquationSupernet
-from dartsedu.laws import LAWS
-from dartsedu.presets import EquationSettings
-from dartsedu.spaces import build_supernet
-from dartsedu.stream import seed_of
-from dartsedu.tasks import EquationTask
-from dartsedu.values import Measured, Value
+from dartsedu.spaces.equation.formulas import squared_error
+from dartsedu.spaces.equation.supernet import EquationSupernet
+from dartsedu.stream.stream import seed_of
 
 DEGREE = 3
 """Of the polynomial that equations are compared with."""
@@ -107,7 +107,7 @@ def find(
     def is_law(candidate: Candidate | None) -> bool | None:
         if law is None or candidate is None:
             return None
-        from dartsedu.equation.recovery import recovered
+        from dartsedu.spaces.equation.recovery import recovered
 
         return recovered(candidate.formula.expression, law, noise).recovered
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dartsedu.equation.constants import (
+from dartsedu.data.table import Floats, Table
+from dartsedu.spaces.equation.constants import (
     LARGEST,
     Constant,
     Units,
@@ -24,8 +25,7 @@ from dartsedu.equation.constants import (
     legible,
     symbols,
 )
-from dartsedu.equation.names import latex_of
-from dartsedu.table import Floats, Table
+from dartsedu.spaces.equation.names import latex_of
 
 
 @dataclass(frozen=True)

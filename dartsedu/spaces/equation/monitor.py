@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dartsedu.equation.supernet import CELL, EquationSupernet
-from dartsedu.stream import Step
+from dartsedu.spaces.equation.supernet import CELL, EquationSupernet
+from dartsedu.stream.stream import Step
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class DARTSExecutionMonitor:
         α are those of the restart that led at the end. Raises ``ValueError`` before the first
         epoch.
         """
-        from dartsedu.picture import blank_picture
+        from dartsedu.show.picture import blank_picture
 
         if not self.epoch_history:
             raise ValueError("there is no epoch to draw yet: fit a regressor with this monitor")

@@ -8,10 +8,10 @@ from math import isfinite
 import numpy as np
 from matplotlib.mathtext import MathTextParser
 
-from dartsedu.palette import SPLIT_COLOURS, label
-from dartsedu.picture import Picture, blank_picture
-from dartsedu.tasks import EquationTask
-from dartsedu.yardstick import number
+from dartsedu.base.yardstick import number
+from dartsedu.data.tasks import EquationTask
+from dartsedu.show.palette import SPLIT_COLOURS, label
+from dartsedu.show.picture import Picture, blank_picture
 
 TEST_COLOUR = "#4c7655"
 FOUND_COLOUR, RANDOM_COLOUR = "#a90fe8", "#6b7280"

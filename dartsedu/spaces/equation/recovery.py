@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.stats import qmc
 
-from dartsedu.equation.constants import numbered
-from dartsedu.laws import Law
+from dartsedu.data.laws import Law
+from dartsedu.spaces.equation.constants import numbered
 
 Array = NDArray[np.float64]
 

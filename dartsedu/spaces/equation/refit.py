@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from dartsedu.equation.supernet import EquationSupernet, respond
-from dartsedu.splits import Batch
+from dartsedu.data.splits import Batch
+from dartsedu.spaces.equation.supernet import EquationSupernet, respond
 
 FIRST_DAMPING = 1e-2
 DAMPING = (1e-9, 1e9)

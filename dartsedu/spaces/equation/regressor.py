@@ -20,19 +20,19 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from dartsedu.equation.discovery import Discovery, conclude
-from dartsedu.equation.drawing import Format, equation_dot, equation_lines
-from dartsedu.equation.expression import Equation
-from dartsedu.equation.formulas import Formula
-from dartsedu.equation.monitor import Leader
-from dartsedu.equation.names import latex_of
-from dartsedu.equation.operations import PRIMITIVES
-from dartsedu.equation.supernet import EquationSupernet, Output, OutputType, equation_space
+from dartsedu.base.values import Value, explain
+from dartsedu.data.tasks import EquationTask, table_task
 from dartsedu.presets import ArchitectureOptimizer, EquationSearchSettings, WeightsOptimizer
 from dartsedu.search import Search
-from dartsedu.stream import seed_of
-from dartsedu.tasks import EquationTask, table_task
-from dartsedu.values import Value, explain
+from dartsedu.spaces.equation.discovery import Discovery, conclude
+from dartsedu.spaces.equation.drawing import Format, equation_dot, equation_lines
+from dartsedu.spaces.equation.expression import Equation
+from dartsedu.spaces.equation.formulas import Formula
+from dartsedu.spaces.equation.monitor import Leader
+from dartsedu.spaces.equation.names import latex_of
+from dartsedu.spaces.equation.operations import PRIMITIVES
+from dartsedu.spaces.equation.supernet import EquationSupernet, Output, OutputType, equation_space
+from dartsedu.stream.stream import seed_of
 
 KINDS: dict[str, OutputType] = {
     "real": "real",

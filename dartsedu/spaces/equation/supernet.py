@@ -18,11 +18,16 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from dartsedu.equation.operations import FUNCTIONS, OPERATIONS, PRIMITIVES, degrees_of_freedom
+from dartsedu.data.splits import Batch
+from dartsedu.data.tasks import EquationTask
 from dartsedu.genotype import VOCABULARY, Genotype, derive
 from dartsedu.relaxation import Mixture, Outcome, Supernet, add
-from dartsedu.splits import Batch
-from dartsedu.tasks import EquationTask
+from dartsedu.spaces.equation.operations import (
+    FUNCTIONS,
+    OPERATIONS,
+    PRIMITIVES,
+    degrees_of_freedom,
+)
 from dartsedu.topology import Relaxation, SearchSpace, Topology
 
 CELL = VOCABULARY["equation"].cells[0]
@@ -274,7 +279,7 @@ class EquationSupernet(Supernet):
 
     def written(self, task: EquationTask) -> str:
         """The leader's equation, not refitted: the functions of largest α with their present w."""
-        from dartsedu.equation.expression import read_equation  # It reads supernets itself.
+        from dartsedu.spaces.equation.expression import read_equation  # It reads supernets itself.
 
         names, scaling = task.variables, task.scaling
         equation = read_equation(self, self.genotype("argmax"), self.leader, names, scaling)

@@ -1,9 +1,9 @@
 """The recurrent space: one cell in a language model on text (DARTS §3.1.2)."""
 
-from dartsedu.rnn.language import Dropout
-from dartsedu.rnn.network import LSTMNetwork, RNNNetwork, TextNetwork, lstm_hidden
-from dartsedu.rnn.operations import ACTIVATIONS, PRIMITIVES
-from dartsedu.rnn.supernet import RNNSupernet, rnn_space
+from dartsedu.spaces.rnn.language import Dropout
+from dartsedu.spaces.rnn.network import LSTMNetwork, RNNNetwork, TextNetwork, lstm_hidden
+from dartsedu.spaces.rnn.operations import ACTIVATIONS, PRIMITIVES
+from dartsedu.spaces.rnn.supernet import RNNSupernet, rnn_space
 
 __all__ = [
     "ACTIVATIONS",

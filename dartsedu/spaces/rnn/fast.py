@@ -24,10 +24,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dartsedu.relaxation import add
-from dartsedu.rnn.operations import ACTIVATIONS
+from dartsedu.spaces.rnn.operations import ACTIVATIONS
 
 if TYPE_CHECKING:
-    from dartsedu.rnn.supernet import MixedCell
+    from dartsedu.spaces.rnn.supernet import MixedCell
 
 SLOPES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "tanh": lambda x, y: 1 - y * y,

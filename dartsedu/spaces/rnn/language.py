@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dartsedu.data.text import TextBatch
 from dartsedu.relaxation import Outcome
-from dartsedu.rnn.operations import draw_mask, matrix
-from dartsedu.text import TextBatch
+from dartsedu.spaces.rnn.operations import draw_mask, matrix
 
 
 class Dropout(NamedTuple):

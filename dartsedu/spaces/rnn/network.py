@@ -11,19 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from dartsedu import genotype as discrete
+from dartsedu.base.yardstick import perplexity
+from dartsedu.data.splits import Split
+from dartsedu.data.text import TextBatch
 from dartsedu.network import Network
 from dartsedu.relaxation import Outcome, add
-from dartsedu.rnn.language import Dropout, LanguageModel
-from dartsedu.rnn.official import load_official
-from dartsedu.rnn.operations import (
+from dartsedu.spaces.rnn.language import Dropout, LanguageModel
+from dartsedu.spaces.rnn.official import load_official
+from dartsedu.spaces.rnn.operations import (
     ACTIVATIONS,
     gated,
     initial_state,
     matrix,
 )
-from dartsedu.splits import Split
-from dartsedu.text import TextBatch
-from dartsedu.yardstick import perplexity
 
 
 class Cell(nn.Module):

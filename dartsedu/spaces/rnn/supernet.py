@@ -12,19 +12,19 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from dartsedu.data.text import TextBatch
 from dartsedu.genotype import VOCABULARY
 from dartsedu.relaxation import Mixture, Outcome, Supernet, add
-from dartsedu.rnn import fast
-from dartsedu.rnn.language import Dropout, LanguageModel
-from dartsedu.rnn.official import load_official
-from dartsedu.rnn.operations import (
+from dartsedu.spaces.rnn import fast
+from dartsedu.spaces.rnn.language import Dropout, LanguageModel
+from dartsedu.spaces.rnn.official import load_official
+from dartsedu.spaces.rnn.operations import (
     ACTIVATIONS,
     PRIMITIVES,
     gated,
     initial_state,
     matrix,
 )
-from dartsedu.text import TextBatch
 from dartsedu.topology import SearchSpace, Topology
 
 CELL = VOCABULARY["rnn"].cells[0]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dartsedu.cnn.batch_norm import batch_norm, batch_norm_of_rows, ordinary
+from dartsedu.spaces.cnn.fast.batch_norm import batch_norm, batch_norm_of_rows, ordinary
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 

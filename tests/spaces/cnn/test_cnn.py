@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from dartsedu.cnn import OPERATIONS, CNNNetwork, CNNSupernet, cnn_space, multiply_adds
-from dartsedu.cnn.network import AuxiliaryHead, drop_path
-from dartsedu.cnn.operations import FactorizedReduce, candidate
-from dartsedu.cnn.stack import reductions
+from dartsedu.data.splits import Batch
 from dartsedu.genotype import PUBLISHED, random_genotype
-from dartsedu.splits import Batch
+from dartsedu.spaces.cnn import OPERATIONS, CNNNetwork, CNNSupernet, cnn_space, multiply_adds
+from dartsedu.spaces.cnn.network import AuxiliaryHead, drop_path
+from dartsedu.spaces.cnn.operations import FactorizedReduce, candidate
+from dartsedu.spaces.cnn.stack import reductions
 from dartsedu.topology import SearchSpace, Topology
 
 CELLS = [name for name, genotype in PUBLISHED.items() if genotype.space == "cnn"]

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dartsedu.cnn.convolution import How, convolve, separable
+from dartsedu.spaces.cnn.fast.convolution import How, convolve, separable
 
 GROUPS = {"depthwise": (3, 1, 1), "grouped": (2, 3, 2), "one group": (1, 2, 3)}
 

@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dartsedu.architect import Exact, FiniteDifference, FirstOrder, VirtualStep
-from dartsedu.cnn import (
+from dartsedu.base.packing import as_vector
+from dartsedu.data.splits import Batch
+from dartsedu.search import clipped
+from dartsedu.spaces.cnn import (
     OPERATIONS,
     CNNSupernet,
     batch_norm,
@@ -20,9 +23,6 @@ from dartsedu.cnn import (
     large_maps,
     small_maps,
 )
-from dartsedu.packing import as_vector
-from dartsedu.search import clipped
-from dartsedu.splits import Batch
 from dartsedu.topology import SearchSpace, Topology
 
 

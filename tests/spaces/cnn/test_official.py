@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from dartsedu.cnn import PRIMITIVES, CNNNetwork, CNNSupernet, cnn_space
 from dartsedu.genotype import PUBLISHED
+from dartsedu.spaces.cnn import PRIMITIVES, CNNNetwork, CNNSupernet, cnn_space
 
 CELLS = [name for name, genotype in PUBLISHED.items() if genotype.space == "cnn"]
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from test_runs import Page, dartsedu
 
-from dartsedu.equation import Equation
+from dartsedu.data.tasks import load_task
 from dartsedu.genotype import Genotype, derive
 from dartsedu.presets import SettingsError, load_preset
-from dartsedu.recording import Recording
-from dartsedu.runs import Run, RunError
-from dartsedu.spaces import build_supernet
-from dartsedu.tasks import load_task
+from dartsedu.runs.folder import Run, RunError
+from dartsedu.spaces.build import build_supernet
+from dartsedu.spaces.equation import Equation
+from dartsedu.stream.recording import Recording
 
 QUICK = ("search.epochs=20", "supernet.restarts=16", "train.random_restarts=8", "train.formulas=2")
 

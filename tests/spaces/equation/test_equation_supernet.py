@@ -6,7 +6,11 @@ import torch
 from scipy.optimize import least_squares
 
 from dartsedu.architect import Exact, FiniteDifference, FirstOrder, VirtualStep
-from dartsedu.equation import (
+from dartsedu.data.splits import Batch
+from dartsedu.data.tasks import load_task, table_task
+from dartsedu.presets import load_preset
+from dartsedu.search import Search
+from dartsedu.spaces.equation import (
     Equation,
     EquationSupernet,
     Output,
@@ -15,15 +19,11 @@ from dartsedu.equation import (
     conclude,
     equation_space,
 )
-from dartsedu.equation.discovery import sampled, worth_writing
-from dartsedu.equation.expression import Term
-from dartsedu.equation.operations import OPERATIONS, degrees_of_freedom
-from dartsedu.equation.refit import refit
-from dartsedu.equation.supernet import CELL
-from dartsedu.presets import load_preset
-from dartsedu.search import Search
-from dartsedu.splits import Batch
-from dartsedu.tasks import load_task, table_task
+from dartsedu.spaces.equation.discovery import sampled, worth_writing
+from dartsedu.spaces.equation.expression import Term
+from dartsedu.spaces.equation.operations import OPERATIONS, degrees_of_freedom
+from dartsedu.spaces.equation.refit import refit
+from dartsedu.spaces.equation.supernet import CELL
 
 EVERYTHING = ("none", *OPERATIONS)
 

@@ -5,13 +5,13 @@ import pytest
 import sympy as sp
 import torch
 
-from dartsedu.equation import Equation, Table, conclude, equation_space, formula, table_task
-from dartsedu.equation.discovery import equations
-from dartsedu.equation.expression import Term
-from dartsedu.equation.formulas import Constant, normal_form, simplifications
-from dartsedu.equation.operations import OPERATIONS
-from dartsedu.equation.supernet import EquationSupernet
 from dartsedu.genotype import Genotype
+from dartsedu.spaces.equation import Equation, Table, conclude, equation_space, formula, table_task
+from dartsedu.spaces.equation.discovery import equations
+from dartsedu.spaces.equation.expression import Term
+from dartsedu.spaces.equation.formulas import Constant, normal_form, simplifications
+from dartsedu.spaces.equation.operations import OPERATIONS
+from dartsedu.spaces.equation.supernet import EquationSupernet
 
 x, z = sp.symbols("x z", real=True)
 INPUTS = np.random.default_rng(0).uniform(0.5, 8, (120, 1))
@@ -236,7 +236,7 @@ def test_outside_its_domain_a_formula_has_no_value():
 def test_several_outputs_have_no_formula():
     torch.manual_seed(0)
     inputs = np.random.default_rng(0).uniform(1, 2, (40, 1))
-    from dartsedu.equation import Output
+    from dartsedu.spaces.equation import Output
 
     supernet = EquationSupernet(equation_space(1, 1), restarts=4, output=Output(size=2))
     discovery = conclude(supernet, table_task(inputs, np.hstack([inputs, inputs**2])))

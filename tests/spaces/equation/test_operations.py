@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from dartsedu.equation.operations import (
+from dartsedu.genotype import VOCABULARY
+from dartsedu.spaces.equation.operations import (
     FUNCTIONS,
     LARGEST_EXPONENT,
     OPERATIONS,
@@ -17,7 +18,6 @@ from dartsedu.equation.operations import (
     guarded_ln,
     guarded_reciprocal,
 )
-from dartsedu.genotype import VOCABULARY
 
 X = np.linspace(0.002, 5.0, 101)
 EXACT = {

@@ -5,8 +5,8 @@ import pytest
 import sympy
 from sympy import Float, Max, Symbol, cos, exp, log, sin, sqrt, tanh
 
-from dartsedu.equation.recovery import Family, equivalent, recovered
-from dartsedu.laws import LAWS, find_law
+from dartsedu.data.laws import LAWS, find_law
+from dartsedu.spaces.equation.recovery import Family, equivalent, recovered
 
 S, t, p, x = (Symbol(name) for name in "Stpx")
 

@@ -13,7 +13,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from dartsedu.equation import (
+from dartsedu.data.laws import find_law
+from dartsedu.data.splits import Batch
+from dartsedu.spaces.equation import (
     OPERATIONS,
     DARTSExecutionMonitor,
     DARTSRegressor,
@@ -24,12 +26,10 @@ from dartsedu.equation import (
     equation_space,
     formula,
 )
-from dartsedu.equation.drawing import equation_dot, equation_lines, in_data_units
-from dartsedu.equation.expression import Term
-from dartsedu.equation.recovery import recovered
-from dartsedu.equation.supernet import CELL
-from dartsedu.laws import find_law
-from dartsedu.splits import Batch
+from dartsedu.spaces.equation.drawing import equation_dot, equation_lines, in_data_units
+from dartsedu.spaces.equation.expression import Term
+from dartsedu.spaces.equation.recovery import recovered
+from dartsedu.spaces.equation.supernet import CELL
 
 QUICK = {
     "num_graph_nodes": 1,

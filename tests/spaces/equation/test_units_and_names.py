@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.mathtext import MathTextParser
 
-from dartsedu.equation import (
+from dartsedu.spaces.equation import (
     DARTSRegressor,
     EquationSupernet,
     Table,
@@ -19,7 +19,7 @@ from dartsedu.equation import (
     formula,
     table_task,
 )
-from dartsedu.equation.names import latex_name
+from dartsedu.spaces.equation.names import latex_name
 
 x, z = sp.symbols("x z", real=True)
 INPUTS = np.random.default_rng(0).uniform(0.5, 8, (2, 60, 1))

@@ -13,12 +13,12 @@ from sympy.parsing.sympy_parser import (
     standard_transformations,
 )
 
-from dartsedu.equation import Equation, EquationSupernet, equation_space, table_task
-from dartsedu.equation.expression import Term
 from dartsedu.presets import load_preset
-from dartsedu.recording import Header, Recorder, Recording
 from dartsedu.relaxation import Outcome
 from dartsedu.search import Search
+from dartsedu.spaces.equation import Equation, EquationSupernet, equation_space, table_task
+from dartsedu.spaces.equation.expression import Term
+from dartsedu.stream.recording import Header, Recorder, Recording
 
 
 def equation(*nodes, variables=("x",), factors=None, constant=0.0, kind="real", **scaling):

@@ -15,13 +15,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from dartsedu.architect import FirstOrder, OfficialRecurrent, VirtualStep
+from dartsedu.data.tasks import TextTask, load_task
+from dartsedu.data.text import TextBatch, TextSplit
 from dartsedu.genotype import PUBLISHED
 from dartsedu.presets import SettingsError, describe, load_preset
-from dartsedu.rnn import Dropout, RNNSupernet, rnn_space
 from dartsedu.search import Search, make_architect
-from dartsedu.spaces import build_network, build_supernet
-from dartsedu.tasks import TextTask, load_task
-from dartsedu.text import TextBatch, TextSplit
+from dartsedu.spaces.build import build_network, build_supernet
+from dartsedu.spaces.rnn import Dropout, RNNSupernet, rnn_space
 from dartsedu.train import Training, evaluate
 
 V, H, NODES, COLUMNS = 12, 4, 3, 6

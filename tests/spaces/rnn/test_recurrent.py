@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from dartsedu.architect import Exact, FiniteDifference, FirstOrder, VirtualStep, _ExtraPasses
+from dartsedu.data.text import TextBatch
 from dartsedu.discretisation import discretised_mixture
 from dartsedu.genotype import PUBLISHED, VOCABULARY, random_genotype
-from dartsedu.rnn import (
+from dartsedu.spaces.rnn import (
     ACTIVATIONS,
     PRIMITIVES,
     Dropout,
@@ -17,8 +18,7 @@ from dartsedu.rnn import (
     lstm_hidden,
     rnn_space,
 )
-from dartsedu.rnn.operations import draw_mask
-from dartsedu.text import TextBatch
+from dartsedu.spaces.rnn.operations import draw_mask
 from dartsedu.topology import SearchSpace, Topology
 
 CELLS = [name for name, genotype in PUBLISHED.items() if genotype.space == "rnn"]
@@ -163,7 +163,7 @@ def test_mixed_cell_by_hand(fast):
     p = net.mixture()["recurrent"].detach()
     x = torch.randn(2, 4, 6, dtype=torch.float64)
     h, mask = torch.randn(2, 4, 6, dtype=torch.float64).unbind(0)
-    from dartsedu.rnn import fast as fast_form
+    from dartsedu.spaces.rnn import fast as fast_form
 
     found, _ = fast_form.forward(cell, x, h, mask, p) if fast else cell(x, h, mask, p)
 

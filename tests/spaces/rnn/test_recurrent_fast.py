@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from dartsedu.rnn import PRIMITIVES, Dropout, RNNSupernet, fast, rnn_space
-from dartsedu.text import TextBatch
+from dartsedu.data.text import TextBatch
+from dartsedu.spaces.rnn import PRIMITIVES, Dropout, RNNSupernet, fast, rnn_space
 
 DROPOUT = Dropout(words=0.1, embedding=0.2, input=0.3, hidden=0.25, output=0.2)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dartsedu.genotype import PUBLISHED
-from dartsedu.rnn import RNNNetwork, RNNSupernet, rnn_space
+from dartsedu.spaces.rnn import RNNNetwork, RNNSupernet, rnn_space
 
 V, H = 12, 4
 

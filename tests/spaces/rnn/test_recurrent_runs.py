@@ -9,15 +9,15 @@ import torch
 from comparison import same_step
 from test_runs import Page, dartsedu
 
+from dartsedu.data.tasks import TextTask, load_task
+from dartsedu.data.text import END, FILES, TextSplit
 from dartsedu.genotype import PUBLISHED, random_genotype
 from dartsedu.presets import SettingsError, describe, load_preset, override
-from dartsedu.rnn import Dropout, RNNNetwork, RNNSupernet, rnn_space
-from dartsedu.runs import Run
+from dartsedu.runs.folder import Run
 from dartsedu.search import Search
-from dartsedu.spaces import build_network, build_supernet
-from dartsedu.stream import NonFiniteError
-from dartsedu.tasks import TextTask, load_task
-from dartsedu.text import END, FILES, TextSplit
+from dartsedu.spaces.build import build_network, build_supernet
+from dartsedu.spaces.rnn import Dropout, RNNNetwork, RNNSupernet, rnn_space
+from dartsedu.stream.stream import NonFiniteError
 from dartsedu.train import Training, evaluate
 
 EVERYTHING = Dropout(words=0.1, embedding=0.2, input=0.3, hidden=0.25, output=0.2)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor
 
-from dartsedu.cnn import large_maps, small_maps
-from dartsedu.cnn.stack import COMBINE
+from dartsedu.spaces.cnn import large_maps, small_maps
+from dartsedu.spaces.cnn.stack import COMBINE
 
 if TYPE_CHECKING:
-    from dartsedu.cnn.supernet import Cell
+    from dartsedu.spaces.cnn.supernet import Cell
 
 LARGEST_MAP = 64
 """Pixels of the largest map for which a depthwise convolution is worth a matrix, on a CPU."""

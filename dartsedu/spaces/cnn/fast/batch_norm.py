@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from dartsedu.cnn.channels import channels_last
+from dartsedu.spaces.cnn.fast.channels import channels_last
 
 
 def batch_norm(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:

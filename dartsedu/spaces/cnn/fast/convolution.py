@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.grad import conv2d_weight
 
-from dartsedu.cnn.channels import channels_last
+from dartsedu.spaces.cnn.fast.channels import channels_last
 
 COLUMNS = 3
 """Widest kernel whose slope PyTorch finds quickly."""

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from dartsedu.cnn.operations import FactorizedReduce
-from dartsedu.packing import as_vector
+from dartsedu.base.packing import as_vector
 from dartsedu.relaxation import MixedOp
+from dartsedu.spaces.cnn.operations import FactorizedReduce
 from dartsedu.topology import Topology
 
 if TYPE_CHECKING:
-    from dartsedu.cnn.plan import Plan
-    from dartsedu.cnn.supernet import Cell
+    from dartsedu.spaces.cnn.fast.plan import Plan
+    from dartsedu.spaces.cnn.supernet import Cell
 
 
 class Depthwise(NamedTuple):

@@ -14,13 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dartsedu.cnn.batch_norm import batch_norm
-from dartsedu.cnn.channels import channels_last, side_by_side
-from dartsedu.cnn.convolution import How, convolve, separable
-from dartsedu.cnn.edges import DEPTHWISE, Edges, Norms
-from dartsedu.cnn.operations import FactorizedReduce
-from dartsedu.cnn.plan import Reading, for_large_maps
 from dartsedu.relaxation import add
+from dartsedu.spaces.cnn.fast.batch_norm import batch_norm
+from dartsedu.spaces.cnn.fast.channels import channels_last, side_by_side
+from dartsedu.spaces.cnn.fast.convolution import How, convolve, separable
+from dartsedu.spaces.cnn.fast.edges import DEPTHWISE, Edges, Norms
+from dartsedu.spaces.cnn.fast.plan import Reading, for_large_maps
+from dartsedu.spaces.cnn.operations import FactorizedReduce
 
 CHANNELS = 1
 """The axis of a state's channels."""

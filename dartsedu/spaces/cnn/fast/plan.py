@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from dartsedu.cnn.edges import Edges, Groups, Statistics
-from dartsedu.cnn.operations import FactorizedReduce
+from dartsedu.spaces.cnn.fast.edges import Edges, Groups, Statistics
+from dartsedu.spaces.cnn.operations import FactorizedReduce
 
 
 class Gathered:

@@ -20,10 +20,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dartsedu.cnn.batch_norm import batch_norm_of_rows
-from dartsedu.cnn.edges import DEPTHWISE, Edges, Norms
-from dartsedu.cnn.operations import FactorizedReduce
-from dartsedu.cnn.plan import Reading, for_small_maps
+from dartsedu.spaces.cnn.fast.batch_norm import batch_norm_of_rows
+from dartsedu.spaces.cnn.fast.edges import DEPTHWISE, Edges, Norms
+from dartsedu.spaces.cnn.fast.plan import Reading, for_small_maps
+from dartsedu.spaces.cnn.operations import FactorizedReduce
 
 CHANNELS = 1
 """The axis of a state's channels."""
