@@ -43,7 +43,7 @@ from dartsedu.search import Search
 from dartsedu.spaces.build import build_supernet
 from dartsedu.spaces.equation import (
     EquationSupernet,
-    EquationTask,
+    TableTask,
     conclude,
     random_alphas,
     table_task,
@@ -228,7 +228,7 @@ def searched(
     restarts: int,
     seed: int,
     *changes: str,
-) -> tuple[EquationSupernet, EquationTask]:
+) -> tuple[EquationSupernet, TableTask]:
     """A supernet and its task after a search; without a search for ``search.epochs=0``."""
     chosen = [] if primitives is None else [f"supernet.primitives={json.dumps(primitives)}"]
     settings = load_preset("equation", [f"supernet.restarts={restarts}", *chosen, *changes])

@@ -18,8 +18,8 @@ import json
 from pathlib import Path
 
 from dartsedu.base.values import write_text
-from dartsedu.genotype import PUBLISHED
 from dartsedu.lessons import recurrent
+from dartsedu.published import PUBLISHED
 from dartsedu.runs.folder import Run
 
 

@@ -20,13 +20,15 @@ if TYPE_CHECKING:
     from dartsedu.architect import Exact, FiniteDifference, FirstOrder, VirtualStep
     from dartsedu.dashboard import compare, live, replay
     from dartsedu.data.tasks import load_task
+    from dartsedu.derivation import derive
     from dartsedu.discretisation import discretisation_gap
-    from dartsedu.genotype import PUBLISHED, Genotype, derive, random_genotype
+    from dartsedu.genotype import Genotype, random_genotype
     from dartsedu.presets import load_preset
+    from dartsedu.published import PUBLISHED
     from dartsedu.relaxation import MixedOp, Supernet, mixture_weights
     from dartsedu.search import Search
     from dartsedu.spaces.cnn import CNNNetwork, CNNSupernet, cnn_space, multiply_adds
-    from dartsedu.spaces.equation import DARTSRegressor
+    from dartsedu.spaces.equation import DARTSExecutionMonitor, DARTSRegressor
     from dartsedu.spaces.rnn import LSTMNetwork, RNNNetwork, RNNSupernet, rnn_space
     from dartsedu.stream.recording import Recording, recorded
     from dartsedu.stream.stream import Step, until
@@ -36,18 +38,20 @@ __version__ = "0.1.0"
 
 _HOME = {
     "architect": ("Exact", "FiniteDifference", "FirstOrder", "VirtualStep"),
-    "cnn": ("CNNNetwork", "CNNSupernet", "cnn_space", "multiply_adds"),
     "dashboard": ("compare", "live", "replay"),
+    "data.tasks": ("load_task",),
+    "derivation": ("derive",),
     "discretisation": ("discretisation_gap",),
-    "equation": ("DARTSRegressor",),
-    "genotype": ("PUBLISHED", "Genotype", "derive", "random_genotype"),
+    "genotype": ("Genotype", "random_genotype"),
     "presets": ("load_preset",),
-    "recording": ("Recording", "recorded"),
+    "published": ("PUBLISHED",),
     "relaxation": ("MixedOp", "Supernet", "mixture_weights"),
-    "rnn": ("LSTMNetwork", "RNNNetwork", "RNNSupernet", "rnn_space"),
     "search": ("Search",),
-    "stream": ("Step", "until"),
-    "tasks": ("load_task",),
+    "spaces.cnn": ("CNNNetwork", "CNNSupernet", "cnn_space", "multiply_adds"),
+    "spaces.equation": ("DARTSExecutionMonitor", "DARTSRegressor"),
+    "spaces.rnn": ("LSTMNetwork", "RNNNetwork", "RNNSupernet", "rnn_space"),
+    "stream.recording": ("Recording", "recorded"),
+    "stream.stream": ("Step", "until"),
     "train": ("Training", "evaluate"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
@@ -56,6 +60,7 @@ __all__ = [
     "PUBLISHED",
     "CNNNetwork",
     "CNNSupernet",
+    "DARTSExecutionMonitor",
     "DARTSRegressor",
     "Exact",
     "FiniteDifference",

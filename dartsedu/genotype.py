@@ -1,92 +1,48 @@
-"""The discrete cell: its value, its JSON form, its derivation from α, and the published ones."""
+"""The discrete cell: a value, and its JSON form."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, ValidationError, model_validator
-from scipy.special import expit, softmax
 
+from dartsedu.base.extensions import SPACES, ExtensionError, find
 from dartsedu.base.values import Value, explain, read_text, write_text
 from dartsedu.official_genotype import is_official, official_cells
-from dartsedu.topology import MOST, Combine, Name, Relaxation, SearchSpace, Topology
+from dartsedu.topology import MOST, Combine, Name, SearchSpace, Topology
+
+
+class GenotypeError(ValueError):
+    """A genotype is malformed or does not fit its search space; the message says where."""
 
 
 class Vocabulary(NamedTuple):
-    """The words a genotype file of one space may use, and the rule that derives its genotypes.
+    """The words a genotype file of one space may use.
 
-    ``inputs`` is ``None`` where it varies.
+    Attributes:
+        cells: the names of its cells.
+        inputs: inputs of each; ``None`` where that varies.
+        primitives: what may stand on an edge.
+        rule: the rule that derives its genotypes where none is named.
+        passing: the primitive that hands its input on unchanged, if there is one.
     """
 
     cells: tuple[str, ...]
     inputs: int | None
     primitives: tuple[str, ...]
     rule: str = "paper"
+    passing: str | None = None
 
 
-EQUATION_CURVES = (
-    "relu",
-    "exp",
-    "logistic",
-    "sin",
-    "cos",
-    "tanh",
-    "reciprocal",
-    "ln",
-    "softplus",
-    "softminus",
-)
-"""Functions of an equation's edge; each has a form ``linear_…`` as well."""
-
-VOCABULARY: dict[str, Vocabulary] = {
-    "cnn": Vocabulary(
-        cells=("normal", "reduce"),
-        inputs=2,
-        primitives=(
-            "none",
-            "max_pool_3x3",
-            "avg_pool_3x3",
-            "skip_connect",
-            "sep_conv_3x3",
-            "sep_conv_5x5",
-            "dil_conv_3x3",
-            "dil_conv_5x5",
-            "sep_conv_7x7",
-            "conv_7x1_1x7",
-        ),
-    ),
-    "rnn": Vocabulary(
-        cells=("recurrent",),
-        inputs=1,
-        primitives=("none", "tanh", "relu", "sigmoid", "identity"),
-    ),
-    "equation": Vocabulary(
-        cells=("equation",),
-        inputs=None,
-        primitives=(
-            "none",
-            "add",
-            "subtract",
-            "mult",
-            "linear",
-            *EQUATION_CURVES,
-            *(f"linear_{curve}" for curve in EQUATION_CURVES),
-            "power",
-        ),
-        rule="argmax",  # An edge is left out by choosing none.
-    ),
-}
-"""Spaces by name. The paper's primitives come first; NASNet and AmoebaNet need the last two of
-``cnn``. An equation has an input for each variable."""
-
-
-class GenotypeError(ValueError):
-    """A genotype is malformed or does not fit its search space; the message says where."""
+def vocabulary(space: str) -> Vocabulary:
+    """The words of a space. Raises ``GenotypeError`` for an unknown one."""
+    try:
+        words: Vocabulary = find(SPACES, space).vocabulary
+    except ExtensionError as error:
+        raise GenotypeError(str(error)) from None
+    return words
 
 
 class Edge(Value):
@@ -157,27 +113,24 @@ class Genotype(Value):
 
     @model_validator(mode="after")
     def _uses_the_vocabulary(self) -> Self:
-        if self.space not in VOCABULARY:
-            known = ", ".join(VOCABULARY)
-            raise ValueError(f"unknown space {self.space!r}; expected one of: {known}")
-        vocabulary = VOCABULARY[self.space]
+        words = vocabulary(self.space)
         names = tuple(cell.name for cell in self.cells)
-        if sorted(names) != sorted(vocabulary.cells):
+        if sorted(names) != sorted(words.cells):
             raise ValueError(
                 f"a genotype of space {self.space!r} has the cells "
-                f"{', '.join(vocabulary.cells)}, once each; this one has: {', '.join(names)}"
+                f"{', '.join(words.cells)}, once each; this one has: {', '.join(names)}"
             )
         for cell in self.cells:
-            if vocabulary.inputs is not None and cell.inputs != vocabulary.inputs:
+            if words.inputs is not None and cell.inputs != words.inputs:
                 raise ValueError(
                     f"cell {cell.name!r} has {cell.inputs} inputs; "
-                    f"a cell of space {self.space!r} has {vocabulary.inputs}"
+                    f"a cell of space {self.space!r} has {words.inputs}"
                 )
             for state, edge in cell.edges:
-                if edge.primitive not in vocabulary.primitives:
+                if edge.primitive not in words.primitives:
                     raise ValueError(
                         f"unknown primitive {edge.primitive!r} entering state {state} of cell "
-                        f"{cell.name!r}; expected one of: {', '.join(vocabulary.primitives)}"
+                        f"{cell.name!r}; expected one of: {', '.join(words.primitives)}"
                     )
         return self
 
@@ -267,162 +220,6 @@ class Genotype(Value):
                     )
 
 
-# ---- Derivation: α → genotype (DARTS §2.4) ------------------------------------------------------
-
-Strengths = NDArray[np.float64]
-Kept = list[tuple[int, int]]
-"""Pairs (row of α among the node's edges, column = primitive), strongest first."""
-
-
-def _best_per_edge(strength: Strengths, none: int | None) -> list[tuple[float, int, int]]:
-    """For every row its strongest primitive other than none, as (strength, row, column)."""
-    allowed = strength.copy()
-    if none is not None:
-        allowed[:, none] = -np.inf
-    columns = allowed.argmax(axis=1)
-    return [(float(allowed[row, column]), row, int(column)) for row, column in enumerate(columns)]
-
-
-def _strongest(found: list[tuple[float, int, int]], keep: int) -> Kept:
-    """The ``keep`` strongest, ties to the earlier edge."""
-    return [(row, column) for _, row, column in sorted(found, key=lambda f: -f[0])[:keep]]
-
-
-Mix = Callable[[Strengths], Strengths]
-"""From the α of a node's edges to their mixture weights, both (edges, primitives)."""
-
-MIX: dict[Relaxation, Mix] = {"softmax": partial(softmax, axis=1), "sigmoid": expit}
-"""What ``relaxation.mixture_weights`` computes, for NumPy."""
-
-
-def _paper(alpha: Strengths, none: int | None, keep: int, mix: Mix) -> Kept:
-    return _strongest(_best_per_edge(mix(alpha), none), keep)
-
-
-def _raw_alpha(alpha: Strengths, none: int | None, keep: int, mix: Mix) -> Kept:
-    return _strongest(_best_per_edge(alpha, none), keep)
-
-
-def _none_excluded(alpha: Strengths, none: int | None, keep: int, mix: Mix) -> Kept:
-    masked = alpha.copy()
-    if none is not None:
-        masked[:, none] = -np.inf
-    return _strongest(_best_per_edge(mix(masked), none), keep)
-
-
-def _shared_predecessor(alpha: Strengths, none: int | None, keep: int, mix: Mix) -> Kept:
-    strength = mix(alpha)
-    pairs = [
-        (float(strength[row, column]), row, column)
-        for row in range(alpha.shape[0])
-        for column in range(alpha.shape[1])
-        if column != none
-    ]
-    return _strongest(pairs, keep)
-
-
-def _argmax(alpha: Strengths, none: int | None, keep: int, mix: Mix) -> Kept:
-    return [(row, int(column)) for row, column in enumerate(alpha.argmax(axis=1))]
-
-
-def _threshold(alpha: Strengths, none: int | None, keep: int, mix: Mix) -> Kept:
-    found = [f for f in _best_per_edge(expit(alpha), none) if f[0] >= FAIR_THRESHOLD]
-    if not found and none is None:
-        raise GenotypeError(
-            f"rule 'threshold': no edge of a node reaches sigmoid(α) ≥ {FAIR_THRESHOLD}, and the "
-            "space has no primitive 'none' to leave the node empty; choose another rule"
-        )
-    return _strongest(found, keep) or [(0, none or 0)]
-
-
-FAIR_THRESHOLD = 0.85
-"""Least sigmoid(α) of an edge that FairDARTS keeps."""
-
-RULES: dict[str, Callable[[Strengths, int | None, int, Mix], Kept]] = {
-    "paper": _paper,
-    "raw-alpha": _raw_alpha,
-    "none-excluded": _none_excluded,
-    "shared-predecessor": _shared_predecessor,
-    "argmax": _argmax,
-    "threshold": _threshold,
-}
-"""Derivation rules by name.
-
-==================  =============================================  =============================
-name                strength of an edge                            edges kept at a node
-==================  =============================================  =============================
-paper               best weight, none among the primitives         top k, distinct predecessors
-raw-alpha           best α, none ignored (pt.darts, NNI)           top k, distinct predecessors
-none-excluded       best weight taken without none (NASLib)        top k, distinct predecessors
-shared-predecessor  every weight by itself (AutoDL)                top k, predecessor may repeat
-argmax              largest α, none may win (AutoRA, NB-201)       all
-threshold           best sigmoid(α) ≥ 0.85 (FairDARTS)             at most k, perhaps none at all
-==================  =============================================  =============================
-
-A weight is what the space's relaxation makes of α: softmax(α), with none in the denominator unless
-it is left out, or sigmoid(α), where primitives do not compete and *paper*, *none-excluded* and
-*raw-alpha* find the same. *threshold* looks at sigmoid(α) in any space.
-Only *paper* is DARTS §2.4; in every rule but *argmax* the primitive none never wins.
-"""
-
-
-def rule_of(space: SearchSpace) -> str:
-    """The derivation rule of a space where none is named."""
-    return VOCABULARY[space.name].rule if space.name in VOCABULARY else "paper"
-
-
-def derive(
-    space: SearchSpace, alphas: Mapping[str, ArrayLike], rule: str | None = None
-) -> Genotype:
-    """Discretise α: the genotype that ``rule`` reads off (default: ``rule_of``).
-
-    ``alphas`` maps each cell's name to its raw α of shape ``(edges, primitives)``. Edges of a
-    node come strongest first. Raises ``GenotypeError`` for an unknown rule, a missing cell, a wrong
-    shape or an α that is not finite.
-    """
-    rule = rule or rule_of(space)
-    if rule not in RULES:
-        raise GenotypeError(
-            f"unknown derivation rule {rule!r}; expected one of: {', '.join(RULES)}"
-        )
-    none = space.primitives.index("none") if "none" in space.primitives else None
-    if none is not None and len(space.primitives) == 1:
-        raise GenotypeError("a space whose only primitive is 'none' has no genotype")
-    mix = MIX[space.relaxation]
-    cells = []
-    for topology in space.cells:
-        alpha = _numbers(alphas, topology.name)
-        if alpha.shape != space.shape(topology.name):
-            raise GenotypeError(
-                f"α of cell {topology.name!r} has shape {alpha.shape}; "
-                f"expected (edges, primitives) = {space.shape(topology.name)}"
-            )
-        if not np.isfinite(alpha).all():
-            raise GenotypeError(f"α of cell {topology.name!r} is not finite")
-        nodes = []
-        for node, sources in enumerate(topology.predecessors):
-            kept = RULES[rule](alpha[topology.rows(node)], none, topology.keep, mix)
-            nodes.append(
-                tuple(
-                    Edge(primitive=space.primitives[column], source=sources[row])
-                    for row, column in kept
-                )
-            )
-        cells.append(_cell(topology, tuple(nodes)))
-    return Genotype(space=space.name, cells=tuple(cells))
-
-
-def _numbers(alphas: Mapping[str, ArrayLike], cell: str) -> Strengths:
-    if cell not in alphas:
-        raise GenotypeError(
-            f"α of cell {cell!r} is missing; given are the cells: {', '.join(map(str, alphas))}"
-        )
-    try:
-        return np.asarray(alphas[cell], dtype=np.float64)
-    except (TypeError, ValueError):
-        raise GenotypeError(f"α of cell {cell!r} is not a matrix of numbers") from None
-
-
 def random_genotype(space: SearchSpace, seed: int) -> Genotype:
     """A cell drawn uniformly: ``keep`` distinct predecessors a node, any primitive but none.
 
@@ -445,11 +242,12 @@ def random_genotype(space: SearchSpace, seed: int) -> Genotype:
                     for source in chosen
                 )
             )
-        cells.append(_cell(topology, tuple(nodes)))
+        cells.append(cell_of(topology, tuple(nodes)))
     return Genotype(space=space.name, cells=tuple(cells))
 
 
-def _cell(topology: Topology, nodes: tuple[tuple[Edge, ...], ...]) -> Cell:
+def cell_of(topology: Topology, nodes: tuple[tuple[Edge, ...], ...]) -> Cell:
+    """The discrete cell of a topology, with the edges of each node."""
     uniform = all(len(edges) == topology.keep for edges in nodes)
     return Cell(
         name=topology.name,
@@ -461,13 +259,11 @@ def _cell(topology: Topology, nodes: tuple[tuple[Edge, ...], ...]) -> Cell:
     )
 
 
-# ---- Published cells ----------------------------------------------------------------------------
+def compact(space: str, combine: Combine, **cells: tuple[str, tuple[int, ...]]) -> Genotype:
+    """A genotype from the compact form of its cells, each with the states that it puts out.
 
-
-def _published(
-    space: str = "cnn", combine: Combine = "concat", **cells: tuple[str, tuple[int, ...]]
-) -> Genotype:
-    """Read the compact form ``"primitive 0, primitive 1; …"``: edges by comma, nodes by ';'."""
+    The form is ``"primitive 0, primitive 1; …"``: edges by comma, nodes by semicolon.
+    """
 
     def edge(text: str) -> Edge:
         primitive, source = text.split()
@@ -478,7 +274,7 @@ def _published(
         cells=tuple(
             Cell(
                 name=name,
-                inputs=VOCABULARY[space].inputs,
+                inputs=vocabulary(space).inputs,
                 keep=text.split(";")[0].count(",") + 1,
                 nodes=tuple(tuple(map(edge, node.split(","))) for node in text.split(";")),
                 combine=combine,
@@ -487,85 +283,3 @@ def _published(
             for name, (text, outputs) in cells.items()
         ),
     )
-
-
-PUBLISHED: dict[str, Genotype] = {
-    "nasnet": _published(
-        normal=(
-            "sep_conv_5x5 1, sep_conv_3x3 0; sep_conv_5x5 0, sep_conv_3x3 0;"
-            "avg_pool_3x3 1, skip_connect 0; avg_pool_3x3 0, avg_pool_3x3 0;"
-            "sep_conv_3x3 1, skip_connect 1",
-            (2, 3, 4, 5, 6),
-        ),
-        reduce=(
-            "sep_conv_5x5 1, sep_conv_7x7 0; max_pool_3x3 1, sep_conv_7x7 0;"
-            "avg_pool_3x3 1, sep_conv_5x5 0; skip_connect 3, avg_pool_3x3 2;"
-            "sep_conv_3x3 2, max_pool_3x3 1",
-            (4, 5, 6),
-        ),
-    ),
-    "amoebanet": _published(
-        normal=(
-            "avg_pool_3x3 0, max_pool_3x3 1; sep_conv_3x3 0, sep_conv_5x5 2;"
-            "sep_conv_3x3 0, avg_pool_3x3 3; sep_conv_3x3 1, skip_connect 1;"
-            "skip_connect 0, avg_pool_3x3 1",
-            (4, 5, 6),
-        ),
-        reduce=(
-            "avg_pool_3x3 0, sep_conv_3x3 1; max_pool_3x3 0, sep_conv_7x7 2;"
-            "sep_conv_7x7 0, avg_pool_3x3 1; max_pool_3x3 0, max_pool_3x3 1;"
-            "conv_7x1_1x7 0, sep_conv_3x3 5",
-            (3, 4, 6),
-        ),
-    ),
-    "darts-v1": _published(
-        normal=(
-            "sep_conv_3x3 1, sep_conv_3x3 0; skip_connect 0, sep_conv_3x3 1;"
-            "skip_connect 0, sep_conv_3x3 1; sep_conv_3x3 0, skip_connect 2",
-            (2, 3, 4, 5),
-        ),
-        reduce=(
-            "max_pool_3x3 0, max_pool_3x3 1; skip_connect 2, max_pool_3x3 0;"
-            "max_pool_3x3 0, skip_connect 2; skip_connect 2, avg_pool_3x3 0",
-            (2, 3, 4, 5),
-        ),
-    ),
-    "darts-v2": _published(
-        normal=(
-            "sep_conv_3x3 0, sep_conv_3x3 1; sep_conv_3x3 0, sep_conv_3x3 1;"
-            "sep_conv_3x3 1, skip_connect 0; skip_connect 0, dil_conv_3x3 2",
-            (2, 3, 4, 5),
-        ),
-        reduce=(
-            "max_pool_3x3 0, max_pool_3x3 1; skip_connect 2, max_pool_3x3 1;"
-            "max_pool_3x3 0, skip_connect 2; skip_connect 2, max_pool_3x3 1",
-            (2, 3, 4, 5),
-        ),
-    ),
-    "enas": _published(
-        "rnn",
-        "mean",
-        recurrent=(
-            "tanh 0; tanh 1; relu 1; tanh 3; tanh 3; relu 3; relu 4; relu 7; relu 8; relu 8;relu 8",
-            (2, 5, 6, 9, 10, 11),
-        ),
-    ),
-    "darts-rnn-v1": _published(
-        "rnn",
-        "mean",
-        recurrent=(
-            "relu 0; relu 1; tanh 2; relu 3; relu 4; identity 1; relu 5; relu 1",
-            tuple(range(1, 9)),
-        ),
-    ),
-    "darts-rnn-v2": _published(
-        "rnn",
-        "mean",
-        recurrent=(
-            "sigmoid 0; relu 1; relu 1; identity 1; tanh 2; sigmoid 5; tanh 3; relu 5",
-            tuple(range(1, 9)),
-        ),
-    ),
-}
-"""Published cells by name: NASNet-A, AmoebaNet-A, DARTS first (v1) and second order (v2); for
-language models ENAS and DARTS on Penn Treebank, first (v1) and second order (v2)."""

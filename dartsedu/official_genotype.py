@@ -11,13 +11,15 @@ from __future__ import annotations
 import ast
 from typing import Any, NamedTuple
 
+from dartsedu.base.extensions import SPACES, every
+
 CALL = "Genotype("
 LONGEST = 100_000
 """Characters of the longest text that is parsed; the published ones have 500."""
 LONGEST_RANGE = 1000
 
 
-class _Layout(NamedTuple):
+class Official(NamedTuple):
     """How the authors name the cells of a space: edges and outputs by cell."""
 
     space: str
@@ -26,17 +28,10 @@ class _Layout(NamedTuple):
     combine: str
     cells: dict[str, tuple[str, str]]
 
-
-_LAYOUTS = (
-    _Layout(
-        "cnn",
-        inputs=2,
-        keep=2,
-        combine="concat",
-        cells={"normal": ("normal", "normal_concat"), "reduce": ("reduce", "reduce_concat")},
-    ),
-    _Layout("rnn", inputs=1, keep=1, combine="mean", cells={"recurrent": ("recurrent", "concat")}),
-)
+    @property
+    def fields(self) -> set[str]:
+        """All fields of the call."""
+        return {name for pair in self.cells.values() for name in pair}
 
 
 def is_official(text: str) -> bool:
@@ -54,13 +49,14 @@ def official_cells(text: str) -> dict[str, Any]:
     if "\n" in before or CALL in after:
         raise ValueError(f"expected one {CALL}…) and nothing else; keep the line of one genotype")
     given = _arguments(call + after)
-    for layout in _LAYOUTS:
-        if set(given) == {name for pair in layout.cells.values() for name in pair}:
+    layouts: list[Official] = [space.official for space in every(SPACES) if space.official]
+    for layout in layouts:
+        if set(given) == layout.fields:
             break
     else:
         raise ValueError(
-            f"it has {', '.join(given) or 'nothing'}; expected normal, normal_concat, reduce and "
-            "reduce_concat, or recurrent and concat"
+            f"it has {', '.join(given) or 'nothing'}; expected "
+            + ", or ".join(" and ".join(sorted(layout.fields)) for layout in layouts)
         )
     cells = [
         {

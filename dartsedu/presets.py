@@ -1,403 +1,23 @@
-"""Settings of a run, validated, and the named presets in ``presets.toml``."""
+"""Named settings of all spaces, and how settings are read, overridden and described."""
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Iterable, Mapping
-from importlib.resources import files
-from typing import Annotated, Any, ClassVar, Literal, Self
+from functools import cache
+from typing import Any
 
-from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import ValidationError
 
+from dartsedu.base.extensions import SPACES, ExtensionError, every, find
 from dartsedu.base.values import Value, explain
-from dartsedu.base.yardstick import ACCURACY, ERROR, PERPLEXITY, Yardstick
-from dartsedu.data.tasks import EQUATION_TASKS, IMAGE_TASKS, MOST_NOISE, TEXT_TASKS
-from dartsedu.genotype import RULES
+from dartsedu.settings import Settings, SettingsError
 
-MOST = 1_000_000
-"""Of anything counted; what a machine can hold is less, see ``memory_needed``."""
-MOST_NODES = 10_000
-"""Of nodes of a cell."""
-MOST_CELLS = 1000
-"""Of cells of a network."""
-MOST_THREADS = 1024
-"""PyTorch ends the process where the system refuses a thread."""
+DEFAULT = "classroom"
+"""The preset where nothing is asked for."""
 LONGEST = 100_000
 """Characters of a value given as text."""
-
-
-class SettingsError(ValueError):
-    """A setting is unknown or out of range; the message names it."""
-
-
-class WeightsOptimizer(Value):
-    """SGD of the operation weights w."""
-
-    learning_rate: float = Field(0.025, gt=0, description="at the start")
-    learning_rate_end: float = Field(0.0, ge=0, description="floor that cosine annealing ends at")
-    momentum: float = Field(0.9, ge=0, lt=1)
-    weight_decay: float = Field(3e-4, ge=0)
-    clip: float | None = Field(None, gt=0, description="largest gradient norm; none: no limit")
-
-
-class ArchitectureOptimizer(Value):
-    """Adam of α."""
-
-    learning_rate: float = Field(3e-4, gt=0)
-    beta1: float = Field(0.5, ge=0, lt=1)
-    beta2: float = Field(0.999, ge=0, lt=1)
-    weight_decay: float = Field(1e-3, ge=0, description="added to the gradient, as Adam does")
-
-
-class ImageSettings(Value):
-    """Which images to classify (see ``tasks.load_task``)."""
-
-    name: str = Field("digits", description="a data set, one of tasks.IMAGE_TASKS")
-    root: str = Field("data", description="folder of the data sets")
-    split_seed: int = Field(0, ge=0, lt=2**32, description="division into weights and architecture")
-    noise: float = Field(
-        0.0, ge=0, le=MOST_NOISE, description="noise added to every image, in its own deviations"
-    )
-    image_size: int = Field(224, ge=8, le=4096, description="side of imagenet images, pixels")
-    workers: int = Field(4, ge=0, le=256, description="processes that read imagenet files")
-
-    @field_validator("name")
-    @classmethod
-    def _is_known(cls, name: str) -> str:
-        if name in TEXT_TASKS:
-            raise ValueError("this task is a text; use a preset for texts, such as rnn-classroom")
-        if name in EQUATION_TASKS:
-            raise ValueError("this task is a table; use the preset equation")
-        if name not in IMAGE_TASKS:
-            raise ValueError(f"unknown task; expected one of: {', '.join(IMAGE_TASKS)}")
-        return name
-
-    @model_validator(mode="after")
-    def _has_noise_only_in_memory(self) -> Self:
-        if self.noise and self.name == "imagenet":
-            raise ValueError("imagenet is read without noise; use --set task.noise=0")
-        return self
-
-
-class TextSettings(Value):
-    """Which text to read (see ``tasks.load_task``)."""
-
-    name: str = Field("pydoc", description="a text, one of tasks.TEXT_TASKS")
-    root: str = Field("data", description="folder of the data sets")
-    split_seed: int = Field(0, ge=0, lt=2**32, description="division into weights and architecture")
-    vocabulary: int | None = Field(
-        None, ge=3, description="words in the vocabulary, <eos> and <unk> among them; none: all"
-    )
-
-    @field_validator("name")
-    @classmethod
-    def _is_known(cls, name: str) -> str:
-        if name in IMAGE_TASKS:
-            raise ValueError("this task is images; use a preset for images, such as classroom")
-        if name in EQUATION_TASKS:
-            raise ValueError("this task is a table; use the preset equation")
-        if name not in TEXT_TASKS:
-            raise ValueError(f"unknown task; expected one of: {', '.join(TEXT_TASKS)}")
-        return name
-
-
-class CNNSupernetSettings(Value):
-    """The relaxed convolutional network of the search."""
-
-    channels: int = Field(16, ge=2, le=MOST, description="width of the first cell")
-    cells: int = Field(8, ge=3, le=MOST_CELLS, description="depth")
-    nodes: int = Field(4, ge=1, le=MOST_NODES, description="intermediate nodes of a cell")
-    keep: int = Field(2, ge=1, description="predecessors each node keeps in the genotype")
-    primitives: tuple[str, ...] | None = Field(
-        None, min_length=1, description="none: the paper's eight"
-    )
-    alpha_scale: float = Field(
-        0.0, ge=0, le=100, description="α start at this times normal numbers"
-    )
-    fast: bool = Field(True, description="the fast form of a cell where it suits")
-
-
-class DropoutSettings(Value):
-    """Probabilities of being dropped; every mask holds for all words of a batch."""
-
-    words: float = Field(0.0, ge=0, lt=1, description="a word, with its whole embedding")
-    embedding: float = Field(0.0, ge=0, lt=1, description="an entry of the embedded text")
-    input: float = Field(0.0, ge=0, lt=1, description="an entry of the cell's input")
-    hidden: float = Field(0.0, ge=0, lt=1, description="an entry of the cell's states")
-    output: float = Field(0.0, ge=0, lt=1, description="an entry of what is decoded")
-
-
-class RNNSupernetSettings(Value):
-    """The relaxed recurrent cell of the search, and the language model around it."""
-
-    hidden: int = Field(300, ge=1, le=MOST, description="size of embedding and hidden state")
-    nodes: int = Field(8, ge=1, le=MOST_NODES, description="intermediate nodes of the cell")
-    primitives: tuple[str, ...] | None = Field(
-        None, min_length=1, description="none: the paper's five"
-    )
-    dropout: DropoutSettings = DropoutSettings()
-    activation: float = Field(0.0, ge=0, description="weight of the mean square of the outputs")
-    slowness: float = Field(0.0, ge=0, description="weight of the mean square of their changes")
-    alpha_scale: float = Field(
-        0.0, ge=0, le=100, description="α start at this times normal numbers"
-    )
-    fast: bool = Field(True, description="the fast form of the cell")
-
-
-class SearchSettings(Value):
-    """The bilevel loop."""
-
-    epochs: int = Field(50, ge=1, le=MOST, description="passes over the weights split")
-    batch_size: int = Field(64, ge=2, le=MOST)
-    architect: Literal["first-order", "finite-difference", "exact"] = "first-order"
-    xi: float | None = Field(None, ge=0, description="ξ; none: the weights' learning rate")
-    epsilon_scale: float = Field(0.01, gt=0, description="ε·‖v‖ of the finite difference")
-    weights_steps: int = Field(1, ge=1, le=MOST, description="steps of w for each step of α")
-    virtual_momentum: bool = Field(False, description="momentum in the virtual step")
-    virtual_weight_decay: bool = Field(False, description="weight decay in the virtual step")
-    weights: WeightsOptimizer = WeightsOptimizer()
-    architecture: ArchitectureOptimizer = ArchitectureOptimizer()
-    precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="of products on a GPU; bfloat16: mixed with float32"
-    )
-    rule: str = Field("paper", description="derivation rule, of genotype.RULES")
-    checkpoint_every: int = Field(1, ge=1, le=MOST, description="steps between checkpoints")
-
-    @field_validator("rule")
-    @classmethod
-    def _is_known(cls, rule: str) -> str:
-        if rule not in RULES:
-            raise ValueError(f"unknown derivation rule; expected one of: {', '.join(RULES)}")
-        return rule
-
-    def reading(self) -> dict[str, Any]:
-        """What training batches of the split are drawn with besides size and seed."""
-        return {}
-
-
-class RNNSearchSettings(SearchSettings):
-    """The bilevel loop over a text."""
-
-    bptt: int = Field(
-        35, ge=2, le=MOST, description="words a gradient goes back; now and then half of it"
-    )
-    virtual_clip: bool = Field(False, description="clipping in the virtual step")
-    official: bool = Field(
-        False, description="α's text, masks and second order as in the authors' code"
-    )
-
-    @model_validator(mode="after")
-    def _is_a_form_of_the_authors(self) -> Self:
-        if self.official and self.architect == "exact":
-            raise ValueError(
-                "the authors' code has no exact second order; use architect=finite-difference or "
-                "first-order, or official=false"
-            )
-        return self
-
-    def reading(self) -> dict[str, Any]:
-        return {"bptt": self.bptt}
-
-
-class TableSettings(Value):
-    """Which table to explain (see ``tasks.load_task``)."""
-
-    name: str = Field("weber-fechner", description="a law of equation.laws, or csv")
-    path: str | None = Field(None, description="a CSV file with a line of names, for csv")
-    target: str | None = Field(None, description="the column to be explained, for csv")
-    variables: tuple[str, ...] | None = Field(
-        None, min_length=1, description="the columns that explain; none: all others"
-    )
-    rows: int = Field(300, ge=20, le=1_000_000, description="rows drawn from a law")
-    noise: float = Field(
-        0.02, ge=0, le=MOST_NOISE, description="of a law's target, in its own deviations"
-    )
-    split_seed: int = Field(0, ge=0, lt=2**32, description="rows of a law; division into three")
-    scale_inputs: bool = Field(True, description="variables are divided by their size")
-
-    @model_validator(mode="after")
-    def _is_known(self) -> Self:
-        if self.name not in EQUATION_TASKS:
-            known = ", ".join(EQUATION_TASKS)
-            raise ValueError(f"task {self.name!r} is no table; expected one of: {known}")
-        if self.name != "csv" and (self.path or self.target or self.variables):
-            raise ValueError("path, target and variables are of the task csv; use --task csv")
-        if self.variables is not None and len(set(self.variables)) < len(self.variables):
-            raise ValueError("a variable is named twice; name each column once")
-        return self
-
-
-class EquationSupernetSettings(Value):
-    """The relaxed graph of functions, many times."""
-
-    nodes: int = Field(2, ge=1, le=MOST_NODES, description="latent nodes of the graph")
-    primitives: tuple[str, ...] | None = Field(
-        None, min_length=1, description="none: equation.PRIMITIVES"
-    )
-    restarts: int = Field(128, ge=1, le=MOST, description="searches side by side")
-    relaxation: Literal["softmax", "sigmoid"] = "softmax"
-    complexity: float = Field(1e-3, ge=0, description="penalty of a coefficient in the mixture")
-    alpha_scale: float = Field(
-        1e-3, ge=0, le=100, description="α start at this times normal numbers"
-    )
-
-
-class EquationSearchSettings(SearchSettings):
-    """The bilevel loop over a table."""
-
-    rule: str = Field("argmax", description="derivation rule: argmax, where none may win")
-    derivation: Literal["max", "sample"] = Field(
-        "max", description="the largest α of an edge, or a draw by its weight"
-    )
-
-    @field_validator("rule")
-    @classmethod
-    def _keeps_what_is_not_none(cls, rule: str) -> str:
-        if rule != "argmax":
-            raise ValueError("an equation leaves edges out by choosing none; expected argmax")
-        return rule
-
-
-class CNNTrainSettings(Value):
-    """The discrete convolutional network, trained from scratch."""
-
-    channels: int = Field(36, ge=2, le=MOST, description="width of the first cell")
-    cells: int = Field(20, ge=3, le=MOST_CELLS, description="depth")
-    stem: Literal["cifar", "imagenet"] = "cifar"
-    epochs: int = Field(
-        600, ge=1, le=MOST, description="passes over weights and architecture together"
-    )
-    batch_size: int = Field(96, ge=2, le=MOST)
-    weights: WeightsOptimizer = WeightsOptimizer()
-    schedule: Literal["cosine", "exponential"] = "cosine"
-    decay: float = Field(0.97, gt=0, le=1, description="factor an epoch, if exponential")
-    drop_path: float = Field(0.0, ge=0, lt=1, description="probability at the end of a linear ramp")
-    auxiliary_weight: float = Field(0.0, ge=0, description="weight of the auxiliary head; 0: none")
-    cutout: int = Field(0, ge=0, le=MOST, description="side of the square cut out, pixels")
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    checkpoint_every: int = Field(20, ge=1, le=MOST, description="steps between checkpoints")
-    seeds: int = Field(1, ge=1, le=MOST, description="networks trained from the genotype")
-    random_cells: int = Field(0, ge=0, le=MOST, description="random genotypes trained beside it")
-
-    def reading(self) -> dict[str, Any]:
-        """What training batches of the split are drawn with besides size and seed."""
-        return {"cutout_length": self.cutout}
-
-
-class RNNTrainSettings(Value):
-    """The discrete recurrent cell in a language model, trained from scratch."""
-
-    hidden: int = Field(850, ge=1, le=MOST, description="size of embedding and hidden state")
-    dropout: DropoutSettings = DropoutSettings()
-    activation: float = Field(0.0, ge=0, description="weight of the mean square of the outputs")
-    slowness: float = Field(0.0, ge=0, description="weight of the mean square of their changes")
-    epochs: int = Field(1600, ge=1, le=MOST, description="passes over the weights split")
-    batch_size: int = Field(64, ge=2, le=MOST)
-    bptt: int = Field(
-        35, ge=2, le=MOST, description="words a gradient goes back; now and then half of it"
-    )
-    bptt_spread: float = Field(0.0, ge=0, description="deviation of normal noise on that length")
-    weights: WeightsOptimizer = WeightsOptimizer()
-    non_monotone: int | None = Field(
-        5,
-        ge=1,
-        description="average the weights once the validation loss has not been the lowest for so "
-        "many epochs; none: never",
-    )
-    official: bool = Field(
-        False, description="steps while averaging, and the test, as in the authors' code"
-    )
-    checkpoint_every: int = Field(20, ge=1, le=MOST, description="steps between checkpoints")
-    seeds: int = Field(1, ge=1, le=MOST, description="networks trained from the genotype")
-    random_cells: int = Field(0, ge=0, le=MOST, description="random genotypes trained beside it")
-    lstms: int = Field(
-        0, ge=0, le=MOST, description="LSTMs of as many parameters trained beside it"
-    )
-
-    def reading(self) -> dict[str, Any]:
-        """What training batches of the split are drawn with besides size and seed."""
-        return {"bptt": self.bptt, "spread": self.bptt_spread}
-
-
-TrainSettings = CNNTrainSettings | RNNTrainSettings
-"""Settings of a training, of a space whose networks are trained from scratch."""
-
-
-class EquationTrainSettings(Value):
-    """What follows a search for equations: its restarts are refitted and compared."""
-
-    random_restarts: int = Field(
-        128, ge=0, le=MOST, description="random graphs refitted beside those that were found"
-    )
-    formulas: int = Field(8, ge=1, le=MOST, description="equations written as formulas, at most")
-
-
-class Settings(Value):
-    """Everything that defines a run but the seed of its random numbers and its device."""
-
-    yardstick: ClassVar[Yardstick]
-    preset: str = Field(description="the preset these settings come from")
-    follows: str = Field("", description="whose settings these are")
-    space: str
-    threads: int | None = Field(
-        None, ge=1, le=MOST_THREADS, description="CPU threads; none: PyTorch's choice"
-    )
-    task: ImageSettings | TextSettings | TableSettings
-    supernet: CNNSupernetSettings | RNNSupernetSettings | EquationSupernetSettings
-    search: SearchSettings
-    train: TrainSettings | EquationTrainSettings
-
-
-class CNNSettings(Settings):
-    """Convolutional cells that classify images."""
-
-    yardstick = ACCURACY
-    space: Literal["cnn"] = "cnn"
-    task: ImageSettings = ImageSettings()
-    supernet: CNNSupernetSettings = CNNSupernetSettings()
-    search: SearchSettings = SearchSettings()
-    train: CNNTrainSettings = CNNTrainSettings()
-
-
-class RNNSettings(Settings):
-    """A recurrent cell that reads a text."""
-
-    yardstick = PERPLEXITY
-    space: Literal["rnn"] = "rnn"
-    task: TextSettings = TextSettings()
-    supernet: RNNSupernetSettings = RNNSupernetSettings()
-    search: RNNSearchSettings = RNNSearchSettings()
-    train: RNNTrainSettings = RNNTrainSettings()
-
-
-class EquationSettings(Settings):
-    """A graph of functions that explains a table."""
-
-    yardstick = ERROR
-    space: Literal["equation"] = "equation"
-    task: TableSettings = TableSettings()
-    supernet: EquationSupernetSettings = EquationSupernetSettings()
-    search: EquationSearchSettings = EquationSearchSettings()
-    train: EquationTrainSettings = EquationTrainSettings()
-
-
-SETTINGS: dict[str, type[Settings]] = {
-    "cnn": CNNSettings,
-    "rnn": RNNSettings,
-    "equation": EquationSettings,
-}
-"""The kind of settings of each space."""
-AnySettings = Annotated[CNNSettings | RNNSettings | EquationSettings, Field(discriminator="space")]
-"""Settings of any space, told apart by ``space``."""
-
-
-def _table() -> dict[str, Any]:
-    return tomllib.loads(files("dartsedu").joinpath("presets.toml").read_text(encoding="utf-8"))
-
-
-PRESETS: tuple[str, ...] = tuple(_table())
-"""Names of the presets."""
-
 
 Override = str | tuple[str, Any]
 """``"field=value"``, the value written as in TOML, or a field's dotted name and its value."""
@@ -454,21 +74,56 @@ def _assignment(text: str) -> tuple[str, Any]:
 
 
 def read_settings(values: Mapping[str, Any] | str) -> Settings:
-    """Settings from a mapping or from JSON text. Raises ``SettingsError``."""
+    """Settings of any space from a mapping or from JSON text. Raises ``SettingsError``."""
     try:
-        if isinstance(values, str):
-            settings: Settings = TypeAdapter(AnySettings).validate_json(values)
-            return settings
-        return SETTINGS[values.get("space", "cnn")].model_validate(values)
+        given = json.loads(values) if isinstance(values, str) else values
+        if not isinstance(given, Mapping):
+            raise SettingsError(f"settings are a {type(given).__name__}; expected fields by name")
+        kind: type[Settings] = find(SPACES, str(given.get("space"))).settings
+        _check_task(given.get("task"), kind)
+        return kind.model_validate(given)
+    except ExtensionError as error:
+        raise SettingsError(f"settings.space: {error}") from None
     except ValidationError as error:
         raise SettingsError(explain(error, "settings")) from None
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise SettingsError(f"settings are no JSON: {error}") from None
+
+
+def _check_task(given: Any, settings: type[Settings]) -> None:
+    """Raise ``SettingsError`` for a data set that is another space's: it says which preset to use."""
+    name = given.get("name") if isinstance(given, Mapping) else None
+    kind = settings.model_fields["task"].annotation
+    if not isinstance(name, str) or not isinstance(kind, type) or name in kind.known():
+        return
+    for space in every(SPACES):
+        if name in space.task_kind.known():
+            raise SettingsError(
+                f"settings.task.name: {name!r} is {space.task_kind.kind}; use a preset for that, "
+                f"such as {space.default_preset}"
+            )
+
+
+@cache
+def _table() -> dict[str, dict[str, Any]]:
+    """The presets of every space as they are written, each with its space."""
+    found: dict[str, dict[str, Any]] = {}
+    for space in every(SPACES):
+        text = (space.folder / "presets.toml").read_text(encoding="utf-8")
+        for name, values in tomllib.loads(text).items():
+            found.setdefault(name, {"space": space.name, **values})
+    return found
+
+
+PRESETS: tuple[str, ...] = tuple(_table())
+"""Names of the presets of every space."""
 
 
 def _merged(name: str) -> dict[str, Any]:
     table = _table()
     if name not in table:
-        raise SettingsError(f"unknown preset {name!r}; expected one of: {', '.join(table)}")
-    values = table[name]
+        raise SettingsError(f"unknown preset {name!r:.80}; expected one of: {', '.join(table)}")
+    values = dict(table[name])
     base = values.pop("extends", None)
     return _over(_merged(base), values) if base else values
 

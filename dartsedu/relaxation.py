@@ -17,7 +17,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from dartsedu.base.packing import Joined, as_tensors
 from dartsedu.base.registry import Registry
-from dartsedu.genotype import Genotype, derive
+from dartsedu.derivation import derive
+from dartsedu.genotype import Genotype
 from dartsedu.topology import Relaxation, SearchSpace
 
 Mixture = Mapping[str, Tensor]

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from dartsedu.architect import (
     Architect,
-    Exact,
-    FiniteDifference,
-    FirstOrder,
-    OfficialRecurrent,
-    VirtualStep,
     held,
 )
 from dartsedu.base.packing import as_tensors, as_vector, largest_of
 from dartsedu.data.splits import Passes
-from dartsedu.data.tasks import Task
-from dartsedu.data.text import TextBatch, TextSplit
-from dartsedu.genotype import derive
-from dartsedu.presets import RNNSearchSettings, SearchSettings
+from dartsedu.data.task import Task
+from dartsedu.derivation import derive
 from dartsedu.relaxation import Outcome, Supernet
+from dartsedu.settings import SearchSettings
 from dartsedu.stream.checkpoint import (
     check_finite,
     moments,
@@ -44,19 +37,7 @@ _ADVICE = (
 
 def make_architect(settings: SearchSettings) -> Architect:
     """The architect that the settings name."""
-    recurrent = isinstance(settings, RNNSearchSettings)
-    clipped = recurrent and settings.virtual_clip
-    official = recurrent and settings.official
-    virtual = VirtualStep(
-        settings.xi,
-        settings.virtual_momentum,
-        settings.virtual_weight_decay,
-        settings.weights.clip if clipped else None,
-    )
-    if settings.architect == "finite-difference":
-        form = OfficialRecurrent if official else FiniteDifference
-        return form(virtual, settings.epsilon_scale)
-    return Exact(virtual) if settings.architect == "exact" else FirstOrder(anew=official)
+    return settings.make_architect()
 
 
 class Search(Stream):
@@ -102,11 +83,9 @@ class Search(Stream):
                 **settings.reading(),
             )
         )
-        silent = {"rule", "checkpoint_every"}
-        if isinstance(settings, RNNSearchSettings) and not settings.official:
-            silent.add("official")  # Checkpoints of before know no such setting.
-        identity = settings.model_dump_json(exclude=silent)
-        super().__init__(identity, self._passes.total, seed, torch.device(device), task.fingerprint)
+        super().__init__(
+            settings.identity, self._passes.total, seed, torch.device(device), task.fingerprint
+        )
         if settings.precision != "float32" and self.device.type != "cuda":
             raise ValueError(
                 f"search.precision={settings.precision} is for a GPU; on {self.device.type} use "
@@ -147,25 +126,7 @@ class Search(Stream):
         self._weights_batches = task.weights.training(
             size, seed_of(seed, "weights"), self.done * self.settings.weights_steps, **reading
         )
-        if isinstance(self.settings, RNNSearchSettings) and self.settings.official:
-            self._architecture_batches = self._beside_weights()
-        else:
-            self._architecture_batches = task.architecture.training(
-                size, seed_of(seed, "architecture"), self.done, **reading
-            )
-
-    def _beside_weights(self) -> Iterator[TextBatch]:
-        """Of the architecture text what stands where each step's first weights batch is read."""
-        text, stride = self.task.architecture, self.settings.weights_steps
-        assert isinstance(text, TextSplit)
-        batches = text.beside(
-            cast(TextSplit, self.task.weights),
-            self.settings.batch_size,
-            seed_of(self.seed, "weights"),
-            self.done * stride,
-            **self.settings.reading(),
-        )
-        return islice(batches, None, None, stride)
+        self._architecture_batches = self.settings.architecture_batches(task, seed, self.done)
 
     def _advance(self) -> Step:
         epoch = self._passes.epoch(self.done)

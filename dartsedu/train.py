@@ -9,9 +9,9 @@ import torch
 
 from dartsedu.base.packing import largest_of
 from dartsedu.data.splits import Passes, Split
-from dartsedu.data.tasks import Task
+from dartsedu.data.task import Task
 from dartsedu.network import Network
-from dartsedu.presets import CNNTrainSettings, RNNTrainSettings, TrainSettings
+from dartsedu.settings import TrainSettings
 from dartsedu.stream.averaging import Averaging
 from dartsedu.stream.checkpoint import (
     check_finite,
@@ -62,12 +62,9 @@ class Training(Stream):
                 **settings.reading(),
             )
         )
-        silent = {"seeds", "random_cells", "lstms", "checkpoint_every"}
-        self._official = isinstance(settings, RNNTrainSettings) and settings.official
-        if not self._official:
-            silent.add("official")  # Checkpoints of before know no such setting.
-        identity = settings.model_dump_json(exclude=silent)
-        super().__init__(identity, self._passes.total, seed, torch.device(device), task.fingerprint)
+        super().__init__(
+            settings.identity, self._passes.total, seed, torch.device(device), task.fingerprint
+        )
         self.settings = settings
         self.network = network.to(self.device)
         self.task = task.to(self.device)
@@ -78,16 +75,8 @@ class Training(Stream):
             momentum=w.momentum,
             weight_decay=w.weight_decay,
         )
-        self.scheduler: torch.optim.lr_scheduler.LRScheduler
-        if isinstance(settings, CNNTrainSettings) and settings.schedule == "exponential":
-            self.scheduler = torch.optim.lr_scheduler.ExponentialLR(self.optimizer, settings.decay)
-        else:
-            self.scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(
-                self.optimizer, settings.epochs, w.learning_rate_end
-            )
-        self.averaging: Averaging | None = None
-        if isinstance(settings, RNNTrainSettings):
-            self.averaging = Averaging(self.network, settings.non_monotone, as_asgd=self._official)
+        self.scheduler = settings.scheduler(self.optimizer)
+        self.averaging = settings.averaging(self.network)
         self._rate_before = 0.0
         self._carried: torch.Tensor | None = None
         self._open_data()
@@ -107,7 +96,7 @@ class Training(Stream):
         group = self.optimizer.param_groups[0]
         scheduled = group["lr"]
         own = scheduled * batch.share
-        late = self._official and self.averaging is not None and self.averaging.steps > 0
+        late = settings.rate_is_late(self.averaging)
         rate = group["lr"] = self._rate_before if late else own
         self._rate_before = own
         self.network.train()
@@ -156,7 +145,7 @@ class Training(Stream):
 
     def test(self) -> float:
         """Accuracy, 0…1, or perplexity on the test split, in evaluation mode."""
-        return evaluate(self.network, self.task.test, 1 if self._official else None)
+        return evaluate(self.network, self.task.test, self.settings.test_batch)
 
     def _state(self) -> dict[str, Any]:
         return {

@@ -3,10 +3,12 @@
 import pytest
 import torch
 
+from dartsedu.data.images import ImageTask
 from dartsedu.data.splits import ArraySplit, Augmentation
-from dartsedu.data.tasks import ImageTask
-from dartsedu.presets import CNNTrainSettings, SearchSettings, load_preset
+from dartsedu.presets import load_preset
+from dartsedu.settings import SearchSettings
 from dartsedu.spaces.cnn import CNNSupernet, cnn_space
+from dartsedu.spaces.cnn.settings import CNNTrainSettings
 
 
 @pytest.fixture(autouse=True)

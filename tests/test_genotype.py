@@ -9,16 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from dartsedu.genotype import (
-    PUBLISHED,
-    RULES,
-    VOCABULARY,
-    Genotype,
-    GenotypeError,
-    derive,
-    random_genotype,
-)
+from dartsedu.derivation import RULES, derive
+from dartsedu.genotype import Genotype, GenotypeError, random_genotype
+from dartsedu.published import PUBLISHED
 from dartsedu.spaces.cnn import OPERATIONS, cnn_space
+from dartsedu.spaces.cnn.words import VOCABULARY
 
 SPACE = cnn_space(nodes=2)
 NONE, MAX, AVG, SKIP, SEP3, SEP5, DIL3, DIL5 = range(8)
@@ -41,7 +36,7 @@ def normal(genotype):
 
 
 def test_vocabulary_is_what_can_be_built():
-    assert VOCABULARY["cnn"].primitives == tuple(OPERATIONS)
+    assert VOCABULARY.primitives == tuple(OPERATIONS)
 
 
 @given(nodes=st.integers(1, 6), keep=st.integers(1, 3), seed=st.integers(0, 2**32))

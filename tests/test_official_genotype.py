@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dartsedu.base.values import LARGEST
-from dartsedu.genotype import PUBLISHED, Genotype, GenotypeError, random_genotype
+from dartsedu.genotype import Genotype, GenotypeError, random_genotype
+from dartsedu.published import PUBLISHED
 from dartsedu.spaces.cnn import cnn_space
 from dartsedu.spaces.rnn import rnn_space
 from dartsedu.topology import SearchSpace, Topology

@@ -1,14 +1,7 @@
 import pytest
 
-from dartsedu.presets import (
-    PRESETS,
-    SettingsError,
-    changes,
-    describe,
-    load_preset,
-    override,
-    read_settings,
-)
+from dartsedu.presets import PRESETS, changes, describe, load_preset, override, read_settings
+from dartsedu.settings import SettingsError
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from dartsedu.discretisation import discretisation_gap, discretised_mixture
-from dartsedu.genotype import PUBLISHED, GenotypeError
+from dartsedu.genotype import GenotypeError
+from dartsedu.published import PUBLISHED
 from dartsedu.relaxation import MixedOp, mixture_weights
 
 

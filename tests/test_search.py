@@ -13,7 +13,7 @@ from comparison import same_step
 
 from dartsedu.base.packing import Packed, pack, unpack
 from dartsedu.data.splits import ArraySplit
-from dartsedu.genotype import derive
+from dartsedu.derivation import derive
 from dartsedu.search import Search, make_architect, settled, skip_connections
 from dartsedu.stream.recording import Recording
 from dartsedu.stream.stream import CheckpointError, NonFiniteError, Step

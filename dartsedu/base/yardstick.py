@@ -1,11 +1,11 @@
-"""What is judged by on the test split: accuracy, perplexity or the error of an equation."""
+"""What a space judges its networks by: accuracy, perplexity, error, or something of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
 from math import exp, isfinite, isnan, sqrt
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 
 class Scored(Protocol):
@@ -21,22 +21,28 @@ class Scored(Protocol):
 
 
 class Yardstick(NamedTuple):
-    """One way to judge: its name, which way is better, how to write a value."""
+    """One way to judge.
 
-    name: Literal["accuracy", "perplexity", "error"]
+    Attributes:
+        name: of what is measured, such as accuracy.
+        larger_is_better: which way is better.
+        show: how a value is written.
+        measure: the value that belongs to a mean loss and, where there is one, an accuracy.
+        share: whether it is a part of a whole, 0…1, of which differences are points of a hundred;
+            otherwise values are compared by their ratio.
+        replaces_loss: whether losses on the way are shown as this.
+    """
+
+    name: str
     larger_is_better: bool
     show: Callable[[float], str]
+    measure: Callable[[float, float | None], float]
+    share: bool = False
+    replaces_loss: bool = False
 
     def of(self, score: Scored) -> float:
-        """The accuracy of a score, or the perplexity or error that belongs to its loss.
-
-        NaN where the score has no accuracy.
-        """
-        if self.name == "perplexity":
-            return perplexity(score.loss)
-        if self.name == "error":
-            return relative_error(score.loss)
-        return float("nan") if score.accuracy is None else score.accuracy
+        """The value of a score; NaN where it has no accuracy and needs one."""
+        return self.measure(score.loss, score.accuracy)
 
 
 def number(x: float, form: str) -> str:
@@ -55,12 +61,6 @@ def number(x: float, form: str) -> str:
     return f"{Decimal(x) * 100:{sign}.3g}%" if percent else f"{x:{sign}.3g}"
 
 
-ACCURACY = Yardstick("accuracy", True, lambda x: number(x, ".1%"))
-PERPLEXITY = Yardstick("perplexity", False, lambda x: number(x, ".1f"))
-ERROR = Yardstick("error", False, lambda x: number(x, ".2%"))
-"""Root mean square error in standard deviations of the target."""
-
-
 def perplexity(loss: float) -> float:
     """exp of a mean loss in nats a word: among how many words the model wavers; ∞ beyond 700."""
     return exp(loss) if loss < 700 else float("inf")
@@ -72,3 +72,21 @@ def relative_error(loss: float) -> float:
     NaN of a loss below 0, which is no such error.
     """
     return sqrt(loss) if loss >= 0 else float("nan")
+
+
+def _accuracy(loss: float, accuracy: float | None) -> float:
+    return float("nan") if accuracy is None else accuracy
+
+
+ACCURACY = Yardstick("accuracy", True, lambda x: number(x, ".1%"), _accuracy, share=True)
+PERPLEXITY = Yardstick(
+    "perplexity",
+    False,
+    lambda x: number(x, ".1f"),
+    lambda loss, accuracy: perplexity(loss),
+    replaces_loss=True,
+)
+ERROR = Yardstick(
+    "error", False, lambda x: number(x, ".2%"), lambda loss, accuracy: relative_error(loss)
+)
+"""Root mean square error in standard deviations of the target."""

@@ -9,16 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dartsedu.dashboard.kept import KeptSteps
-from dartsedu.genotype import Genotype, derive, rule_of
+from dartsedu.derivation import derive, rule_of
+from dartsedu.genotype import Genotype
 from dartsedu.show.layout import arrange
 from dartsedu.show.measures import entropy, genotypes, passing
 from dartsedu.show.palette import (
     CELL_COLOURS,
-    DASHED,
     DASHED_SPLITS,
     OTHER,
     SPLIT_COLOURS,
     colour,
+    dashed,
     output_label,
     short,
     state_label,
@@ -117,7 +118,7 @@ class History:
                     "name": primitive,
                     "label": short(primitive),
                     "colour": colour(primitive),
-                    "dashed": primitive in DASHED,
+                    "dashed": dashed(primitive),
                     "none": primitive == "none",
                 }
                 for primitive in self.space.primitives

@@ -17,8 +17,8 @@ import torch
 from dartsedu.dashboard.control import Control, ControlError, State
 from dartsedu.dashboard.history import History
 from dartsedu.dashboard.shown import Shown
+from dartsedu.derivation import derive
 from dartsedu.discretisation import Gap, discretisation_gap
-from dartsedu.genotype import derive
 from dartsedu.relaxation import mixture_weights
 from dartsedu.search import Search
 from dartsedu.stream.recording import Header, Recording

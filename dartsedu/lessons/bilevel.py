@@ -17,10 +17,10 @@ from dartsedu.lessons.explorer import Control, Explorer
 from dartsedu.lessons.panel import Arrow, Bars, Dots, Line, Mark, Panel, Scene, contours, draw
 from dartsedu.lessons.relaxation import one_edge_space
 from dartsedu.relaxation import Mixture, Outcome, Supernet
-from dartsedu.show.palette import COLOURS, OTHER, short
+from dartsedu.show.palette import OTHER, colour, short
 from dartsedu.show.picture import Picture
 
-DIRECT, IMPLICIT, TOTAL = COLOURS["avg_pool_3x3"], COLOURS["max_pool_3x3"], COLOURS["sep_conv_3x3"]
+DIRECT, IMPLICIT, TOTAL = colour("avg_pool_3x3"), colour("max_pool_3x3"), colour("sep_conv_3x3")
 XIS = [round(0.05 * i, 2) for i in range(21)]
 
 # ---- The problem of Fig. 2 ----------------------------------------------------------------------

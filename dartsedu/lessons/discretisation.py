@@ -11,18 +11,20 @@ import torch
 from torch import Tensor
 
 from dartsedu.data.splits import Split
-from dartsedu.data.tasks import Task
+from dartsedu.data.task import Task
+from dartsedu.derivation import RULES, derive
 from dartsedu.discretisation import discretised_mixture, score
-from dartsedu.genotype import RULES, Genotype, derive, random_genotype
+from dartsedu.genotype import Genotype, random_genotype
 from dartsedu.lessons.explorer import Control, Explorer
 from dartsedu.lessons.panel import Arrow, Bars, Dots, Line, Mark, Panel, Pixels, Scene, Style, draw
-from dartsedu.presets import CNNTrainSettings, load_preset
+from dartsedu.presets import load_preset
 from dartsedu.relaxation import Supernet, mixture_weights
 from dartsedu.show.layout import Curve, arrange
 from dartsedu.show.measures import entropy
-from dartsedu.show.palette import COLOURS, OTHER, colour, dashes, short, state_label, state_names
+from dartsedu.show.palette import OTHER, colour, dashes, short, state_label, state_names
 from dartsedu.show.picture import Picture
 from dartsedu.spaces.cnn import CNNNetwork, cnn_space
+from dartsedu.spaces.cnn.settings import CNNTrainSettings
 from dartsedu.topology import SearchSpace
 from dartsedu.train import Training, evaluate
 
@@ -34,7 +36,7 @@ SOURCES = [state_label(name) for name in state_names(inputs=2, nodes=1)]
 ALPHA_STEPS = [round(-2 + 0.1 * i, 1) for i in range(61)]
 TEMPERATURES = [0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0]
 DROPPED = "#c8ced8"
-FOUND, DRAWN = COLOURS["sep_conv_3x3"], COLOURS["avg_pool_3x3"]
+FOUND, DRAWN = colour("sep_conv_3x3"), colour("avg_pool_3x3")
 
 Kept = list[tuple[int, int]]
 """Pairs (row, column) of α that stay."""
@@ -280,7 +282,7 @@ def temperature_explorer(supernet: Supernet, split: Split) -> Explorer:
         here = bits[place], accuracies[place]
         marks: list[Mark] = [
             Line(bits, accuracies, FOUND, "softmax(α / T)"),
-            Line(ends, [paper] * 2, COLOURS["max_pool_3x3"], "cut, paper", "--"),
+            Line(ends, [paper] * 2, colour("max_pool_3x3"), "cut, paper", "--"),
             Line(ends, [argmax] * 2, DRAWN, "cut, argmax", ":"),
             Dots([here[0]], [here[1]], "#d1306a", label=f"T = {temperature:g}", size=6),
         ]

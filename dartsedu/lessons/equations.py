@@ -12,14 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dartsedu.data.tasks import EquationTask, table_task
+from dartsedu.data.tables import TableTask, table_task
 from dartsedu.discretisation import discretised_mixture
 from dartsedu.lessons.explorer import Control, Explorer
 from dartsedu.lessons.panel import Bars, Dots, Line, Mark, Panel, Scene, Style, draw
 from dartsedu.lessons.relaxation import growth_data
 from dartsedu.presets import load_preset
 from dartsedu.search import Search
-from dartsedu.show.palette import COLOURS, OTHER, colour, short
+from dartsedu.show.palette import OTHER, colour, short
 from dartsedu.show.picture import Picture
 from dartsedu.spaces.equation import Discovery, EquationSupernet, equation_space
 from dartsedu.spaces.equation.refit import refit
@@ -29,16 +29,16 @@ Floats = NDArray[np.float64]
 
 THREE = ("linear", "linear_exp", "linear_logistic")
 """The functions of lesson 01's edge, by their names here."""
-MIXTURE, CUT, FITTED = COLOURS["linear_logistic"], COLOURS["linear_exp"], COLOURS["power"]
+MIXTURE, CUT, FITTED = colour("linear_logistic"), colour("linear_exp"), colour("power")
 
 
-def growth_task() -> EquationTask:
+def growth_task() -> TableTask:
     """The 40 points of a logistic curve that lesson 01 mixes functions on."""
     x, y = growth_data()
     return table_task(x[:, None].numpy(), y.numpy(), name="growth")
 
 
-def equation_search(task: EquationTask, seed: int = 0, nodes: int = 2, epochs: int = 150) -> Search:
+def equation_search(task: TableTask, seed: int = 0, nodes: int = 2, epochs: int = 150) -> Search:
     """A search of 64 restarts with the settings of the preset ``equation``, but ``epochs``."""
     torch.manual_seed(seed)
     space = equation_space(len(task.variables), nodes)
@@ -71,9 +71,9 @@ def strongest_picture(shares: Mapping[int, Mapping[str, float]]) -> Picture:
 # ---- A graph, and what is left of it ------------------------------------------------------------
 
 
-def data_picture(task: EquationTask) -> Picture:
+def data_picture(task: TableTask) -> Picture:
     """The rows of the three splits of a table with one variable."""
-    looks = {"weights": COLOURS["ln"], "architecture": COLOURS["linear_exp"], "test": OTHER}
+    looks = {"weights": colour("ln"), "architecture": colour("linear_exp"), "test": OTHER}
     tables = {name: task.table(getattr(task, name)) for name in looks}
     marks = [
         Dots(table.inputs[:, 0], table.targets, looks[name], name, size=2.5)
@@ -108,7 +108,7 @@ class Stage:
     y: Floats
 
 
-def stages(supernet: EquationSupernet, task: EquationTask) -> dict[str, Stage]:
+def stages(supernet: EquationSupernet, task: TableTask) -> dict[str, Stage]:
     """What discretisation does to the leading restart: mixture, argmax, argmax refitted.
 
     The task has one variable. The supernet stays as it is.
@@ -126,7 +126,7 @@ def stages(supernet: EquationSupernet, task: EquationTask) -> dict[str, Stage]:
 
 @torch.no_grad()
 def _stage(
-    supernet: EquationSupernet, mixture: Tensor | None, leader: int, task: EquationTask
+    supernet: EquationSupernet, mixture: Tensor | None, leader: int, task: TableTask
 ) -> Stage:
     batch, scaling = task.architecture.whole, task.scaling
     rest = supernet.respond(batch.inputs, mixture)[leader] - batch.targets
@@ -138,7 +138,7 @@ def _stage(
     return Stage(error, grid, scaling.centre[0] + scaling.scale[0] * y)
 
 
-def stages_picture(found: Mapping[str, Stage], task: EquationTask) -> Picture:
+def stages_picture(found: Mapping[str, Stage], task: TableTask) -> Picture:
     """The curves of ``stages`` on the data of the architecture split."""
     table = task.table(task.architecture)
     y = np.concatenate([table.targets, *(stage.y for stage in found.values())])
@@ -153,7 +153,7 @@ def stages_picture(found: Mapping[str, Stage], task: EquationTask) -> Picture:
     return draw(Scene([Panel("", marks, task.variables[0], task.targets[0], ends, _ends(y))], text))
 
 
-def listed(found: Discovery, task: EquationTask) -> str:
+def listed(found: Discovery, task: TableTask) -> str:
     """The formulas of a discovery, preferred first, a line each."""
     scale = task.scaling.scale[0]
     lines = ["    error  complexity  formula"]
@@ -199,7 +199,7 @@ def best_of_picture(errors: Mapping[str, Sequence[float]], floor: float) -> Pict
             f"{medians[-1]:.3f}"
         )
         most = max(most, len(values))
-    line = Line([1, most], [floor, floor], COLOURS["ln"], "noise", "--", faint=True)
+    line = Line([1, most], [floor, floor], colour("ln"), "noise", "--", faint=True)
     ends = (0.8 * min(floor, *(min(part) for part in finite.values())), 3.0)
     top = 1.3 * max(floor, *(best_of(part, 1) for part in finite.values()))
     panels = [
@@ -245,10 +245,10 @@ def rivals_explorer() -> Explorer:
         rows = max(1, round(16 * (noise / misfit) ** 2))
         marks: list[Mark] = [
             Dots(x, y, OTHER, f"{ROWS} rows", size=2.5),
-            Line(grid, power, COLOURS["power"], f"x^{exponent:g}, the truth"),
-            Line(grid, columns @ factors, COLOURS["ln"], "a + b ln(x)", "--"),
+            Line(grid, power, colour("power"), f"x^{exponent:g}, the truth"),
+            Line(grid, columns @ factors, colour("ln"), "a + b ln(x)", "--"),
         ]
-        bars = Bars(["noise", "misfit of ln"], [100 * noise, 100 * misfit], [OTHER, COLOURS["ln"]])
+        bars = Bars(["noise", "misfit of ln"], [100 * noise, 100 * misfit], [OTHER, colour("ln")])
         return Scene(
             [
                 Panel("two formulas", marks, "x", "y", (1.0, span), (-3.0, 2.8)),

@@ -14,17 +14,19 @@ from torch import Tensor
 
 from dartsedu.base.yardstick import perplexity
 from dartsedu.data.ngrams import reference_losses
-from dartsedu.data.tasks import TextTask, load_task
+from dartsedu.data.tasks import load_task
 from dartsedu.data.text import TextSplit
+from dartsedu.data.texts import TextTask
 from dartsedu.genotype import Genotype
 from dartsedu.lessons.explorer import Control, Explorer
 from dartsedu.lessons.panel import Bars, Dots, Line, Mark, Panel, Scene, Style, draw
-from dartsedu.presets import RNNTrainSettings, load_preset
+from dartsedu.presets import load_preset
 from dartsedu.search import Search
-from dartsedu.show.palette import COLOURS, OTHER
+from dartsedu.show.palette import OTHER, colour
 from dartsedu.show.picture import Picture
 from dartsedu.spaces.build import build_network, build_supernet
 from dartsedu.spaces.rnn.operations import gated
+from dartsedu.spaces.rnn.settings import RNNTrainSettings
 from dartsedu.stream.stream import Step
 from dartsedu.train import Training
 
@@ -97,8 +99,8 @@ def memory_explorer(words: int = 30) -> Explorer:
             plain.append(float(np.tanh(factor * plain[-1])))
         marks: list[Mark] = [
             Line(time, np.full(words + 1, 0.5), OTHER, "half", style=":"),
-            Line(time, plain, COLOURS["tanh"], "without gate: s ← tanh(w s)", style="--"),
-            Line(time, kept, COLOURS["relu"], "with gate: s ← s + σ(c) (0 − s)"),
+            Line(time, plain, colour("tanh"), "without gate: s ← tanh(w s)", style="--"),
+            Line(time, kept, colour("relu"), "with gate: s ← s + σ(c) (0 − s)"),
             Dots([10, 10], [plain[10], kept[10]], OTHER),
         ]
         return Scene(
@@ -138,8 +140,8 @@ def training_picture(steps: Iterable[Step], lines: Mapping[str, float]) -> Pictu
         for name, value in lines.items()
     ]
     marks += [
-        Line(epochs, found, COLOURS["relu"], "the cell found"),
-        Dots(epochs, found, COLOURS["relu"]),
+        Line(epochs, found, colour("relu"), "the cell found"),
+        Dots(epochs, found, colour("relu")),
     ]
     said = ", ".join(f"{value:.1f}" for value in found)
     of_lines = ", ".join(f"{name} {value:.1f}" for name, value in lines.items())
@@ -159,7 +161,7 @@ GROUPS: dict[str, tuple[str, int]] = {
 }
 """What is compared, with its kind and number of nodes in the recording. (An LSTM has no nodes; its
 size is that of cells of four.)"""
-_INKS = (COLOURS["relu"], OTHER, COLOURS["tanh"], COLOURS["sigmoid"])
+_INKS = (colour("relu"), OTHER, colour("tanh"), colour("sigmoid"))
 
 
 def recorded() -> dict[str, Any]:
@@ -255,12 +257,12 @@ def luck_explorer(task: str = "pydoc") -> Explorer:
         highest = max(0.05, float(shares.max())) * 1.1
         marks: list[Mark] = [
             Line([0, 0], [0, highest], OTHER, "no difference", style=":"),
-            Line(stairs_x, stairs_y, COLOURS["relu"], f"{first} − {second}"),
+            Line(stairs_x, stairs_y, colour("relu"), f"{first} − {second}"),
         ]
         bars = Bars(
             [f"{first} better", f"{second} better"],
             [better, 1 - better],
-            [COLOURS["relu"], OTHER],
+            [colour("relu"), OTHER],
         )
         return Scene(
             [

@@ -25,7 +25,7 @@ from dartsedu.lessons.panel import (
     draw,
 )
 from dartsedu.relaxation import MixedOp, Mixture, Outcome, Supernet, add, mixture_weights
-from dartsedu.show.palette import COLOURS, OTHER, colour, short
+from dartsedu.show.palette import OTHER, colour, short
 from dartsedu.show.picture import Picture
 from dartsedu.spaces.cnn.operations import PRIMITIVES, candidate
 from dartsedu.spaces.cnn.supernet import accuracy
@@ -41,7 +41,7 @@ TEMPERATURES = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0]
 FUNCTION_COLOURS = dict(
     zip(
         ("linear", "exponential", "logistic"),
-        (COLOURS["max_pool_3x3"], COLOURS["avg_pool_3x3"], COLOURS["sep_conv_3x3"]),
+        (colour("max_pool_3x3"), colour("avg_pool_3x3"), colour("sep_conv_3x3")),
         strict=True,
     )
 )
@@ -176,8 +176,8 @@ def surface_explorer(
         tip = (first + float(step[0]), second + float(step[1]))
         marks: list[Mark] = [
             *contours(axis.numpy(), axis.numpy(), surface, levels, OTHER),
-            Arrow((first, second), tip, COLOURS["sep_conv_3x3"], "downhill"),
-            Dots([first], [second], COLOURS["avg_pool_3x3"], "you are here", size=6),
+            Arrow((first, second), tip, colour("sep_conv_3x3"), "downhill"),
+            Dots([first], [second], colour("avg_pool_3x3"), "you are here", size=6),
         ]
         weights = GATES[gate](here.detach())[0].tolist()
         bars = Bars(names, weights, [colour(p) for p in supernet.space.primitives])

@@ -13,17 +13,19 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from dartsedu.base.values import Value
+from dartsedu.data.images import ImageTask
 from dartsedu.data.splits import ArraySplit
-from dartsedu.data.tasks import ImageTask
-from dartsedu.genotype import PUBLISHED, Genotype
+from dartsedu.genotype import Genotype
 from dartsedu.lessons.explorer import Control, Explorer
 from dartsedu.lessons.panel import Dots, Line, Mark, Panel, Scene, draw
-from dartsedu.presets import CNNSettings, load_preset
+from dartsedu.presets import load_preset
+from dartsedu.published import PUBLISHED
 from dartsedu.search import Search
-from dartsedu.show.palette import COLOURS
+from dartsedu.show.palette import colour
 from dartsedu.show.picture import Picture
 from dartsedu.spaces.build import build_network, build_supernet
 from dartsedu.spaces.cnn import CNNNetwork, multiply_adds
+from dartsedu.spaces.cnn.settings import CNNSettings
 from dartsedu.stream.stream import Stream
 from dartsedu.train import Training
 
@@ -132,7 +134,7 @@ def loss_picture(losses: Sequence[float], steps_an_epoch: int) -> Picture:
     means = np.reshape(losses, (-1, steps_an_epoch)).mean(axis=1)
     ends = np.arange(1, len(means) + 1) * steps_an_epoch
     marks: list[Mark] = [
-        Line(x, losses, COLOURS["none"], "each batch", faint=True),
+        Line(x, losses, colour("none"), "each batch", faint=True),
         Line(ends - steps_an_epoch / 2, means, INK["found"], "mean of an epoch"),
     ]
     panel = Panel("from scratch", marks, "step", "training loss", (0, len(losses)), (0, 2.6))
@@ -253,7 +255,7 @@ def _networks(a: Scores, b: Scores, comparison: tuple[Side, Side, bool], n: int)
     x = np.arange(1, n + 1)
     marks: list[Mark] = []
     if paired:
-        marks += [Line([i, i], [a[i - 1], b[i - 1]], COLOURS["none"], faint=True) for i in x]
+        marks += [Line([i, i], [a[i - 1], b[i - 1]], colour("none"), faint=True) for i in x]
     marks += [
         Dots(x, a[:n], INK["new"] if one.group == other.group else INK[one.group], one.name),
         Dots(x, b[:n], INK[other.group], other.name),
@@ -267,10 +269,10 @@ def _intervals(found: Sequence[Interval], n: int) -> Panel:
     """The intervals of 2 … n networks, the last in colour; axes that fit those of 3 or more."""
     reach = 1.3 * max(abs(end) for one in found[1:] for end in one)
     most = len(found) + 1
-    marks: list[Mark] = [Line([1.5, most + 0.5], [0, 0], COLOURS["none"], style="--")]
+    marks: list[Mark] = [Line([1.5, most + 0.5], [0, 0], colour("none"), style="--")]
     for k, one in enumerate(found[: n - 1], 2):
         mean, low, high = np.clip(one, -reach, reach)
-        ink = INK["found"] if k == n else COLOURS["none"]
+        ink = INK["found"] if k == n else colour("none")
         marks.append(Line([k, k], [low, high], ink, faint=k < n))
         marks.append(Dots([k], [mean], ink, size=5 if k == n else 3))
     xlim, ylim = (1.5, most + 0.5), (-reach, reach)

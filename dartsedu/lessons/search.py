@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from dartsedu.data.tasks import Task, load_task
+from dartsedu.data.task import Task
+from dartsedu.data.tasks import load_task
 from dartsedu.genotype import Genotype
 from dartsedu.lessons.panel import Bars, Line, Panel, Pixels, Scene, Style, draw
 from dartsedu.presets import load_preset
 from dartsedu.search import Search
 from dartsedu.show.measures import entropy
-from dartsedu.show.palette import COLOURS
+from dartsedu.show.palette import colour
 from dartsedu.show.picture import Picture
 from dartsedu.spaces.cnn import CNNSupernet, cnn_space
 from dartsedu.stream.recording import Recording
@@ -59,7 +60,7 @@ def shared_edges(genotypes: Sequence[Genotype]) -> float:
 
 def shares_picture(shares: Mapping[str, float]) -> Picture:
     """How much genotypes have in common, a bar for each group."""
-    colours = [COLOURS["sep_conv_3x3"], COLOURS["none"]]
+    colours = [colour("sep_conv_3x3"), colour("none")]
     bars = Bars(list(shares), list(shares.values()), colours)
     words = ", ".join(f"{name}: {value:.0%}" for name, value in shares.items())
     panel = Panel("edges in common", [bars], x="share of kept edges", xlim=(0.0, 1.0))

@@ -25,20 +25,14 @@ from rich.text import Text
 from dartsedu.base.yardstick import ERROR
 from dartsedu.data.laws import LAWS
 from dartsedu.data.splits import TaskError, TaskWarning
+from dartsedu.data.tables import TableSettings
 from dartsedu.data.tasks import EQUATION_TASKS, TASKS, TEXT_TASKS
-from dartsedu.genotype import PUBLISHED, Genotype, GenotypeError
-from dartsedu.presets import (
-    PRESETS,
-    Override,
-    Settings,
-    SettingsError,
-    TableSettings,
-    changes,
-    describe,
-    load_preset,
-)
+from dartsedu.genotype import Genotype, GenotypeError
+from dartsedu.presets import PRESETS, Override, changes, describe, load_preset
+from dartsedu.published import PUBLISHED
 from dartsedu.runs.folder import Run, RunError, Trained
 from dartsedu.runs.terminal import fitting, genotype_table, summary, watch, writable
+from dartsedu.settings import Settings, SettingsError
 from dartsedu.stream.recording import RecordingError
 from dartsedu.stream.stream import CheckpointError, NonFiniteError, Step
 

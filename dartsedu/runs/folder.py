@@ -27,34 +27,27 @@ from pydantic import Field, ValidationError, model_validator
 from dartsedu.base.values import Measured, Value, explain, write_text
 from dartsedu.base.yardstick import perplexity
 from dartsedu.data.ngrams import reference_losses
-from dartsedu.data.splits import Split
-from dartsedu.data.tasks import EquationTask, Task, TaskError, TextTask, load_task
+from dartsedu.data.splits import Split, TaskError
+from dartsedu.data.tables import TableTask
+from dartsedu.data.task import Task
+from dartsedu.data.tasks import load_task
 from dartsedu.data.text import END, TextSplit
+from dartsedu.data.texts import TextTask
 from dartsedu.discretisation import Gap, discretisation_gap
 from dartsedu.genotype import Genotype, random_genotype
-from dartsedu.presets import (
-    MOST_THREADS,
-    PRESETS,
-    AnySettings,
-    EquationSettings,
-    Override,
-    RNNTrainSettings,
-    SearchSettings,
-    Settings,
-    SettingsError,
-    TrainSettings,
-    load_preset,
-    override,
-)
+from dartsedu.presets import MOST_THREADS, PRESETS, AnySettings, Override, load_preset, override
 from dartsedu.runs.claim import SETTINGS, check_free, claimed, locked, not_a_run
 from dartsedu.runs.claim import RunError as RunError
 from dartsedu.search import Search
+from dartsedu.settings import SearchSettings, Settings, SettingsError, TrainSettings
 from dartsedu.spaces.build import build_network, build_supernet, search_space
 from dartsedu.spaces.equation import EquationSupernet
 from dartsedu.spaces.equation.discovery import Progress
 from dartsedu.spaces.equation.findings import Findings, find
+from dartsedu.spaces.equation.settings import EquationSettings
 from dartsedu.spaces.memory import check_memory, memory_here
 from dartsedu.spaces.rnn import TextNetwork
+from dartsedu.spaces.rnn.settings import RNNTrainSettings
 from dartsedu.stream.recording import Recording, recorded
 from dartsedu.stream.stream import Step, Stream
 from dartsedu.topology import SearchSpace, Topology
@@ -416,7 +409,7 @@ class Run:
         results = self.results().model_copy(update={"gap": gap})
         if isinstance(self.settings, EquationSettings):
             assert isinstance(search.supernet, EquationSupernet)
-            assert isinstance(search.task, EquationTask)
+            assert isinstance(search.task, TableTask)
             discovery, findings = find(
                 search.supernet, search.task, self.settings, self.order.seed, progress
             )

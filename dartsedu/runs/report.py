@@ -18,7 +18,7 @@ from scipy.stats import t as students_t
 from dartsedu.base.values import write_text
 from dartsedu.base.yardstick import ACCURACY, Yardstick, number, perplexity
 from dartsedu.data.splits import TaskError
-from dartsedu.data.tasks import EquationTask
+from dartsedu.data.tables import TableTask
 from dartsedu.genotype import Genotype
 from dartsedu.presets import changes, describe
 from dartsedu.runs.folder import Results, Run, Trained
@@ -133,7 +133,7 @@ def _target(run: Run) -> str:
         task = run.task()
     except TaskError:
         return getattr(run.settings.task, "target", None) or "y"
-    assert isinstance(task, EquationTask)
+    assert isinstance(task, TableTask)
     return task.targets[0]
 
 
@@ -254,7 +254,7 @@ def _pictures(
 
         def law() -> Picture:
             table = run.task()
-            assert isinstance(table, EquationTask)
+            assert isinstance(table, TableTask)
             return law_figure(table, findings.predictions, findings.found[0].latex)
 
         add("law", law)

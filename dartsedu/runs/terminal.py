@@ -24,7 +24,8 @@ from rich.table import Table
 from rich.text import Text
 
 from dartsedu.base.yardstick import ACCURACY, Yardstick, number, perplexity
-from dartsedu.genotype import Genotype, derive
+from dartsedu.derivation import derive
+from dartsedu.genotype import Genotype
 from dartsedu.show.palette import colour, short, state_label, state_names
 from dartsedu.stream.stream import Step
 from dartsedu.topology import SearchSpace

@@ -15,8 +15,8 @@ from matplotlib.path import Path as Path2D
 from dartsedu.genotype import Cell, Genotype, GenotypeError
 from dartsedu.show.layout import arrange
 from dartsedu.show.palette import (
-    DASHED,
     colour,
+    dashed,
     dashes,
     label,
     output_label,
@@ -84,7 +84,7 @@ def genotype_dot(genotype: Genotype) -> graphviz.Digraph:
                     label=f" {short(edge.primitive)} ",
                     color=colour(edge.primitive),
                     fontcolor=colour(edge.primitive),
-                    style="dashed" if edge.primitive in DASHED else "solid",
+                    style="dashed" if dashed(edge.primitive) else "solid",
                 )
             for state in cell.outputs:
                 part.edge(ids[state], f"{cell.name}_out", color="#9aa3af", penwidth="1")

@@ -8,12 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import entr
 
-from dartsedu.genotype import Genotype, derive
+from dartsedu.derivation import derive
+from dartsedu.genotype import Genotype, vocabulary
 from dartsedu.stream.stream import Step
 from dartsedu.topology import SearchSpace
-
-PASSING = ("skip_connect", "identity")
-"""Primitives that hand their input on unchanged; a space has at most one of them."""
 
 
 def entropy(mixture: ArrayLike) -> float:
@@ -30,7 +28,8 @@ def entropy(mixture: ArrayLike) -> float:
 
 def passing(space: SearchSpace) -> str | None:
     """The primitive of ``space`` that hands its input on unchanged, ``None`` if it has none."""
-    return next((primitive for primitive in PASSING if primitive in space.primitives), None)
+    found = vocabulary(space.name).passing
+    return found if found in space.primitives else None
 
 
 def genotypes(space: SearchSpace, steps: Iterable[Step], rule: str | None = None) -> list[Genotype]:

@@ -1,49 +1,45 @@
-"""How primitives and states look and are called wherever they are shown."""
+"""How primitives and states look and are called wherever they are shown.
+
+A space says how its own look (``Appearance``); here stands what all share, and how to find them.
+"""
+
+from __future__ import annotations
 
 import re
-from typing import Literal
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Literal, NamedTuple
 
-COLOURS: dict[str, str] = {
-    "none": "#8d9184",
-    "max_pool_3x3": "#c08a08",
-    "avg_pool_3x3": "#089aaa",
-    "skip_connect": "#4c7655",
-    "sep_conv_3x3": "#a90fe8",
-    "sep_conv_5x5": "#bc72ff",
-    "dil_conv_3x3": "#a3507a",
-    "dil_conv_5x5": "#7b6c06",
-    "tanh": "#c08a08",
-    "relu": "#a90fe8",
-    "sigmoid": "#089aaa",
-    "identity": "#4c7655",
-    "linear": "#c08a08",
-    "linear_exp": "#089aaa",
-    "linear_logistic": "#a90fe8",
-    "linear_reciprocal": "#4c7655",
-    "ln": "#a3507a",
-    "power": "#7b6c06",
-}
-"""One colour a primitive, apart from the others of its space for every kind of colour vision, on
-white and on black.
+from dartsedu.base.extensions import SPACES, every
 
-Least CIEDE2000 difference 12.8 (normal 17.3, protan 13.8, deutan 13.6, tritan 12.8), least
-contrast 3.0. A primitive that is not listed is grey and told apart by its label.
-"""
+
+class Look(NamedTuple):
+    """The colour of a primitive, and whether its lines are dashed: on thin lines colour alone is
+    not enough."""
+
+    colour: str
+    dashed: bool = False
+
+
+class Appearance(NamedTuple):
+    """How a space is drawn.
+
+    Attributes:
+        looks: of its primitives. Colours should stay apart from the others of the space for every
+            kind of colour vision, on white and on black; about every other one is dashed.
+        states: names of a cell's states for so many inputs and nodes, as ``state_names`` writes
+            them; ``None``: as those of the paper's convolutional cells.
+        output: the name of a cell's output in plain Unicode.
+    """
+
+    looks: Mapping[str, Look]
+    states: Callable[[int, int], list[str]] | None = None
+    output: str = "cₖ"
+
+
+NONE = Look("#8d9184")
 OTHER = "#6b7280"
-"""The colour of a primitive that has none of its own."""
-
-DASHED = {
-    "max_pool_3x3",
-    "skip_connect",
-    "sep_conv_5x5",
-    "dil_conv_5x5",
-    "tanh",
-    "identity",
-    "linear_reciprocal",
-    "ln",
-    "power",
-}
-"""Every other primitive is dashed, since on thin lines colour alone is not enough."""
+"""The colour of a primitive that has none of its own: it is told apart by its label."""
 
 SPLIT_COLOURS = {"weights": "#a3507a", "architecture": "#089aaa", "training": "#a3507a"}
 """The colour of a split's curve."""
@@ -52,10 +48,28 @@ CELL_COLOURS = ("#a90fe8", "#7b6c06")
 """The colours of the curves of a space's first and second cell."""
 
 _SUBSCRIPT = str.maketrans("kt-0123456789", "ₖₜ₋₀₁₂₃₄₅₆₇₈₉", "_{}")
-RECURRENT = "recurrent"
-"""The cell whose one input is made of a word and of what the cell said before."""
-EQUATION = "equation"
-"""The cell whose inputs are the variables of a table."""
+
+
+@cache
+def looks() -> Mapping[str, Look]:
+    """The look of every primitive that has one, in the spaces that are known.
+
+    Of the package's own the least CIEDE2000 difference within a space is 12.8 (normal 17.3, protan
+    13.8, deutan 13.6, tritan 12.8), the least contrast 3.0.
+    """
+    found = {"none": NONE}
+    for space in every(SPACES):
+        for primitive, look in space.appearance.looks.items():
+            found.setdefault(primitive, look)
+    return found
+
+
+@cache
+def _appearance_of(cell: str) -> Appearance:
+    """That of the space whose cell has this name."""
+    spaces = (space for space in every(SPACES) if cell in space.vocabulary.cells)
+    found: Appearance = next((space.appearance for space in spaces), Appearance({}))
+    return found
 
 
 _UNWRITABLE = re.compile(
@@ -89,12 +103,17 @@ def label(name: object, most: int = 40) -> str:
 
 def colour(primitive: str) -> str:
     """The colour of a primitive."""
-    return COLOURS.get(primitive, OTHER)
+    return looks().get(primitive, Look(OTHER)).colour
+
+
+def dashed(primitive: str) -> bool:
+    """Whether lines of a primitive are dashed."""
+    return looks().get(primitive, Look(OTHER)).dashed
 
 
 def dashes(primitive: str) -> Literal["--", "-"]:
     """The line style of a primitive."""
-    return "--" if primitive in DASHED else "-"
+    return "--" if dashed(primitive) else "-"
 
 
 def short(primitive: str) -> str:
@@ -106,13 +125,11 @@ def short(primitive: str) -> str:
 def state_names(inputs: int, nodes: int, cell: str = "") -> list[str]:
     """Names of a cell's states, as the paper writes them: its inputs, then 0, 1, 2, …
 
-    State 0 of the recurrent cell is made of x_t and h_{t-1}; its nodes are 1, 2, … An equation has
-    variables x_1, x_2, … and latent quantities u_1, u_2, …
+    A space may name those of its cells otherwise.
     """
-    if cell == EQUATION:
-        return [f"x_{i + 1}" for i in range(inputs)] + [f"u_{i + 1}" for i in range(nodes)]
-    if cell == RECURRENT:
-        return ["x_t, h_{t-1}", *(str(i) for i in range(1, nodes + 1))]
+    own = _appearance_of(cell).states
+    if own is not None:
+        return own(inputs, nodes)
     return [f"c_{{k-{inputs - i}}}" for i in range(inputs)] + [str(i) for i in range(nodes)]
 
 
@@ -123,4 +140,4 @@ def state_label(name: str) -> str:
 
 def output_label(cell: str) -> str:
     """The name of a cell's output in plain Unicode."""
-    return {RECURRENT: "hₜ", EQUATION: "y"}.get(cell, "cₖ")
+    return _appearance_of(cell).output

@@ -15,7 +15,8 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
 from dartsedu.base.yardstick import ACCURACY, Yardstick, number, perplexity
-from dartsedu.genotype import Genotype, derive
+from dartsedu.derivation import derive
+from dartsedu.genotype import Genotype
 from dartsedu.show.cell_graph import check_size, describe_genotype, draw_legend, draw_mixture
 from dartsedu.show.measures import changes, entropy, genotypes, passing
 from dartsedu.show.palette import (

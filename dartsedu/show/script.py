@@ -18,6 +18,6 @@ def script(path: Path) -> str:
     text, count = _IMPORT.subn(lambda _: elements, path.read_text(encoding="utf-8"))
     if count != 1:
         raise ValueError(
-            f'{path} has {count} lines such as import {{ … }} from "../show/elements.js";'
+            f'{path} has {count} lines such as import {{ … }} from "../show/elements.js"'
         )
     return text

@@ -6,6 +6,7 @@ Recordings, progress bars and stop rules read the steps; the stream knows none o
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 import time
@@ -227,7 +228,7 @@ class Stream(Iterator[Step], ABC):
                 f"{path} is of a run with seed {saved['seed']} and {saved['total']} steps; "
                 f"this one has seed {self.seed} and {self.total} steps"
             )
-        if saved["identity"] != self.identity:
+        if not _same(saved["identity"], self.identity):
             raise CheckpointError(
                 f"{path} is of a run with other settings: {saved['identity']} instead of "
                 f"{self.identity}"
@@ -257,6 +258,16 @@ def _refusal(path: str | Path, error: Exception) -> CheckpointError:
         f"cannot continue from {path}: {said}. Take a checkpoint that this run has written, "
         "or begin it anew."
     )
+
+
+def _same(one: Any, other: str) -> bool:
+    """Whether two identities say the same, in whatever order: settings are JSON."""
+    if one == other:
+        return True
+    try:
+        return bool(json.loads(one) == json.loads(other))
+    except (TypeError, ValueError):
+        return False
 
 
 def seed_of(seed: int, purpose: str, index: int = 0) -> int:

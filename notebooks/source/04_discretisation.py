@@ -20,7 +20,7 @@
 import torch
 
 from dartsedu import PUBLISHED, Recording, derive, discretisation_gap, load_task, mixture_weights
-from dartsedu.genotype import RULES
+from dartsedu.derivation import RULES
 from dartsedu.lessons import discretisation as lesson
 from dartsedu.lessons import discretisation_checks as checks
 from dartsedu.lessons import start

@@ -18,8 +18,8 @@ from comparison import same_step
 from dartsedu.dashboard import compare, live, replay
 from dartsedu.dashboard.history import History
 from dartsedu.dashboard.widget import SNAPSHOT, Dashboard
+from dartsedu.derivation import derive
 from dartsedu.discretisation import discretisation_gap
-from dartsedu.genotype import derive
 from dartsedu.relaxation import mixture_weights
 from dartsedu.search import Search
 from dartsedu.show.measures import changes, entropy, genotypes, passing

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dartsedu.data.splits import ArraySplit
-from dartsedu.data.tasks import load_task, table_task
+from dartsedu.data.tables import table_task
+from dartsedu.data.tasks import load_task
 from dartsedu.data.text import FILES
 from dartsedu.genotype import random_genotype
 from dartsedu.presets import load_preset

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from dartsedu.data.laws import LAWS
 from dartsedu.data.splits import TaskError
 from dartsedu.data.table import TableSplit, read_csv, units
-from dartsedu.data.tasks import EQUATION_TASKS, EquationTask, load_task, table_task
+from dartsedu.data.tables import TableTask, table_task
+from dartsedu.data.tasks import EQUATION_TASKS, load_task
 
 X = np.random.default_rng(0).uniform(1, 9, (50, 2))
 Y = X[:, 0] * X[:, 1]
@@ -111,7 +112,7 @@ def test_every_law_is_a_task():
     assert (*LAWS, "csv") == EQUATION_TASKS
     for name, law in LAWS.items():
         task = load_task(name, rows=50, noise=0.0)
-        assert isinstance(task, EquationTask)
+        assert isinstance(task, TableTask)
         assert task.variables == tuple(law.variables)
         table = task.table(task.weights)
         np.testing.assert_allclose(table.targets, law.function(table.inputs), rtol=1e-9)

@@ -13,7 +13,9 @@ from scipy.io import savemat
 from sklearn.datasets import load_digits
 
 from dartsedu.data.augment import cutout, random_crop, random_flip
-from dartsedu.data.tasks import TASKS, TORCHVISION, TaskError, load_task
+from dartsedu.data.images import TORCHVISION
+from dartsedu.data.splits import TaskError
+from dartsedu.data.tasks import TASKS, load_task
 from dartsedu.stream.stream import seed_of
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from dartsedu.data.splits import Passes, TaskError
-from dartsedu.data.tasks import CORPORA, load_task
+from dartsedu.data.tasks import load_task
 from dartsedu.data.text import (
     END,
     FEWEST_WORDS,
@@ -25,6 +25,7 @@ from dartsedu.data.text import (
     python_documentation,
     read_corpus,
 )
+from dartsedu.data.texts import CORPORA
 
 
 def first_pass(split, *arguments, **reading):

@@ -15,8 +15,10 @@ from campaign import Case, Refused, command, kind
 
 from dartsedu.dashboard.history import History
 from dartsedu.dashboard.widget import Dashboard
-from dartsedu.data.tasks import EquationTask, load_task
-from dartsedu.genotype import PUBLISHED, Genotype, GenotypeError
+from dartsedu.data.tables import TableTask
+from dartsedu.data.tasks import load_task
+from dartsedu.genotype import Genotype, GenotypeError
+from dartsedu.published import PUBLISHED
 from dartsedu.show import cell_graph
 from dartsedu.stream.recording import Recording
 
@@ -29,7 +31,7 @@ def tables(case: Case) -> None:
     path = case.folder / "table.csv"
     path.write_bytes(_table(case))
     task = load_task("csv", path=path, target="y")
-    assert isinstance(task, EquationTask)
+    assert isinstance(task, TableTask)
     for split in task.parts().values():
         assert len(split) > 0
         for numbers in (split.inputs, split.targets):

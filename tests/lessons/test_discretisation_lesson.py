@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from dartsedu.data.tasks import load_task
+from dartsedu.derivation import RULES
 from dartsedu.discretisation import discretisation_gap, discretised_mixture
-from dartsedu.genotype import PUBLISHED, RULES, random_genotype
+from dartsedu.genotype import random_genotype
 from dartsedu.lessons import discretisation as lesson
 from dartsedu.lessons import discretisation_checks as checks
 from dartsedu.lessons.search import digits_search
+from dartsedu.published import PUBLISHED
 from dartsedu.relaxation import mixture_weights
 from dartsedu.spaces.cnn import cnn_space
 

@@ -7,7 +7,7 @@ from statistics import fmean
 import pytest
 import torch
 
-from dartsedu.genotype import derive
+from dartsedu.derivation import derive
 from dartsedu.lessons import recurrent as lesson
 from dartsedu.lessons import recurrent_checks as checks
 from dartsedu.spaces.rnn import rnn_space

@@ -12,10 +12,12 @@ from scipy import stats
 from scipy.special import comb
 
 from dartsedu.data.tasks import load_task
-from dartsedu.genotype import PUBLISHED, derive, random_genotype
+from dartsedu.derivation import derive
+from dartsedu.genotype import random_genotype
 from dartsedu.lessons import scratch as lesson
 from dartsedu.lessons import scratch_checks as checks
 from dartsedu.presets import load_preset
+from dartsedu.published import PUBLISHED
 from dartsedu.runs.cli import app
 from dartsedu.spaces.build import build_network, search_space
 from dartsedu.stream.recording import Recording

@@ -9,8 +9,9 @@ import sys
 import pytest
 
 import dartsedu.runs.cli as cli
-from dartsedu.presets import SettingsError, load_preset
+from dartsedu.presets import load_preset
 from dartsedu.runs.folder import Run
+from dartsedu.settings import SettingsError
 
 TINY = ["search.epochs=1", "supernet.nodes=1", "supernet.restarts=2", "train.random_restarts=0"]
 TINY += ["task.rows=30", "train.formulas=1", 'supernet.primitives=["none", "linear"]']

@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from dartsedu.data.tasks import load_task
-from dartsedu.genotype import PUBLISHED
 from dartsedu.presets import load_preset
+from dartsedu.published import PUBLISHED
 from dartsedu.runs.claim import RunError, check_free
 from dartsedu.runs.folder import Run
 

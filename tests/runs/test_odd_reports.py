@@ -10,8 +10,9 @@ from scipy.stats import ttest_ind
 from test_runs import Page
 
 from dartsedu.base.yardstick import ACCURACY, PERPLEXITY
-from dartsedu.genotype import PUBLISHED, random_genotype
+from dartsedu.genotype import random_genotype
 from dartsedu.presets import load_preset
+from dartsedu.published import PUBLISHED
 from dartsedu.runs.folder import Results, Run, Trained, report
 from dartsedu.runs.report import compare, write_report
 from dartsedu.show import plots

@@ -9,11 +9,13 @@ from html.parser import HTMLParser
 import pytest
 import torch
 
-from dartsedu.genotype import PUBLISHED, Genotype
-from dartsedu.presets import SettingsError, load_preset
+from dartsedu.genotype import Genotype
+from dartsedu.presets import load_preset
+from dartsedu.published import PUBLISHED
 from dartsedu.runs.cli import main
 from dartsedu.runs.folder import Run, RunError, Trained
 from dartsedu.runs.report import compare
+from dartsedu.settings import SettingsError
 
 TINY = {
     "search.epochs": 1,

@@ -5,7 +5,7 @@ import stat
 import sys
 import xml.etree.ElementTree as ElementTree
 
-from dartsedu.genotype import PUBLISHED
+from dartsedu.published import PUBLISHED
 from dartsedu.show.cell_graph import describe_genotype, genotype_dot, genotype_svg
 
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from dartsedu.genotype import PUBLISHED, random_genotype
+from dartsedu.genotype import random_genotype
+from dartsedu.published import PUBLISHED
 from dartsedu.show import plots
 from dartsedu.show.cell_graph import genotype_figure
 from dartsedu.show.layout import arrange
@@ -78,7 +79,7 @@ def test_names_and_colours():
 
 @pytest.mark.parametrize("primitives", [cnn.PRIMITIVES, rnn.PRIMITIVES, equation.PRIMITIVES])
 def test_no_two_primitives_of_a_space_look_alike(primitives):
-    assert len({COLOURS[p] for p in primitives}) == len(primitives)
+    assert len({colour(p) for p in primitives}) == len(primitives)
 
 
 def luminance(hexadecimal):

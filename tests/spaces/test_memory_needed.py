@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from dartsedu.data.tasks import load_task
-from dartsedu.genotype import PUBLISHED
-from dartsedu.presets import SettingsError, load_preset
+from dartsedu.presets import load_preset
+from dartsedu.published import PUBLISHED
 from dartsedu.runs.cli import main
+from dartsedu.settings import SettingsError
 from dartsedu.spaces.build import build_network, build_supernet
 from dartsedu.spaces.memory import check_memory, search_memory, training_memory
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from dartsedu.data.tasks import load_task
-from dartsedu.genotype import PUBLISHED, random_genotype
+from dartsedu.genotype import random_genotype
 from dartsedu.presets import load_preset
+from dartsedu.published import PUBLISHED
 from dartsedu.search import Search
 from dartsedu.spaces.build import build_network, build_supernet
 from dartsedu.train import Training

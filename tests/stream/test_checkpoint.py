@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from dartsedu.base.packing import Packed, pack, unpack
 from dartsedu.base.values import atomic_path, leftovers
-from dartsedu.data.tasks import TextTask, load_task
+from dartsedu.data.tasks import load_task
 from dartsedu.data.text import END, TextSplit
+from dartsedu.data.texts import TextTask
 from dartsedu.genotype import random_genotype
 from dartsedu.presets import load_preset
 from dartsedu.search import Search

@@ -17,13 +17,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dartsedu.data.splits import Batch
-from dartsedu.genotype import VOCABULARY
 from dartsedu.relaxation import MixedOp, Mixture, Outcome, Supernet, add
 from dartsedu.spaces.cnn import fast
 from dartsedu.spaces.cnn.fast.edges import Groups
 from dartsedu.spaces.cnn.official import load_official
 from dartsedu.spaces.cnn.operations import PRIMITIVES, candidate
 from dartsedu.spaces.cnn.stack import COMBINE, Place, places, width
+from dartsedu.spaces.cnn.words import VOCABULARY
 from dartsedu.topology import SearchSpace, Topology
 
 STEM_MULTIPLIER = 3
@@ -36,7 +36,7 @@ def cnn_space(nodes: int = 4, keep: int = 2, primitives: Iterable[str] = PRIMITI
     Raises ``ValueError`` for an unknown primitive.
     """
     cells = tuple(
-        Topology.dense(name, inputs=2, nodes=nodes, keep=keep) for name in VOCABULARY["cnn"].cells
+        Topology.dense(name, inputs=2, nodes=nodes, keep=keep) for name in VOCABULARY.cells
     )
     space = SearchSpace(name="cnn", primitives=tuple(primitives), cells=cells)
     check_space(space)
@@ -188,19 +188,18 @@ def cifar_stem(image_channels: int, channels: int) -> nn.Sequential:
 
 def check_space(space: SearchSpace) -> None:
     """Raise ``ValueError`` unless ``space`` is one that convolutional cells can be built from."""
-    vocabulary = VOCABULARY["cnn"]
     names = tuple(cell.name for cell in space.cells)
-    if space.name != "cnn" or sorted(names) != sorted(vocabulary.cells):
+    if space.name != "cnn" or sorted(names) != sorted(VOCABULARY.cells):
         raise ValueError(
             f"space {space.name!r} with cells {names} is not convolutional; expected the space "
-            f"'cnn' with cells {vocabulary.cells}"
+            f"'cnn' with cells {VOCABULARY.cells}"
         )
     if any(cell.inputs != 2 for cell in space.cells):
         raise ValueError("a convolutional cell has two inputs: the outputs of the two cells before")
-    unknown = [p for p in space.primitives if p not in vocabulary.primitives]
+    unknown = [p for p in space.primitives if p not in VOCABULARY.primitives]
     if unknown:
         raise ValueError(
-            f"unknown primitives {unknown}; expected some of: {', '.join(vocabulary.primitives)}"
+            f"unknown primitives {unknown}; expected some of: {', '.join(VOCABULARY.primitives)}"
         )
 
 

@@ -6,7 +6,7 @@ The estimator, which needs scikit-learn and the search, is loaded when it is fir
 from typing import TYPE_CHECKING, Any
 
 from dartsedu.data.table import Table
-from dartsedu.data.tasks import EquationTask, table_task
+from dartsedu.data.tables import TableTask, table_task
 from dartsedu.spaces.equation.discovery import (
     Candidate,
     Discovery,
@@ -17,7 +17,8 @@ from dartsedu.spaces.equation.discovery import (
 from dartsedu.spaces.equation.expression import Equation
 from dartsedu.spaces.equation.formulas import Formula, formula
 from dartsedu.spaces.equation.operations import AUTORA_PRIMITIVES, OPERATIONS, PRIMITIVES
-from dartsedu.spaces.equation.supernet import EquationSupernet, Output, equation_space
+from dartsedu.spaces.equation.output import Output
+from dartsedu.spaces.equation.supernet import EquationSupernet, equation_space
 
 if TYPE_CHECKING:
     from dartsedu.spaces.equation.monitor import DARTSExecutionMonitor
@@ -33,11 +34,11 @@ __all__ = [
     "Discovery",
     "Equation",
     "EquationSupernet",
-    "EquationTask",
     "Formula",
     "Output",
     "Restart",
     "Table",
+    "TableTask",
     "conclude",
     "equation_space",
     "formula",

@@ -16,13 +16,15 @@ import torch
 from torch import Tensor
 
 from dartsedu.data.table import Table, TableSplit
-from dartsedu.data.tasks import EquationTask
+from dartsedu.data.tables import TableTask
+from dartsedu.derivation import derive
 from dartsedu.discretisation import discretised_mixture
-from dartsedu.genotype import Genotype, derive
+from dartsedu.genotype import Genotype
 from dartsedu.spaces.equation.expression import Equation, read_equation
 from dartsedu.spaces.equation.formulas import Formula, formula, squared_error
 from dartsedu.spaces.equation.refit import refit
-from dartsedu.spaces.equation.supernet import CELL, EquationSupernet
+from dartsedu.spaces.equation.supernet import EquationSupernet
+from dartsedu.spaces.equation.words import CELL
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and of how much."""
@@ -91,7 +93,7 @@ class Discovery:
 
 def conclude(
     supernet: EquationSupernet,
-    task: EquationTask,
+    task: TableTask,
     derivation: Literal["max", "sample"] = "max",
     seed: int = 0,
     most: int = 8,
@@ -125,7 +127,7 @@ def sampled(supernet: EquationSupernet, seed: int) -> list[Genotype]:
 def equations(
     supernet: EquationSupernet,
     genotypes: Sequence[Genotype],
-    task: EquationTask,
+    task: TableTask,
     refit_steps: int = 40,
 ) -> list[Restart]:
     """The equation of every restart, best first.

@@ -11,7 +11,7 @@ import graphviz
 from dartsedu.spaces.equation.expression import Equation, Term
 from dartsedu.spaces.equation.names import latex_name
 from dartsedu.spaces.equation.operations import OPERATIONS
-from dartsedu.spaces.equation.supernet import OutputType
+from dartsedu.spaces.equation.output import OutputType
 
 Format = Literal["console", "latex"]
 

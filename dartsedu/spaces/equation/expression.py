@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import log
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -20,7 +20,9 @@ from dartsedu.data.table import Floats, Scaling
 from dartsedu.genotype import Cell, Edge, Genotype
 from dartsedu.spaces.equation.constants import symbols
 from dartsedu.spaces.equation.operations import OPERATIONS
-from dartsedu.spaces.equation.supernet import CELL, EquationSupernet, OutputType, respond
+from dartsedu.spaces.equation.output import Output, OutputType, respond
+from dartsedu.spaces.equation.words import CELL
+from dartsedu.topology import SearchSpace
 
 
 class Term(Value):
@@ -40,7 +42,7 @@ class Equation(Value):
         nodes: the terms that each node sums; a node without terms is 0.
         factors: of the nodes in each output, (outputs, nodes).
         constants: added to each output.
-        kind: what becomes of an output, see ``supernet.OutputType``.
+        kind: what becomes of an output, see ``output.OutputType``.
         input_scale: every variable is divided by this first.
         target_centre, target_scale: of ``real`` outputs: target = centre + scale · output.
     """
@@ -216,8 +218,31 @@ def _of_term(term: Term, state: _Sum) -> _Sum:
     return _Sum(0.0, {f"{operation.function}({inside})": 1.0})
 
 
+class Fitted(Protocol):
+    """What is read of a supernet of equations: the coefficients of all its restarts."""
+
+    @property
+    def output(self) -> Output:
+        """How nodes become a prediction."""
+
+    @property
+    def output_scale(self) -> Tensor:
+        """Factors of the nodes, (restarts, nodes, outputs)."""
+
+    @property
+    def output_offset(self) -> Tensor:
+        """Constants, (restarts, outputs)."""
+
+    @property
+    def space(self) -> SearchSpace:
+        """The graph."""
+
+    def coefficients(self) -> tuple[Tensor, Tensor]:
+        """Scale and offset of every edge and primitive, (restarts, edges, primitives, 1) each."""
+
+
 def read_equation(
-    supernet: EquationSupernet,
+    supernet: Fitted,
     genotype: Genotype,
     restart: int,
     variables: Sequence[str],

@@ -8,8 +8,7 @@ import numpy as np
 
 from dartsedu.base.values import Measured, Value
 from dartsedu.data.laws import LAWS
-from dartsedu.data.tasks import EquationTask
-from dartsedu.presets import EquationSettings
+from dartsedu.data.tables import TableTask
 from dartsedu.spaces.build import build_supernet
 from dartsedu.spaces.equation.discovery import (
     Candidate,
@@ -19,6 +18,7 @@ from dartsedu.spaces.equation.discovery import (
     random_alphas,
 )
 from dartsedu.spaces.equation.formulas import squared_error
+from dartsedu.spaces.equation.settings import EquationSettings
 from dartsedu.spaces.equation.supernet import EquationSupernet
 from dartsedu.stream.stream import seed_of
 
@@ -81,7 +81,7 @@ class Findings(Value):
 
 def find(
     supernet: EquationSupernet,
-    task: EquationTask,
+    task: TableTask,
     settings: EquationSettings,
     seed: int,
     progress: Progress | None = None,
@@ -132,7 +132,7 @@ def _errors(discovery: Discovery) -> tuple[float, ...]:
     return tuple(sqrt(r.error) for r in discovery.restarts if isfinite(r.error))
 
 
-def _found(candidate: Candidate, task: EquationTask) -> Found:
+def _found(candidate: Candidate, task: TableTask) -> Found:
     scale = task.scaling.scale[0]
     formula = candidate.formula
     return Found(
@@ -145,7 +145,7 @@ def _found(candidate: Candidate, task: EquationTask) -> Found:
     )
 
 
-def _references(task: EquationTask) -> dict[str, float]:
+def _references(task: TableTask) -> dict[str, float]:
     """Test errors of regressions fitted to all rows but those of the test split."""
     from sklearn.linear_model import LinearRegression
     from sklearn.pipeline import make_pipeline

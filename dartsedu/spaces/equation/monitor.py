@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dartsedu.spaces.equation.supernet import CELL, EquationSupernet
+from dartsedu.spaces.equation.supernet import EquationSupernet
+from dartsedu.spaces.equation.words import CELL
 from dartsedu.stream.stream import Step
 
 

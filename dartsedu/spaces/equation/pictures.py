@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.mathtext import MathTextParser
 
 from dartsedu.base.yardstick import number
-from dartsedu.data.tasks import EquationTask
+from dartsedu.data.tables import TableTask
 from dartsedu.show.palette import SPLIT_COLOURS, label
 from dartsedu.show.picture import Picture, blank_picture
 
@@ -18,9 +18,7 @@ FOUND_COLOUR, RANDOM_COLOUR = "#a90fe8", "#6b7280"
 _MARKS = {"weights": "o", "architecture": "s", "test": "^"}
 
 
-def law_figure(
-    task: EquationTask, predictions: Mapping[str, Sequence[float]], latex: str
-) -> Picture:
+def law_figure(task: TableTask, predictions: Mapping[str, Sequence[float]], latex: str) -> Picture:
     """The data with a formula through them, and what it leaves over.
 
     ``predictions`` are those of the rows of each split, in the target's units. With one variable

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.func import functional_call
 
 from dartsedu.data.splits import Batch
-from dartsedu.spaces.equation.supernet import EquationSupernet, respond
+from dartsedu.spaces.equation.output import respond
+from dartsedu.spaces.equation.supernet import EquationSupernet
 
 FIRST_DAMPING = 1e-2
 DAMPING = (1e-9, 1e9)

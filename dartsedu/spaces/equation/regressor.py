@@ -21,9 +21,9 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from dartsedu.base.values import Value, explain
-from dartsedu.data.tasks import EquationTask, table_task
-from dartsedu.presets import ArchitectureOptimizer, EquationSearchSettings, WeightsOptimizer
+from dartsedu.data.tables import TableTask, table_task
 from dartsedu.search import Search
+from dartsedu.settings import ArchitectureOptimizer, WeightsOptimizer
 from dartsedu.spaces.equation.discovery import Discovery, conclude
 from dartsedu.spaces.equation.drawing import Format, equation_dot, equation_lines
 from dartsedu.spaces.equation.expression import Equation
@@ -31,7 +31,9 @@ from dartsedu.spaces.equation.formulas import Formula
 from dartsedu.spaces.equation.monitor import Leader
 from dartsedu.spaces.equation.names import latex_of
 from dartsedu.spaces.equation.operations import PRIMITIVES
-from dartsedu.spaces.equation.supernet import EquationSupernet, Output, OutputType, equation_space
+from dartsedu.spaces.equation.output import Output, OutputType
+from dartsedu.spaces.equation.settings import EquationSearchSettings
+from dartsedu.spaces.equation.supernet import EquationSupernet, equation_space
 from dartsedu.stream.stream import seed_of
 
 KINDS: dict[str, OutputType] = {
@@ -280,7 +282,7 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # No 
     def _search(
         self,
         supernet: EquationSupernet,
-        task: EquationTask,
+        task: TableTask,
         given: _Parameters,
         seed: int,
         X: ArrayLike,
@@ -402,7 +404,7 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # No 
         return tags
 
 
-def _settings(given: _Parameters, task: EquationTask, steps: int) -> EquationSearchSettings:
+def _settings(given: _Parameters, task: TableTask, steps: int) -> EquationSearchSettings:
     """The bilevel loop of at least so many steps; one epoch of it is a pass over the rows."""
     return EquationSearchSettings(
         epochs=ceil(steps / task.weights.batches(given.batch_size)),
@@ -424,9 +426,7 @@ def _settings(given: _Parameters, task: EquationTask, steps: int) -> EquationSea
     )
 
 
-def _supernet(
-    given: _Parameters, output: Output, task: EquationTask, seed: int
-) -> EquationSupernet:
+def _supernet(given: _Parameters, output: Output, task: TableTask, seed: int) -> EquationSupernet:
     """The supernet at its start."""
     fair = given.darts_type == "fair"
     with torch.random.fork_rng([]):

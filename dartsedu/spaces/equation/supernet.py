@@ -13,25 +13,25 @@ gradient of a restart's α and w comes from its own loss alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from dartsedu.data.splits import Batch
-from dartsedu.data.tasks import EquationTask
-from dartsedu.genotype import VOCABULARY, Genotype, derive
+from dartsedu.data.tables import TableTask
+from dartsedu.derivation import derive
+from dartsedu.genotype import Genotype
 from dartsedu.relaxation import Mixture, Outcome, Supernet, add
+from dartsedu.spaces.equation.expression import read_equation
 from dartsedu.spaces.equation.operations import (
     FUNCTIONS,
     OPERATIONS,
     PRIMITIVES,
     degrees_of_freedom,
 )
+from dartsedu.spaces.equation.output import Output, error, respond
+from dartsedu.spaces.equation.words import CELL
 from dartsedu.topology import Relaxation, SearchSpace, Topology
-
-CELL = VOCABULARY["equation"].cells[0]
-"""The name of the one cell."""
 
 
 def equation_space(
@@ -67,27 +67,6 @@ def check_space(space: SearchSpace) -> None:
     unknown = [p for p in space.primitives if p not in known]
     if unknown:
         raise ValueError(f"unknown primitives {unknown}; expected some of: {', '.join(known)}")
-
-
-OutputType = Literal["real", "sigmoid", "softmax"]
-"""What the linear combination becomes: itself, a number in 0…1, chances that sum to 1."""
-
-
-class Output(NamedTuple):
-    """How the nodes become a prediction.
-
-    Attributes:
-        kind: see ``OutputType``. The loss is the mean squared error or, of ``softmax``, the
-            cross-entropy.
-        size: numbers predicted.
-        scale: whether the factors of the nodes are found from data; else they are 1.
-        offset: whether the constant is found from data; else it is 0.
-    """
-
-    kind: OutputType = "real"
-    size: int = 1
-    scale: bool = True
-    offset: bool = True
 
 
 class EquationSupernet(Supernet):
@@ -277,10 +256,8 @@ class EquationSupernet(Supernet):
     def leading(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {name: tensor[self.leader] for name, tensor in tensors.items()}
 
-    def written(self, task: EquationTask) -> str:
+    def written(self, task: TableTask) -> str:
         """The leader's equation, not refitted: the functions of largest α with their present w."""
-        from dartsedu.spaces.equation.expression import read_equation  # It reads supernets itself.
-
         names, scaling = task.variables, task.scaling
         equation = read_equation(self, self.genotype("argmax"), self.leader, names, scaling)
         return equation.written(task.targets)
@@ -289,23 +266,6 @@ class EquationSupernet(Supernet):
         """The genotype of every restart."""
         alphas = self.alphas[CELL].detach().cpu().numpy()
         return [derive(self.space, {CELL: alpha}, rule) for alpha in alphas]
-
-
-def respond(kind: OutputType, combined: Tensor) -> Tensor:
-    """The prediction that a combination of nodes (…, outputs, N) stands for."""
-    if kind == "real":
-        return combined
-    return torch.sigmoid(combined) if kind == "sigmoid" else torch.softmax(combined, dim=-2)
-
-
-def error(kind: OutputType, combined: Tensor, targets: Tensor) -> Tensor:
-    """The loss of each restart, (restarts,), of combinations (restarts, outputs, N).
-
-    ``targets`` are (N, outputs) numbers or, for ``softmax``, chances.
-    """
-    if kind == "softmax":
-        return -(targets.T * torch.log_softmax(combined, dim=-2)).sum(-2).mean(-1)
-    return (respond(kind, combined) - targets.T).square().mean((-2, -1))
 
 
 def _normal(*shape: int) -> Tensor:

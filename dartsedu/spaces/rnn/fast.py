@@ -17,17 +17,14 @@ Weights are read from the plain cell, so there is one set of parameters and noth
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from dartsedu.relaxation import add
 from dartsedu.spaces.rnn.operations import ACTIVATIONS
-
-if TYPE_CHECKING:
-    from dartsedu.spaces.rnn.supernet import MixedCell
 
 SLOPES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "tanh": lambda x, y: 1 - y * y,
@@ -36,6 +33,32 @@ SLOPES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "identity": lambda x, y: torch.ones_like(x),
 }
 """The derivative of each activation y = f(x)."""
+
+
+class MixedCell(Protocol):
+    """What the fast form reads of the mixed cell, which is its plain form."""
+
+    training: bool
+
+    @property
+    def primitives(self) -> tuple[str, ...]:
+        """The candidates of every edge."""
+
+    @property
+    def initial(self) -> nn.Parameter:
+        """The matrix of state 0, (2H, 2H)."""
+
+    @property
+    def nodes(self) -> nn.ParameterList:
+        """A matrix (H, 2H) for each node."""
+
+    @property
+    def norm(self) -> nn.BatchNorm1d:
+        """The normalisation that all states share."""
+
+    @property
+    def run(self) -> Callable[..., Tensor]:
+        """The plain form for any weights."""
 
 
 def suits(cell: MixedCell, state: Tensor) -> bool:

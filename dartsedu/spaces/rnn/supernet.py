@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from dartsedu.data.text import TextBatch
-from dartsedu.genotype import VOCABULARY
 from dartsedu.relaxation import Mixture, Outcome, Supernet, add
 from dartsedu.spaces.rnn import fast
 from dartsedu.spaces.rnn.language import Dropout, LanguageModel
@@ -25,10 +24,8 @@ from dartsedu.spaces.rnn.operations import (
     initial_state,
     matrix,
 )
+from dartsedu.spaces.rnn.words import CELL
 from dartsedu.topology import SearchSpace, Topology
-
-CELL = VOCABULARY["rnn"].cells[0]
-"""The name of the one cell."""
 
 
 def rnn_space(nodes: int = 8, primitives: Iterable[str] = PRIMITIVES) -> SearchSpace:

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from dartsedu.data.splits import Batch
-from dartsedu.genotype import PUBLISHED, random_genotype
+from dartsedu.genotype import random_genotype
+from dartsedu.published import PUBLISHED
 from dartsedu.spaces.cnn import OPERATIONS, CNNNetwork, CNNSupernet, cnn_space, multiply_adds
 from dartsedu.spaces.cnn.network import AuxiliaryHead, drop_path
 from dartsedu.spaces.cnn.operations import FactorizedReduce, candidate

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dartsedu.genotype import PUBLISHED
+from dartsedu.published import PUBLISHED
 from dartsedu.spaces.cnn import PRIMITIVES, CNNNetwork, CNNSupernet, cnn_space
 
 CELLS = [name for name, genotype in PUBLISHED.items() if genotype.space == "cnn"]

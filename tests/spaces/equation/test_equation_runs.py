@@ -7,9 +7,11 @@ import pytest
 from test_runs import Page, dartsedu
 
 from dartsedu.data.tasks import load_task
-from dartsedu.genotype import Genotype, derive
-from dartsedu.presets import SettingsError, load_preset
+from dartsedu.derivation import derive
+from dartsedu.genotype import Genotype
+from dartsedu.presets import load_preset
 from dartsedu.runs.folder import Run, RunError
+from dartsedu.settings import SettingsError
 from dartsedu.spaces.build import build_supernet
 from dartsedu.spaces.equation import Equation
 from dartsedu.stream.recording import Recording

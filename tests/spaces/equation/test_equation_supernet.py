@@ -7,7 +7,8 @@ from scipy.optimize import least_squares
 
 from dartsedu.architect import Exact, FiniteDifference, FirstOrder, VirtualStep
 from dartsedu.data.splits import Batch
-from dartsedu.data.tasks import load_task, table_task
+from dartsedu.data.tables import table_task
+from dartsedu.data.tasks import load_task
 from dartsedu.presets import load_preset
 from dartsedu.search import Search
 from dartsedu.spaces.equation import (

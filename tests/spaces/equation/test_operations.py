@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from dartsedu.genotype import VOCABULARY
 from dartsedu.spaces.equation.operations import (
     FUNCTIONS,
     LARGEST_EXPONENT,
@@ -18,6 +17,7 @@ from dartsedu.spaces.equation.operations import (
     guarded_ln,
     guarded_reciprocal,
 )
+from dartsedu.spaces.equation.words import VOCABULARY
 
 X = np.linspace(0.002, 5.0, 101)
 EXACT = {
@@ -98,8 +98,8 @@ def test_a_linear_form_is_the_function_of_a_line():
 
 
 def test_genotype_files_may_name_every_primitive():
-    assert VOCABULARY["equation"].primitives == ("none", *OPERATIONS)
-    assert set(PRIMITIVES) <= set(VOCABULARY["equation"].primitives)
+    assert VOCABULARY.primitives == ("none", *OPERATIONS)
+    assert set(PRIMITIVES) <= set(VOCABULARY.primitives)
 
 
 def test_subtract_is_minus_x():

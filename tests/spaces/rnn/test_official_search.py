@@ -15,11 +15,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from dartsedu.architect import FirstOrder, OfficialRecurrent, VirtualStep
-from dartsedu.data.tasks import TextTask, load_task
+from dartsedu.data.tasks import load_task
 from dartsedu.data.text import TextBatch, TextSplit
-from dartsedu.genotype import PUBLISHED
-from dartsedu.presets import SettingsError, describe, load_preset
+from dartsedu.data.texts import TextTask
+from dartsedu.presets import describe, load_preset
+from dartsedu.published import PUBLISHED
 from dartsedu.search import Search, make_architect
+from dartsedu.settings import SettingsError
 from dartsedu.spaces.build import build_network, build_supernet
 from dartsedu.spaces.rnn import Dropout, RNNSupernet, rnn_space
 from dartsedu.train import Training, evaluate

@@ -7,7 +7,8 @@ import torch
 from dartsedu.architect import Exact, FiniteDifference, FirstOrder, VirtualStep, _ExtraPasses
 from dartsedu.data.text import TextBatch
 from dartsedu.discretisation import discretised_mixture
-from dartsedu.genotype import PUBLISHED, VOCABULARY, random_genotype
+from dartsedu.genotype import random_genotype
+from dartsedu.published import PUBLISHED
 from dartsedu.spaces.rnn import (
     ACTIVATIONS,
     PRIMITIVES,
@@ -19,6 +20,7 @@ from dartsedu.spaces.rnn import (
     rnn_space,
 )
 from dartsedu.spaces.rnn.operations import draw_mask
+from dartsedu.spaces.rnn.words import VOCABULARY
 from dartsedu.topology import SearchSpace, Topology
 
 CELLS = [name for name, genotype in PUBLISHED.items() if genotype.space == "rnn"]
@@ -71,7 +73,7 @@ def test_an_lstm_of_nearly_any_size_can_be_had():
 
 
 def test_vocabulary_is_what_can_be_built():
-    assert VOCABULARY["rnn"].primitives == PRIMITIVES
+    assert VOCABULARY.primitives == PRIMITIVES
     assert {"none", *ACTIVATIONS} == set(PRIMITIVES)
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dartsedu.genotype import PUBLISHED
+from dartsedu.published import PUBLISHED
 from dartsedu.spaces.rnn import RNNNetwork, RNNSupernet, rnn_space
 
 V, H = 12, 4

@@ -9,12 +9,15 @@ import torch
 from comparison import same_step
 from test_runs import Page, dartsedu
 
-from dartsedu.data.tasks import TextTask, load_task
+from dartsedu.data.tasks import load_task
 from dartsedu.data.text import END, FILES, TextSplit
-from dartsedu.genotype import PUBLISHED, random_genotype
-from dartsedu.presets import SettingsError, describe, load_preset, override
+from dartsedu.data.texts import TextTask
+from dartsedu.genotype import random_genotype
+from dartsedu.presets import describe, load_preset, override
+from dartsedu.published import PUBLISHED
 from dartsedu.runs.folder import Run
 from dartsedu.search import Search
+from dartsedu.settings import SettingsError
 from dartsedu.spaces.build import build_network, build_supernet
 from dartsedu.spaces.rnn import Dropout, RNNNetwork, RNNSupernet, rnn_space
 from dartsedu.stream.stream import NonFiniteError

@@ -8,16 +8,14 @@ Everything is plain PyTorch and can be differentiated twice.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from dartsedu.spaces.cnn import large_maps, small_maps
+from dartsedu.spaces.cnn.fast import large_maps, small_maps
+from dartsedu.spaces.cnn.fast.edges import Cell
 from dartsedu.spaces.cnn.stack import COMBINE
-
-if TYPE_CHECKING:
-    from dartsedu.spaces.cnn.supernet import Cell
 
 LARGEST_MAP = 64
 """Pixels of the largest map for which a depthwise convolution is worth a matrix, on a CPU."""

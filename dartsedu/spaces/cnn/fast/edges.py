@@ -6,21 +6,54 @@ in, so there is one set of parameters and nothing to keep in step.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
 from dartsedu.base.packing import as_vector
 from dartsedu.relaxation import MixedOp
+from dartsedu.spaces.cnn.fast.gathered import Plan
 from dartsedu.spaces.cnn.operations import FactorizedReduce
+from dartsedu.spaces.cnn.stack import Place
 from dartsedu.topology import Topology
 
-if TYPE_CHECKING:
-    from dartsedu.spaces.cnn.fast.plan import Plan
-    from dartsedu.spaces.cnn.supernet import Cell
+
+class Cell(Protocol):
+    """What the fast form reads of a cell of the supernet, which is its plain form."""
+
+    training: bool
+    w: Tensor | None
+    twice: bool
+
+    @property
+    def topology(self) -> Topology:
+        """The graph."""
+
+    @property
+    def primitives(self) -> tuple[str, ...]:
+        """The candidates of every edge."""
+
+    @property
+    def place(self) -> Place:
+        """Where the cell stands in the stack."""
+
+    @property
+    def preprocess(self) -> nn.ModuleList:
+        """What prepares each input."""
+
+    @property
+    def edges(self) -> nn.ModuleList:
+        """A ``MixedOp`` for each edge."""
+
+    @property
+    def groups(self) -> Groups:
+        """The edges that are computed together."""
+
+    def modules(self) -> Iterator[nn.Module]:
+        """Every module inside."""
 
 
 class Depthwise(NamedTuple):

@@ -7,8 +7,8 @@ slopes to bring back, are saved.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import NamedTuple, cast
+from collections.abc import Callable, Hashable, Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -16,41 +16,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from dartsedu.spaces.cnn.fast.edges import Edges, Groups, Statistics
+from dartsedu.spaces.cnn.fast.gathered import Gathered, Plan
 from dartsedu.spaces.cnn.operations import FactorizedReduce
-
-
-class Gathered:
-    """Tensors whose entries are those of a vector, or zero.
-
-    ``positions`` gives for each tensor, by key, where each entry stands. Behind the vector there is
-    a zero.
-    """
-
-    def __init__(self, positions: Mapping[Hashable, Tensor], device: torch.device) -> None:
-        flat = [part.flatten().int() for part in positions.values()]
-        self._index = torch.cat([torch.empty(0).int(), *flat]).to(device)
-        self._shapes = {key: part.shape for key, part in positions.items()}
-        self._sizes = [part.numel() for part in positions.values()]
-
-    def read(self, vector: Tensor) -> dict[Hashable, Tensor]:
-        """The tensors by key."""
-        if not self._shapes:
-            return {}
-        entries = F.pad(vector, (0, 1)).index_select(0, self._index).split(self._sizes)
-        pairs = zip(self._shapes.items(), entries, strict=True)
-        return {key: part.view(shape) for (key, shape), part in pairs}
-
-
-class Plan(NamedTuple):
-    """How a pass reads a cell's mixture, and its kernels, from two vectors.
-
-    Things are kept by edges and primitives, kernels also by part of the operation, or by edges
-    alone (skip connections that halve the map), by module (those that prepare inputs), or by
-    operation and name of the weight (what is called edge by edge).
-    """
-
-    mixture: Gathered
-    kernels: Gathered
 
 
 class Reading(Statistics):

@@ -1,0 +1,81 @@
+"""What can be added without a change here: search spaces and data sets, found when asked for.
+
+A space is a folder in ``dartsedu/spaces`` with a file ``space.py`` that holds the object ``SPACE``,
+or an entry point of another distribution in the group ``dartsedu.spaces`` that names one.
+Data sets of other distributions are entry points in the group ``dartsedu.data``. So rooms below can
+ask for what belongs to a space without knowing any.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import cache, partial
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from importlib.resources import files
+from typing import Any
+
+SPACES = "dartsedu.spaces"
+DATA = "dartsedu.data"
+
+
+class ExtensionError(ValueError):
+    """What was asked for by name is unknown, or another distribution's cannot be loaded."""
+
+
+def names(group: str) -> tuple[str, ...]:
+    """The names that a group (``SPACES`` or ``DATA``) has, its own first. Loads none of them."""
+    return tuple(_loaders(group))
+
+
+def find(group: str, name: str) -> Any:
+    """The object called ``name``. Raises ``ExtensionError`` if there is none or it is broken."""
+    loaders = _loaders(group)
+    if name not in loaders:
+        what = group.rpartition(".")[2]
+        raise ExtensionError(
+            f"unknown name {name!r} in {what}; expected one of: {', '.join(loaders)}"
+        )
+    return _loaded(group, name)
+
+
+def every(group: str) -> tuple[Any, ...]:
+    """All objects of a group; one of another distribution that cannot be loaded is left out, with
+    a warning."""
+    found = []
+    for name in names(group):
+        try:
+            found.append(_loaded(group, name))
+        except ExtensionError as error:
+            warnings.warn(str(error), stacklevel=2)
+    return tuple(found)
+
+
+@cache
+def _loaders(group: str) -> dict[str, Callable[[], Any] | EntryPoint]:
+    loaders: dict[str, Callable[[], Any] | EntryPoint] = {}
+    if group == SPACES:
+        folders = sorted(f.name for f in files(SPACES).iterdir() if (f / "space.py").is_file())
+        loaders = {name: partial(_own, name) for name in folders}
+    for point in entry_points(group=group):
+        loaders.setdefault(point.name, point)
+    return loaders
+
+
+def _own(name: str) -> Any:
+    return import_module(f"{SPACES}.{name}.space").SPACE
+
+
+@cache
+def _loaded(group: str, name: str) -> Any:
+    load = _loaders(group)[name]
+    if not isinstance(load, EntryPoint):
+        return load()
+    try:
+        return load.load()
+    except Exception as error:
+        raise ExtensionError(
+            f"{name!r} of the group {group} cannot be loaded: {type(error).__name__}: {error}. "
+            "Repair or uninstall the distribution that brings it"
+        ) from error

@@ -1,0 +1,104 @@
+"""The space of equations as the rest of the package sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from dartsedu.data.tables import TableTask
+from dartsedu.relaxation import Supernet
+from dartsedu.search import Search
+from dartsedu.show.picture import Picture
+from dartsedu.spaces.equation import memory
+from dartsedu.spaces.equation.findings import Findings, find
+from dartsedu.spaces.equation.operations import PRIMITIVES
+from dartsedu.spaces.equation.settings import EquationSettings
+from dartsedu.spaces.equation.supernet import EquationSupernet, equation_space
+from dartsedu.spaces.equation.words import APPEARANCE, VOCABULARY
+from dartsedu.spaces.space import Conclusion, Progress, Space
+from dartsedu.topology import SearchSpace
+
+
+class EquationSpace(Space):
+    """Graphs of functions that explain a table (Musslick 2021)."""
+
+    name = "equation"
+    vocabulary = VOCABULARY
+    appearance = APPEARANCE
+    settings = EquationSettings
+    tasks = TableTask
+    default_preset = "equation"
+    findings = Findings
+    search_sizes = ("supernet.nodes", "supernet.restarts", "train.random_restarts")
+    nothing_to_train = "the coefficients of an equation are fitted when its search ends"
+
+    def search_space(
+        self, settings: EquationSettings, task: TableTask | None = None
+    ) -> SearchSpace:
+        """An input for each variable of ``task``; one, where none is given."""
+        given = settings.supernet
+        return equation_space(
+            1 if task is None else len(task.variables),
+            given.nodes,
+            PRIMITIVES if given.primitives is None else given.primitives,
+            given.relaxation,
+        )
+
+    def supernet(self, space: SearchSpace, settings: EquationSettings, task: TableTask) -> Supernet:
+        given = settings.supernet
+        return EquationSupernet(
+            space,
+            restarts=given.restarts,
+            complexity=given.complexity,
+            alpha_scale=given.alpha_scale,
+        )
+
+    def search_memory(self, settings: EquationSettings, task: TableTask) -> int:
+        return memory.search_memory(settings, task)
+
+    def conclude(
+        self,
+        search: Search,
+        settings: EquationSettings,
+        seed: int,
+        progress: Progress | None = None,
+    ) -> Conclusion:
+        """Every restart refitted and compared; the genotype is that of the preferred equation."""
+        supernet, task = search.supernet, search.task
+        assert isinstance(supernet, EquationSupernet)
+        assert isinstance(task, TableTask)
+        discovery, findings = find(supernet, task, settings, seed, progress)
+        equation = discovery.equation
+        return Conclusion(
+            equation.genotype(),
+            findings,
+            {"equation.json": equation.model_dump_json(indent=2) + "\n"},
+        )
+
+    def pictures(self, findings: Findings, task: TableTask) -> Mapping[str, Picture]:
+        from dartsedu.spaces.equation.pictures import law_figure, restarts_figure
+
+        return {
+            "law": law_figure(task, findings.predictions, findings.found[0].latex),
+            "restarts": restarts_figure(findings.errors, findings.random_errors),
+        }
+
+    def told(self, findings: Findings, settings: EquationSettings) -> Sequence[str]:
+        shown = self.yardstick.show
+        target = settings.task.explained
+        lines = [
+            f"{target} = {found.formula}   (test error {shown(found.test_error)})"
+            for found in findings.found[:3]
+        ]
+        random = findings.random_found
+        if random is not None:
+            lines.append(
+                f"of as many random graphs: {random.formula}   "
+                f"(test error {shown(random.test_error)})"
+            )
+        if findings.truth is not None:
+            said = "the law that made the data" if findings.recovered else "not the law"
+            lines.append(f"the data came from {target} = {findings.truth}: the first is {said}")
+        return lines
+
+
+SPACE = EquationSpace()

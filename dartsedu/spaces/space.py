@@ -1,0 +1,165 @@
+"""What a search space has to offer: the one object that the rest of the package asks.
+
+A space is one folder. Its file ``space.py`` holds the object ``SPACE``, of a subclass of ``Space``;
+everything else in the folder (operations, supernet, discrete network, settings, presets, words) is
+reached through it. ``tests/toy`` is a small one, outside the package.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any, NamedTuple
+
+from dartsedu.base.values import Value
+from dartsedu.base.yardstick import Yardstick
+from dartsedu.data.task import Task, TaskSettings
+from dartsedu.genotype import Genotype, Vocabulary
+from dartsedu.network import Network
+from dartsedu.official_genotype import Official
+from dartsedu.relaxation import Supernet
+from dartsedu.search import Search
+from dartsedu.settings import Settings, SettingsError
+from dartsedu.show.palette import Appearance
+from dartsedu.show.picture import Picture
+from dartsedu.topology import SearchSpace
+from dartsedu.train import Training
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done and how much there is."""
+
+
+class Conclusion(NamedTuple):
+    """What follows from a search that is over.
+
+    Attributes:
+        genotype: the cell that was found.
+        findings: what the space has to say besides, to be kept with the results.
+        files: texts to be kept in the run's folder, by name.
+    """
+
+    genotype: Genotype
+    findings: Value | None = None
+    files: Mapping[str, str] = {}
+
+
+class Space(ABC):
+    """A search space. The methods that are not abstract have a neutral default.
+
+    Attributes:
+        name: as genotypes and settings name it; that of its folder.
+        vocabulary: the words of its genotypes.
+        appearance: how its cells are drawn.
+        settings: the class of its settings.
+        tasks: the class of its tasks.
+        default_preset: the preset for its tasks where none is named.
+        findings: the class of what ``conclude`` finds besides, if anything.
+        nothing_to_train: why there is nothing to train after a search; empty where there is.
+        kinds: the kinds of network that are trained, in words.
+        reference_words: the ``references`` in words.
+        official: how the authors' code prints a genotype, if it does.
+        search_sizes, training_sizes: the settings that make a search and a training large.
+    """
+
+    name: str
+    vocabulary: Vocabulary
+    appearance: Appearance
+    settings: type[Settings]
+    tasks: type[Task]
+    default_preset: str
+    findings: type[Value] | None = None
+    nothing_to_train: str = ""
+    kinds: Mapping[str, str] = {"genotype": "this cell", "random": "random cells"}
+    reference_words: Mapping[str, str] = {}
+    official: Official | None = None
+    search_sizes: tuple[str, ...] = ("search.batch_size",)
+    training_sizes: tuple[str, ...] = ("train.batch_size",)
+
+    @property
+    def folder(self) -> Traversable:
+        """Where ``presets.toml`` is and, if the space has one, ``report.html.jinja``."""
+        module = type(self).__module__
+        return files(module.rpartition(".")[0] or module)
+
+    @property
+    def task_kind(self) -> type[TaskSettings]:
+        """The kind of task that its settings take."""
+        kind = self.settings.model_fields["task"].annotation
+        assert isinstance(kind, type)
+        assert issubclass(kind, TaskSettings)
+        return kind
+
+    @property
+    def train_kind(self) -> type[Value]:
+        """The class of what its settings say about training."""
+        kind = self.settings.model_fields["train"].annotation
+        assert isinstance(kind, type)
+        assert issubclass(kind, Value)
+        return kind
+
+    @property
+    def yardstick(self) -> Yardstick:
+        """What its networks are judged by."""
+        return self.settings.yardstick
+
+    def published(self) -> Mapping[str, Genotype]:
+        """Published cells of this space by name."""
+        return {}
+
+    # ---- What is searched, and what is trained ---------------------------------------------------
+
+    @abstractmethod
+    def search_space(self, settings: Any, task: Any | None = None) -> SearchSpace:
+        """The cells and primitives of the settings; of a ``task``, if their shape depends on it.
+
+        Raises ``ValueError`` if the settings describe none.
+        """
+
+    @abstractmethod
+    def supernet(self, space: SearchSpace, settings: Any, task: Any) -> Supernet:
+        """A new supernet for a task of this space's kind."""
+
+    def network(self, genotype: Genotype | None, train: Any, task: Any, size: int) -> Network:
+        """A new discrete network of a genotype, or of a rival's kind with about ``size``
+        parameters."""
+        raise SettingsError(f"the space {self.name!r} has no discrete network")
+
+    def search_memory(self, settings: Any, task: Any) -> int:
+        """Bytes that a search needs at the least, found without building anything."""
+        return 0
+
+    def training_memory(self, train: Any, task: Any, genotype: Genotype) -> int:
+        """Likewise of the training of a genotype."""
+        return 0
+
+    # ---- What follows ----------------------------------------------------------------------------
+
+    def conclude(
+        self, search: Search, settings: Any, seed: int, progress: Progress | None = None
+    ) -> Conclusion:
+        """What a search that is over has found."""
+        return Conclusion(search.supernet.genotype(settings.search.rule))
+
+    def rivals(self, train: Any) -> Mapping[str, int]:
+        """Kinds of network without a genotype, to be trained beside it: how many of each."""
+        return {}
+
+    def written(self, training: Training, seed: int) -> Mapping[str, str]:
+        """Texts that belong to a trained network, by name."""
+        return {}
+
+    def references(self, task: Any) -> Mapping[str, float]:
+        """Test scores of what is no network, by name."""
+        return {}
+
+    # ---- What is shown ---------------------------------------------------------------------------
+
+    def pictures(self, findings: Any, task: Any) -> Mapping[str, Picture]:
+        """Pictures of the findings for the report, by name."""
+        return {}
+
+    def told(self, findings: Any, settings: Any) -> Sequence[str]:
+        """The findings as lines for a terminal."""
+        return ()

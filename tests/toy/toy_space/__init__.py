@@ -1,0 +1,1 @@
+"""A search space that another distribution brings: CONTRIBUTING explains it."""
