@@ -91,7 +91,7 @@ def read_settings(values: Mapping[str, Any] | str) -> Settings:
 
 
 def _check_task(given: Any, settings: type[Settings]) -> None:
-    """Raise ``SettingsError`` for a data set that is another space's: it says which preset to use."""
+    """Raise ``SettingsError`` for a data set of another space: it says which preset to use."""
     name = given.get("name") if isinstance(given, Mapping) else None
     kind = settings.model_fields["task"].annotation
     if not isinstance(name, str) or not isinstance(kind, type) or name in kind.known():

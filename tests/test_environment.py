@@ -103,7 +103,7 @@ def test_doctests():
 
     import dartsedu
     from dartsedu import presets, topology
-    from dartsedu.spaces.build import cnn, rnn
+    from dartsedu.spaces import cnn, rnn
 
     for module in (dartsedu, presets, topology, cnn.official, rnn.official):
         results = doctest.testmod(module)

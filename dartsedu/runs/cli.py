@@ -5,13 +5,11 @@ Exit codes: 0 done, 1 the run failed, 2 the request was wrong, 130 Ctrl-C, 143 S
 
 from __future__ import annotations
 
-import errno
-import re
 import signal
 import sys
 import warnings
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,20 +17,30 @@ from typing import Annotated, Any, Literal
 import torch
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from dartsedu.base.yardstick import ERROR
-from dartsedu.data.laws import LAWS
+from dartsedu.base.extensions import SPACES, every, names
 from dartsedu.data.splits import TaskError, TaskWarning
-from dartsedu.data.tables import TableSettings
-from dartsedu.data.tasks import EQUATION_TASKS, TASKS, TEXT_TASKS
+from dartsedu.data.tasks import tasks
 from dartsedu.genotype import Genotype, GenotypeError
-from dartsedu.presets import PRESETS, Override, changes, describe, load_preset
-from dartsedu.published import PUBLISHED
-from dartsedu.runs.folder import Run, RunError, Trained
-from dartsedu.runs.terminal import fitting, genotype_table, summary, watch, writable
-from dartsedu.settings import Settings, SettingsError
+from dartsedu.presets import PRESETS, load_preset
+from dartsedu.runs.claim import RunError
+from dartsedu.runs.folder import Run
+from dartsedu.runs.lacks import advice_on_disk, lack_of_memory
+from dartsedu.runs.requests import (
+    TABLE,
+    check_takes_tables,
+    chosen_device,
+    chosen_genotype,
+    chosen_settings,
+    default_preset,
+    home,
+    is_folder,
+    table_settings,
+)
+from dartsedu.runs.said import say_findings, say_gap, say_run, settings_table, tested
+from dartsedu.runs.terminal import fitting, genotype_table, watch, writable
+from dartsedu.settings import SettingsError
 from dartsedu.stream.recording import RecordingError
 from dartsedu.stream.stream import CheckpointError, NonFiniteError, Step
 
@@ -46,19 +54,18 @@ app = typer.Typer(
 console = Console(markup=False, highlight=False, soft_wrap=True)
 errors = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
 
-DEFAULT_PRESETS = {"cnn": "classroom", "rnn": "rnn-classroom", "equation": "equation"}
-"""The preset of a space where none is named."""
 TERMINATED = 128 + signal.SIGTERM
 Preset = Annotated[
     str | None,
     typer.Option(
         help=f"Named settings: {', '.join(PRESETS)}. [default: "
-        "{cnn}, for a text {rnn}, for a table {equation}]".format(**DEFAULT_PRESETS)
+        + ", ".join(f"for {s.task_kind.kind} {s.default_preset}" for s in every(SPACES))
+        + "]"
     ),
 ]
 TaskName = Annotated[
     str | None,
-    typer.Option("--task", help=f"Data set: {', '.join(TASKS)}. [default: the preset's]"),
+    typer.Option("--task", help=f"Data set: {', '.join(tasks())}. [default: the preset's]"),
 ]
 Overrides = Annotated[
     list[str] | None,
@@ -70,12 +77,14 @@ Overrides = Annotated[
     ),
 ]
 Space = Annotated[
-    Literal["cnn", "rnn", "equation"] | None,
-    typer.Option(help="What is searched. [default: follows from the task or the preset]"),
+    str | None,
+    typer.Option(
+        help=f"What is searched: {', '.join(names(SPACES))}. [default: follows from the task or the preset]"
+    ),
 ]
 Data = Annotated[
     Path | None,
-    typer.Option(help="A CSV file to explain by an equation, names of columns in its first line."),
+    typer.Option(help="A CSV file to be explained, names of columns in its first line."),
 ]
 TargetColumn = Annotated[
     str | None, typer.Option("--target", help="The column of --data that is to be explained.")
@@ -119,24 +128,21 @@ def search(
     For an equation name a law to draw data from (--task weber-fechner) or give your own table:
     --data FILE.csv --target COLUMN.
     """
-    table = _table_settings(task, data, target, variables)
+    table = table_settings(task, data, target, variables)
     if data is not None:
-        task = "csv"
-    chosen = preset or DEFAULT_PRESETS[space or _space_of(task)]
-    if data is not None and load_preset(chosen).space != "equation":
+        task = TABLE
+    chosen = preset or default_preset(space, task)
+    if data is not None:
+        check_takes_tables(chosen)
+    asked = chosen_settings(chosen, task, [*table, *(overrides or [])])
+    if space not in (None, asked.space):
         raise SettingsError(
-            f"--data is explained by an equation, the preset {chosen!r} is of another space; drop "
+            f"the preset {chosen!r} is of the space {asked.space!r}, not {space!r}; drop one of "
             "--preset and --space"
         )
-    settings = _settings(chosen, task, [*table, *(overrides or [])])
-    if space not in (None, settings.space):
-        raise SettingsError(
-            f"the preset {chosen!r} is of the space {settings.space!r}, not {space!r}; drop one of "
-            "--preset and --space"
-        )
-    folder = _home(out or Path("runs") / f"{settings.preset}-{seed or 0}")
-    where = _device(device)
-    with Run.begun(folder, settings, seed or 0, device=_kind(where)) as run:
+    folder = home(out or Path("runs") / f"{asked.preset}-{seed or 0}")
+    where = chosen_device(device)
+    with Run.begun(folder, asked, seed or 0, device=_kind(where)) as run:
         _search(run, where)
 
 
@@ -156,8 +162,8 @@ def train(
     darts-rnn-v1, darts-rnn-v2 for texts. A RUN whose search is done trains what it found, with its
     own settings; only --set and --device apply.
     """
-    if _is_folder(target):
-        run = Run.open(_home(target))
+    if is_folder(target):
+        run = Run.open(home(target))
         if any(given is not None for given in (preset, task, seed, out)):
             raise RunError(
                 f"{target} is a run with a preset, task, seed and folder of its own; "
@@ -167,18 +173,18 @@ def train(
         with run.locked():
             _train(run.amended(overrides) if overrides else run, _device_of(run, device))
         return
-    genotype, name = _genotype(target)
-    settings = _settings(preset or DEFAULT_PRESETS[genotype.space], task, overrides)
-    folder = _home(out or Path("runs") / f"{name}-{settings.preset}-{seed or 0}")
-    where = _device(device)
-    with Run.begun(folder, settings, seed or 0, genotype, _kind(where)) as run:
+    cell, name = chosen_genotype(target)
+    asked = chosen_settings(preset or default_preset(cell.space, None), task, overrides)
+    folder = home(out or Path("runs") / f"{name}-{asked.preset}-{seed or 0}")
+    where = chosen_device(device)
+    with Run.begun(folder, asked, seed or 0, cell, _kind(where)) as run:
         _train(run, where)
 
 
 @app.command()
 def resume(folder: Folder, device: Device = None) -> None:
     """Continue a run that was stopped or killed, as if it never had been."""
-    run = Run.open(_home(folder))
+    run = Run.open(home(folder))
     where = _device_of(run, device)
     with run.locked():
         if run.order.searches and not run.genotype_path.exists():
@@ -208,116 +214,28 @@ def show(
     if target in PRESETS:
         if out is not None:
             raise RunError(f"{target!r} is a preset: there is no picture of it; drop --out")
-        _show_settings(load_preset(target))
+        console.print(settings_table(load_preset(target)))
         return
-    if _is_folder(target):
-        run = Run.open(_home(target))
-        _show_run(run)
+    if is_folder(target):
+        run = Run.open(home(target))
+        say_run(run, console)
         if out is None and not run.genotype_path.exists():
             return
-        genotype = run.genotype()
+        cell = run.genotype()
     else:
-        genotype, _ = _genotype(target)
-    console.print(genotype_table(genotype))
+        cell, _ = chosen_genotype(target)
+    console.print(genotype_table(cell))
     if out is not None:
-        _draw(genotype, _home(out))
-        console.print(f"drawn: {_home(out)}")
+        _draw(cell, home(out))
+        console.print(f"drawn: {home(out)}")
 
 
 # ---- What the commands share --------------------------------------------------------------------
 
 
-def _space_of(task: str | None) -> Literal["cnn", "rnn", "equation"]:
-    """The space that a task belongs to."""
-    if task in EQUATION_TASKS:
-        return "equation"
-    return "rnn" if task in TEXT_TASKS else "cnn"
-
-
-def _home(path: str | Path) -> Path:
-    """The path with the user's home in the place of ~, which shells keep in ``--out=~/x``."""
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:  # No such user: then it is a name like any other.
-        return Path(path)
-
-
-def _is_folder(target: str) -> bool:
-    try:
-        return target not in PUBLISHED and _home(target).is_dir()
-    except OSError:  # A name that no file can have, for instance one too long.
-        return False
-
-
-def _table_settings(
-    task: str | None, data: Path | None, target: str | None, variables: str | None
-) -> list[Override]:
-    """The settings that say which table is to be explained."""
-    if data is None:
-        if target is not None or variables is not None:
-            raise SettingsError("--target and --variables name columns of --data FILE.csv")
-        return []
-    if task not in (None, "csv"):
-        raise SettingsError(f"--data is a task of its own; drop --task {task}")
-    if target is None:
-        raise SettingsError("--data needs --target, the name of the column to be explained")
-    _check_unicode("--data", str(data))
-    _check_unicode("--target", target)
-    chosen: list[Override] = [
-        ("task.path", str(_home(data).resolve())),
-        ("task.target", target),
-    ]
-    if variables is not None:
-        _check_unicode("--variables", variables)
-        chosen.append(("task.variables", [name.strip() for name in variables.split(",")]))
-    return chosen
-
-
-def _check_unicode(option: str, text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise SettingsError(
-            f"{option} {text!r} is no UTF-8, so no settings can hold it; give the file or column "
-            "another name"
-        ) from None
-
-
-def _settings(preset: str, task: str | None, overrides: Iterable[Override] | None) -> Settings:
-    chosen: list[Override] = [] if task is None else [("task.name", task)]
-    return load_preset(preset, [*chosen, *(overrides or [])])
-
-
-def _genotype(target: str) -> tuple[Genotype, str]:
-    """A genotype by published name or file, and a name for it."""
-    if target in PUBLISHED:
-        return PUBLISHED[target], target
-    path = _home(target)
-    try:
-        there = path.exists()
-    except OSError:  # A name that no file can have.
-        there = False
-    if not there:
-        raise GenotypeError(
-            f"no file and no published genotype {target!r:.200}; published are: "
-            f"{', '.join(PUBLISHED)}"
-        )
-    of_a_run = path.name == "genotype.json"
-    return Genotype.load(path), path.resolve().parent.name if of_a_run else path.stem
-
-
-def _device(name: str | None) -> torch.device:
-    if name not in (None, "auto", "cpu", "cuda"):
-        raise SettingsError(f"unknown device {name!r}; expected auto, cpu or cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise SettingsError("no CUDA device here; use --device cpu or auto")
-    use_cuda = name != "cpu" and torch.cuda.is_available()
-    return torch.device("cuda", torch.cuda.current_device()) if use_cuda else torch.device("cpu")
-
-
 def _device_of(run: Run, name: str | None) -> torch.device:
     """The device a run began on, unless another is asked for."""
-    where = _device(name or run.order.device)
+    where = chosen_device(name or run.order.device)
     if where.type != run.order.device:
         errors.print(
             f"{run.folder} began on {run.order.device}; on {where.type} it goes on, "
@@ -347,8 +265,8 @@ def _search(run: Run, device: torch.device) -> None:
     with fitting(console) as progress:
         genotype = run.end_search(search, progress)
     console.print(genotype_table(genotype))
-    _show_gap(run)
-    _show_findings(run)
+    say_gap(run, console)
+    say_findings(run, console)
     _report(run)
 
 
@@ -372,7 +290,7 @@ def _train(run: Run, device: torch.device) -> None:
         )
         _exhaust(view, steps, run)
         trained = run.end_training(candidate, training)
-        console.print(f"{_tested(run, trained)}, {trained.seconds:.0f} s")
+        console.print(f"{tested(run, trained)}, {trained.seconds:.0f} s")
     _report(run)
 
 
@@ -418,83 +336,6 @@ def _draw(genotype: Genotype, path: Path) -> None:
         cell_graph.genotype_figure(genotype).save(path)
 
 
-def _show_settings(settings: Settings) -> None:
-    table = Table(box=None, padding=(0, 1))
-    for heading in ("field", "value", "meaning"):
-        table.add_column(heading, overflow="fold")
-    for row in describe(settings):
-        table.add_row(*map(Text, row))
-    console.print(table)
-
-
-def _show_run(run: Run) -> None:
-    settings = run.settings
-    console.print(
-        f"{run.folder}: preset {settings.preset}, task {settings.task.name}, seed {run.order.seed}"
-    )
-    for name, value, before in changes(settings):
-        console.print(f"changed: {name} = {value} (preset: {before})")
-    if run.order.searches:
-        _show_search(run)
-    _show_gap(run)
-    _show_findings(run)
-    for trained in run.results().trained:
-        console.print(_tested(run, trained))
-
-
-def _tested(run: Run, trained: Trained) -> str:
-    yardstick = run.settings.yardstick
-    return (
-        f"{trained.name}: test {yardstick.name} {yardstick.show(trained.test)}, "
-        f"{trained.parameters:,} parameters"
-    )
-
-
-def _show_search(run: Run) -> None:
-    if not run.recording_path.exists():
-        console.print("search: not begun")
-        return
-    recording = run.recording()
-    state = "complete" if run.genotype_path.exists() else "not complete: continue with resume"
-    console.print(f"search: {len(recording.steps)} of {recording.header.total} steps, {state}")
-    if recording.steps:
-        console.print(f"last step: {summary(recording.steps[-1], run.settings.yardstick)}")
-
-
-def _show_gap(run: Run) -> None:
-    gap = run.results().gap
-    if gap is not None:
-        yardstick = run.settings.yardstick
-        mixture, discretised = (
-            yardstick.show(yardstick.of(score)) for score in (gap.mixture, gap.discretised)
-        )
-        unit = "" if yardstick.name == "accuracy" else f"{yardstick.name} of the "
-        console.print(
-            f"architecture split: {unit}mixture {mixture}, discretised {discretised} "
-            "(same weights, not retrained)"
-        )
-
-
-def _show_findings(run: Run) -> None:
-    findings = run.results().findings
-    if findings is None:
-        return
-    settings = run.settings.task  # Not the data itself, which may have moved since.
-    assert isinstance(settings, TableSettings)
-    target = settings.target or LAWS[settings.name].target
-    for found in findings.found[:3]:
-        console.print(f"{target} = {found.formula}   (test error {ERROR.show(found.test_error)})")
-    if findings.random_found is not None:
-        random = findings.random_found
-        console.print(
-            f"of as many random graphs: {random.formula}   "
-            f"(test error {ERROR.show(random.test_error)})"
-        )
-    if findings.truth is not None:
-        said = "the law that made the data" if findings.recovered else "not the law"
-        console.print(f"the data came from {target} = {findings.truth}: the first is {said}")
-
-
 def main() -> None:
     """Run the command line; turn expected errors into one message and an exit code."""
     for stream in (sys.stdout, sys.stderr):
@@ -509,9 +350,9 @@ def main() -> None:
     except (NonFiniteError, TaskError) as error:
         _fail(error, 1)
     except OSError as error:
-        _fail(f"{error}{_advice_on_disk(error)}", 1)
+        _fail(f"{error}{advice_on_disk(error)}", 1)
     except (MemoryError, RuntimeError) as error:
-        _fail(_explained(error), 1)
+        _fail(lack_of_memory(error), 1)
     finally:  # While Python ends there is no run left to save, and nobody to catch an exit.
         signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
@@ -527,33 +368,6 @@ def _say_warnings() -> None:
             shown(message, category, *args, **where)
 
     warnings.showwarning = say
-
-
-def _advice_on_disk(error: OSError) -> str:
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-        return ""
-    return ". The disk is full: make room, then continue with 'dartsedu resume RUN'"
-
-
-_OUT_OF_SHARED_MEMORY = re.compile("shared memory|torch_\\d+_|shm|Bus error")
-_OUT_OF_MEMORY = re.compile("can't allocate memory|out of memory|not enough memory")
-
-
-def _explained(error: Exception) -> str:
-    """What a lack of memory means, which comes as a plain ``RuntimeError``; others go on."""
-    text = str(error)
-    if _OUT_OF_SHARED_MEMORY.search(text):
-        return (
-            "the shared memory, through which workers hand over images, is too small; read them "
-            f"without workers: --set task.workers=0, in a new folder ({text.splitlines()[0]:.100})"
-        )
-    if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(text):
-        return (
-            "the memory is too small for this run. What is on disk is intact; a smaller "
-            "batch_size, or fewer channels, hidden, nodes or restarts, need less "
-            f"({(text.splitlines() or ['MemoryError'])[0]:.100})"
-        )
-    raise error
 
 
 def _fail(error: object, code: int) -> None:

@@ -3,7 +3,7 @@
 settings.json     what was asked for, with seed and versions
 recording.jsonl   the search, a line a step        checkpoint.pt   where it stands
 genotype.json     the cell found                   results.json    gap and test accuracies
-equation.json     of an equation: with its numbers
+and what the space has to keep besides
 training/NAME/    each network trained from scratch: genotype, recording, checkpoint
 pictures/         SVG files                        report.html     all of it on one page
 """
@@ -12,158 +12,33 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import shutil
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal, Self, TypeVar
 
 import torch
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ValidationError
 
-from dartsedu.base.values import Measured, Value, explain, write_text
-from dartsedu.base.yardstick import perplexity
-from dartsedu.data.ngrams import reference_losses
-from dartsedu.data.splits import Split, TaskError
-from dartsedu.data.tables import TableTask
+from dartsedu.base.values import explain, write_text
 from dartsedu.data.task import Task
-from dartsedu.data.tasks import load_task
-from dartsedu.data.text import END, TextSplit
-from dartsedu.data.texts import TextTask
-from dartsedu.discretisation import Gap, discretisation_gap
-from dartsedu.genotype import Genotype, random_genotype
-from dartsedu.presets import MOST_THREADS, PRESETS, AnySettings, Override, load_preset, override
-from dartsedu.runs.claim import SETTINGS, check_free, claimed, locked, not_a_run
-from dartsedu.runs.claim import RunError as RunError
+from dartsedu.discretisation import Score, discretisation_gap
+from dartsedu.genotype import Genotype
+from dartsedu.presets import Override, override
+from dartsedu.runs.candidates import Candidate, candidates
+from dartsedu.runs.claim import SETTINGS, RunError, check_free, claimed, locked, not_a_run
+from dartsedu.runs.order import Order, check_order, versions
+from dartsedu.runs.results import Results, Trained
 from dartsedu.search import Search
-from dartsedu.settings import SearchSettings, Settings, SettingsError, TrainSettings
-from dartsedu.spaces.build import build_network, build_supernet, search_space
-from dartsedu.spaces.equation import EquationSupernet
-from dartsedu.spaces.equation.discovery import Progress
-from dartsedu.spaces.equation.findings import Findings, find
-from dartsedu.spaces.equation.settings import EquationSettings
+from dartsedu.settings import Settings, SettingsError, TrainSettings
+from dartsedu.spaces.build import build_network, build_supernet, space_of
 from dartsedu.spaces.memory import check_memory, memory_here
-from dartsedu.spaces.rnn import TextNetwork
-from dartsedu.spaces.rnn.settings import RNNTrainSettings
+from dartsedu.spaces.space import Progress, Space
 from dartsedu.stream.recording import Recording, recorded
 from dartsedu.stream.stream import Step, Stream
-from dartsedu.topology import SearchSpace, Topology
 from dartsedu.train import Training
-
-SAMPLE_WORDS = 80
-"""Words that a language model writes for the report."""
-
-
-class Order(Value):
-    """``settings.json``: everything needed to do the run again.
-
-    ``searches`` is false where the genotype was given and only training is asked for. ``device``
-    and ``threads`` are a part of it, since sums depend on them in their last digits.
-    """
-
-    format: Literal["dartsedu run"] = "dartsedu run"
-    version: Literal[1] = 1
-    seed: int = Field(ge=0)
-    searches: bool
-    device: Literal["cpu", "cuda"]
-    threads: int = Field(ge=1, le=MOST_THREADS)
-    settings: AnySettings
-    versions: dict[str, str]
-
-    @model_validator(mode="after")
-    def _comes_from_a_preset_of_its_space(self) -> Self:
-        preset, space = self.settings.preset, self.settings.space
-        fitting = [name for name in PRESETS if load_preset(name).space == space]
-        if preset not in fitting:
-            raise ValueError(
-                f"settings.preset is {preset!r}; expected one of the space {space!r}: "
-                f"{', '.join(fitting)}"
-            )
-        if not self.searches and space == "equation":
-            raise ValueError("searches is false, but an equation has no training; expected true")
-        return self
-
-
-Kind = Literal["genotype", "random", "lstm"]
-"""What is trained: the genotype, a random one, an LSTM with as many parameters."""
-
-
-class Trained(Value):
-    """A network trained from scratch, with its accuracies or, on a text, its perplexities.
-
-    ``parameters`` leaves out the auxiliary head, as published figures do. ``sample`` is a text that
-    the network wrote.
-    """
-
-    name: str
-    kind: Kind
-    seed: int = Field(ge=0)
-    parameters: int = Field(ge=0)
-    steps: int = Field(ge=1)
-    seconds: float = Field(ge=0)
-    training_accuracy: float | None = Field(None, ge=0, le=1)
-    test_accuracy: float | None = Field(None, ge=0, le=1)
-    training_perplexity: Measured | None = None
-    test_perplexity: Measured | None = None
-    sample: str | None = None
-
-    @property
-    def training(self) -> float:
-        """Accuracy or perplexity on the training split in the last epoch; NaN without either."""
-        return _only(self.training_accuracy, self.training_perplexity)
-
-    @property
-    def test(self) -> float:
-        """Accuracy or perplexity on the test split; NaN without either."""
-        return _only(self.test_accuracy, self.test_perplexity)
-
-
-def _only(accuracy: float | None, perplexity: float | None) -> float:
-    found = perplexity if accuracy is None else accuracy
-    return float("nan") if found is None else found
-
-
-class Results(Value):
-    """``results.json``: what has been measured so far. ``references`` are test perplexities of what
-    is no network: counted words, and the least that is possible. ``findings`` are of equations."""
-
-    gap: Gap | None = None
-    trained: tuple[Trained, ...] = ()
-    references: dict[str, Measured] | None = None
-    findings: Findings | None = None
-
-    def check(self, settings: Settings) -> None:
-        """Raise ``ValueError`` unless these are results of a run with ``settings``."""
-        space, judged = settings.space, settings.yardstick.name
-        if space == "equation":
-            if self.trained:
-                raise ValueError("trained holds networks, but an equation has no training")
-            if self.gap is not None and self.findings is None:
-                raise ValueError("findings are missing; the search of an equation ends with them")
-        elif self.findings is not None:
-            raise ValueError(f"findings are of an equation, but the space is {space!r}")
-        for trained in self.trained:
-            for field in (f"training_{judged}", f"test_{judged}"):
-                if getattr(trained, field) is None:
-                    raise ValueError(f"trained {trained.name!r} has no {field}")
-        for name in ("mixture", "discretised") if self.gap is not None else ():
-            score = getattr(self.gap, name)
-            if score.loss < 0:
-                raise ValueError(f"gap.{name}.loss is {score.loss}; a loss is never below 0")
-            if judged == "accuracy" and (score.accuracy is None or not 0 <= score.accuracy <= 1):
-                raise ValueError(f"gap.{name}.accuracy is {score.accuracy}; expected 0 to 1")
-
-
-class Candidate(Value):
-    """A network to be trained: its name, genotype (an LSTM has none) and seed."""
-
-    name: str
-    kind: Kind
-    seed: int
-    genotype: Genotype | None
 
 
 class Run:
@@ -223,10 +98,11 @@ class Run:
                 f"{settings.preset!r}, which is of the space {settings.space!r}; choose another "
                 "--preset"
             )
-        if genotype is not None and genotype.space == "equation":
+        reason = space_of(settings).nothing_to_train
+        if genotype is not None and reason:
             raise RunError(
-                "there is nothing to train: the coefficients of an equation are fitted when its "
-                "search ends. Search for one with: dartsedu search --space equation"
+                f"there is nothing to train: {reason}. Search with: dartsedu search --space "
+                f"{settings.space}"
             )
         order = Order(
             seed=seed,
@@ -237,26 +113,12 @@ class Run:
             versions=versions(),
         )
         run = cls(folder, order)
-        run._check(device, genotype)
+        check_order(settings, run.task(), genotype, device)
         with claimed(folder):
             if genotype is not None:
                 genotype.save(run.genotype_path)
             run._write_order()
             yield run
-
-    def _check(self, device: str | torch.device, genotype: Genotype | None) -> None:
-        """Raise ``SettingsError`` for what cannot be run on ``device``, ``TaskError`` for data that
-        is missing. Sizes come first: a space too large could not even be described."""
-        precision = self.settings.search.precision
-        where = torch.device(device).type
-        if genotype is None and precision != "float32" and where != "cuda":
-            raise SettingsError(
-                f"search.precision={precision} is for a GPU; on {where} use "
-                "search.precision=float32"
-            )
-        check_memory(self.settings, self.task(), genotype, memory_here(device))
-        search_space(self.settings)
-        _check_batches(self.task(), self.settings, searches=genotype is None)
 
     @classmethod
     def open(cls, folder: str | Path) -> Self:
@@ -270,9 +132,11 @@ class Run:
             raise not_a_run(folder)
         text = _read(folder / SETTINGS)
         try:
-            return cls(folder, Order.model_validate_json(text))
+            return cls(folder, Order.read(text))
         except ValidationError as error:
             raise RunError(f"{folder}: {explain(error, SETTINGS)}") from None
+        except ValueError as error:
+            raise RunError(f"{folder / SETTINGS}: {error}") from None
 
     def amended(self, overrides: Iterable[Override]) -> Self:
         """The same run with other ``train`` settings, written to its folder.
@@ -284,8 +148,8 @@ class Run:
         settings = override(self.settings, overrides)
         if settings.model_copy(update={"train": self.settings.train}) != self.settings:
             raise SettingsError("a run that has begun keeps its settings; only train.* may change")
-        counts = {"seeds", "random_cells", "lstms"}
-        more = settings.train.model_dump(include=counts)
+        train = settings.train
+        more = train.model_dump(include=set(getattr(train, "counts", ())))
         same = self.settings.train.model_copy(update=more) == settings.train
         if self.results().trained and not same:
             raise RunError(
@@ -302,6 +166,11 @@ class Run:
 
     def _write_order(self) -> None:
         write_text(self.folder / SETTINGS, self.order.model_dump_json(indent=2) + "\n")
+
+    @property
+    def space(self) -> Space:
+        """The space of the settings."""
+        return space_of(self.settings)
 
     @property
     def genotype_path(self) -> Path:
@@ -358,18 +227,16 @@ class Run:
             return Results()
         text = _read(path)
         try:
-            results = Results.model_validate_json(text)
-            results.check(self.settings)
+            return Results.read(text, self.space)
         except ValidationError as error:
             raise RunError(f"{self.folder}: {explain(error, path.name)}") from None
         except ValueError as error:
             raise RunError(f"{path}: {error}; put back what the run has written") from None
-        return results
 
     def task(self) -> Task:
         """The data set of the settings, loaded once. Raises ``TaskError`` if it is missing."""
         if self._task is None:
-            self._task = load_task(**self.settings.task.model_dump())
+            self._task = self.settings.task.load()
         return self._task
 
     # ---- The search ----------------------------------------------------------------------------
@@ -398,51 +265,29 @@ class Run:
         )
 
     def end_search(self, search: Search, progress: Progress | None = None) -> Genotype:
-        """Derive the genotype, measure the discretisation gap, write both.
+        """Measure the discretisation gap, conclude as the space does, write what was found.
 
-        Of an equation: refit every restart, compare, and take the genotype of the preferred one;
-        ``progress`` is told how far that is. The gap is that of the leading restart, before it is
-        refitted.
+        ``progress`` is told how far the conclusion is. The gap is that of the genotype that the
+        rule derives from the shown α.
         """
-        genotype = search.supernet.genotype(self.settings.search.rule)
-        gap = discretisation_gap(search.supernet, search.task.architecture, genotype)
-        results = self.results().model_copy(update={"gap": gap})
-        if isinstance(self.settings, EquationSettings):
-            assert isinstance(search.supernet, EquationSupernet)
-            assert isinstance(search.task, TableTask)
-            discovery, findings = find(
-                search.supernet, search.task, self.settings, self.order.seed, progress
-            )
-            genotype = discovery.equation.genotype()
-            write_text(
-                self.folder / "equation.json", discovery.equation.model_dump_json(indent=2) + "\n"
-            )
-            results = results.model_copy(update={"findings": findings})
-        self._write_results(results)
-        genotype.save(self.genotype_path)
-        return genotype
+        cut = search.supernet.genotype(self.settings.search.rule)
+        gap = discretisation_gap(search.supernet, search.task.architecture, cut)
+        found = self.space.conclude(search, self.settings, self.order.seed, progress)
+        for name, text in found.files.items():
+            write_text(self.folder / name, text)
+        more = {"gap": gap, "findings": found.findings}
+        self._write_results(self.results().model_copy(update=more))
+        found.genotype.save(self.genotype_path)
+        return found.genotype
 
     # ---- Training ------------------------------------------------------------------------------
 
     def candidates(self) -> list[Candidate]:
-        """The networks to train that are not trained yet: the genotype's, random ones, LSTMs.
+        """The networks to train that are not trained yet.
 
-        Raises ``RunError`` for an equation.
+        Raises ``RunError`` in a space that has nothing to train.
         """
-        found, train = self.genotype(), self._train_settings()
-        seeds = range(self.order.seed, self.order.seed + train.seeds)
-        every = [
-            Candidate(name=f"genotype-{seed}", kind="genotype", seed=seed, genotype=found)
-            for seed in seeds
-        ]
-        space = self._space_of(found)
-        first = 1000 * self.order.seed
-        for seed in range(first, first + train.random_cells):
-            cell = random_genotype(space, seed)
-            every.append(Candidate(name=f"random-{seed}", kind="random", seed=seed, genotype=cell))
-        if isinstance(train, RNNTrainSettings):
-            for seed in range(self.order.seed, self.order.seed + train.lstms):
-                every.append(Candidate(name=f"lstm-{seed}", kind="lstm", seed=seed, genotype=None))
+        every = candidates(self.genotype(), self.settings, self._train_settings(), self.order.seed)
         done = {trained.name for trained in self.results().trained}
         return [candidate for candidate in every if candidate.name not in done]
 
@@ -450,21 +295,10 @@ class Run:
         train = self.settings.train
         if not isinstance(train, TrainSettings):
             raise RunError(
-                "there is nothing to train: the coefficients of an equation are fitted when its "
-                "search ends. Its report is "
+                f"there is nothing to train: {self.space.nothing_to_train}. The run's report is "
                 f"{self.folder / 'report.html'}"
             )
         return train
-
-    def _space_of(self, genotype: Genotype) -> SearchSpace:
-        """The space of random cells as large as ``genotype``, with the settings' primitives."""
-        own = search_space(self.settings)
-        keep = own.cells[0].keep
-        cells = tuple(
-            Topology.dense(c.name, c.inputs, len(c.nodes), c.keep or keep, c.combine)
-            for c in genotype.cells
-        )
-        return SearchSpace(name=genotype.space, primitives=own.primitives, cells=cells)
 
     def begin_training(
         self, candidate: Candidate, task: Task, device: str | torch.device
@@ -497,36 +331,29 @@ class Run:
     def end_training(self, candidate: Candidate, training: Training) -> Trained:
         """Test the network, once, and write the result."""
         recording = Recording.load(self._training(candidate) / "recording.jsonl")
-        epoch, task = recording.steps[-1].epoch, training.task
-        last_epoch = [step for step in recording.steps if step.epoch == epoch]
-        measured: dict[str, Any]
-        if isinstance(task, TextTask):
-            assert isinstance(training.network, TextNetwork)
-            written = training.network.write(task.words.index(END), SAMPLE_WORDS, candidate.seed)
-            measured = {
-                "training_perplexity": perplexity(fmean(s.loss["training"] for s in last_epoch)),
-                "test_perplexity": training.test(),
-                "sample": " ".join(task.words[word] for word in written),
-            }
-        else:
-            measured = {
-                "training_accuracy": sum(s.accuracy["training"] for s in last_epoch)
-                / len(last_epoch),
-                "test_accuracy": training.test(),
-            }
+        last = recording.steps[-1]
+        steps = [step for step in recording.steps if step.epoch == last.epoch]
+        yardstick, space = self.settings.yardstick, self.space
+        accuracies = [step.accuracy["training"] for step in steps if step.accuracy]
+        mean = Score(
+            loss=fmean(step.loss["training"] for step in steps),
+            accuracy=sum(accuracies) / len(accuracies) if accuracies else None,
+        )
         trained = Trained(
             name=candidate.name,
             kind=candidate.kind,
             seed=candidate.seed,
             parameters=training.network.size,
             steps=len(recording.steps),
-            seconds=round(recording.steps[-1].elapsed, 2),
-            **measured,
+            seconds=round(last.elapsed, 2),
+            training={yardstick.name: yardstick.of(mean)},
+            test={yardstick.name: training.test()},
+            texts=dict(space.written(training, candidate.seed)),
         )
         results = self.results()
         more: dict[str, Any] = {"trained": (*results.trained, trained)}
-        if isinstance(task, TextTask) and results.references is None:
-            more["references"] = _references(task)
+        if results.references is None:
+            more["references"] = dict(space.references(training.task)) or None
         self._write_results(results.model_copy(update=more))
         return trained
 
@@ -546,22 +373,6 @@ class Run:
         write_text(self.folder / "results.json", text + "\n")
 
 
-def _check_batches(task: Task, settings: Settings, searches: bool) -> None:
-    """Raise ``SettingsError`` if a split is too small for the batches that are to be read of it."""
-    read: list[tuple[str, SearchSettings | TrainSettings]] = []
-    if searches:
-        read = [("weights", settings.search), ("architecture", settings.search)]
-    if isinstance(settings.train, TrainSettings):
-        read.append(("training", settings.train))
-    for part, reading in read:
-        split: Split = getattr(task, part)
-        try:
-            split.passes(reading.batch_size, 0, 1, **reading.reading())
-        except TaskError as error:
-            stage = "search" if isinstance(reading, SearchSettings) else "train"
-            raise SettingsError(f"{stage}.batch_size, {part} split: {error}") from None
-
-
 def _read(path: Path) -> str:
     """A text of a run's folder. Raises ``RunError`` if it cannot be read."""
     try:
@@ -574,30 +385,8 @@ def _read(path: Path) -> str:
         raise RunError(f"cannot read {path}: {error.strerror}") from None
 
 
-def _references(task: TextTask) -> dict[str, float]:
-    """Test perplexities of counted words and, where it is known, the least that is possible."""
-    assert isinstance(task.training, TextSplit)
-    assert isinstance(task.test, TextSplit)
-    losses = reference_losses(task.training, task.test, len(task.words))
-    floor = {} if task.floor is None else {"floor": task.floor}
-    return {name: perplexity(loss) for name, loss in losses.items()} | floor
-
-
 _AnyStream = TypeVar("_AnyStream", bound=Stream)
 
 
 def _continued(stream: _AnyStream, checkpoint: Path) -> _AnyStream:
     return stream.load(checkpoint) if checkpoint.exists() else stream
-
-
-def versions() -> dict[str, str]:
-    """Versions of what a result depends on."""
-    names = ("dartsedu", "torch", "torchvision", "numpy", "scikit-learn")
-    return {"python": platform.python_version(), **{name: _version(name) for name in names}}
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except ImportError:
-        return "not installed"

@@ -7,29 +7,31 @@ import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.resources import files
-from math import isfinite, sqrt
 from pathlib import Path
-from statistics import variance
 from typing import NamedTuple
 
 import jinja2
-from scipy.stats import t as students_t
 
 from dartsedu.base.values import write_text
-from dartsedu.base.yardstick import ACCURACY, Yardstick, number, perplexity
-from dartsedu.data.splits import TaskError
-from dartsedu.data.tables import TableTask
+from dartsedu.base.yardstick import number
 from dartsedu.genotype import Genotype
 from dartsedu.presets import changes, describe
-from dartsedu.runs.folder import Results, Run, Trained
+from dartsedu.runs.comparison import compare
+from dartsedu.runs.folder import Run
+from dartsedu.runs.results import GENOTYPE, Results
 from dartsedu.show import plots
 from dartsedu.show.cell_graph import describe_genotype, genotype_svg
 from dartsedu.show.palette import writable
 from dartsedu.show.picture import Picture, save_picture
-from dartsedu.spaces.equation.findings import Findings
-from dartsedu.spaces.equation.pictures import law_figure, restarts_figure
+from dartsedu.show.scores import scores_figure
+from dartsedu.spaces.space import Space
 from dartsedu.stream.recording import Recording, RecordingError
 from dartsedu.stream.stream import Step
+
+TEMPLATE = "report.html.jinja"
+"""The file of a page's template, in this room and, where it has one, in a space's folder."""
+COMMON = "report.html.jinja"
+"""The name by which a space's template extends the common one."""
 
 
 class Shown(NamedTuple):
@@ -45,16 +47,6 @@ class Shown(NamedTuple):
         return "data:image/svg+xml;base64," + base64.b64encode(self.svg).decode()
 
 
-class Comparison(NamedTuple):
-    """The test score of the genotype's networks against random cells, with a verdict in words."""
-
-    found: float
-    random: float
-    low: float
-    high: float
-    verdict: str
-
-
 def write_report(run: Run, tell: Callable[[str], object] | None = None) -> Path:
     """Write ``pictures/*.svg`` and ``report.html`` from what the folder holds; returns the page.
 
@@ -65,11 +57,8 @@ def write_report(run: Run, tell: Callable[[str], object] | None = None) -> Path:
     genotype = run.genotype()
     results = run.results()
     recording, missing = _recording(run)
-    equation = run.settings.space == "equation"
-    findings = results.findings if equation else None
-    if findings is not None and not findings.found:
-        findings = None
-    pictures = _pictures(run, genotype, recording, results, findings)
+    findings = results.findings
+    pictures = _pictures(run, genotype, recording, results)
     for name, picture in pictures.items():
         if not picture.failure:
             save_picture(run.folder / "pictures" / f"{name}.svg", picture.svg)
@@ -81,13 +70,11 @@ def write_report(run: Run, tell: Callable[[str], object] | None = None) -> Path:
     for note in [missing] * bool(missing) + notes:
         if tell is not None:
             tell(f"{run.folder}: {note}")
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, loader=jinja2.FunctionLoader(_template)
-    )
-    name = "equation/report" if equation else "report"
-    page = environment.get_template(f"{name}.html.jinja").render(
+    yardstick, space = run.settings.yardstick, run.space
+    references = results.references or {}
+    words = space.reference_words
+    page = _page(space).render(
         run=run,
-        target=_target(run) if equation else None,
         settings=describe(run.settings),
         changes=changes(run.settings),
         genotype=genotype,
@@ -97,14 +84,13 @@ def write_report(run: Run, tell: Callable[[str], object] | None = None) -> Path:
         results=results,
         findings=findings,
         pictures=pictures,
-        comparison=compare(results.trained, run.settings.yardstick),
+        comparison=compare(results.trained, yardstick),
         trained=results.trained,
-        yardstick=run.settings.yardstick,
+        yardstick=yardstick,
         number=number,
         file_name=_file_name,
-        perplexity=perplexity,
-        references=_references(results),
-        samples=[t for t in results.trained if t.sample is not None and t.kind == "genotype"][:1],
+        references={words[name]: references[name] for name in words if name in references},
+        samples=[t for t in results.trained if t.texts and t.kind == GENOTYPE][:1],
     )
     path = run.folder / "report.html"
     write_text(path, writable(page))
@@ -127,90 +113,18 @@ def _recording(run: Run) -> tuple[Recording | None, str]:
     return None, f"The search cannot be shown: {run.recording_path} holds no step"
 
 
-def _target(run: Run) -> str:
-    """The name of what an equation explains, also where its table has moved."""
-    try:
-        task = run.task()
-    except TaskError:
-        return getattr(run.settings.task, "target", None) or "y"
-    assert isinstance(task, TableTask)
-    return task.targets[0]
+def _page(space: Space) -> jinja2.Template:
+    """The page's template: the space's own if it has one, which fills blocks of the common one."""
 
+    def text(name: str) -> str:
+        folder = files("dartsedu.runs") if name == COMMON else space.folder
+        return (folder / TEMPLATE).read_text(encoding="utf-8")
 
-def _template(name: str) -> str:
-    return files("dartsedu").joinpath(name).read_text(encoding="utf-8")
-
-
-REFERENCES = {
-    "unigram": "words by their frequency alone",
-    "bigram": "words by the one before them",
-    "floor": "the least that is possible",
-}
-"""What the reference lines of a text are, in words."""
-
-
-def _references(results: Results) -> dict[str, float]:
-    """Reference perplexities by what they are, in words."""
-    found = results.references or {}
-    return {words: found[name] for name, words in REFERENCES.items() if name in found}
-
-
-def compare(trained: Sequence[Trained], yardstick: Yardstick = ACCURACY) -> Comparison | None:
-    """Welch's 95 % interval of the difference in test scores; ``None`` without both kinds.
-
-    Where one network of a kind has no finite score, or there is nothing to tell noise by, the
-    interval is the difference alone and the verdict says why.
-    """
-    found = [t.test for t in trained if t.kind == "genotype"]
-    random = [t.test for t in trained if t.kind == "random"]
-    if not found or not random:
-        return None
-    if not all(map(isfinite, [*found, *random])):
-        low = high = difference = _mean(found) - _mean(random)
-        verdict = "A network without a finite score cannot be compared."
-        return Comparison(_mean(found), _mean(random), low, high, verdict)
-    difference, half = _mean(found) - _mean(random), _half_width(found, random)
-    low, high = difference - half, difference + half
-    if min(len(found), len(random)) < 2:
-        verdict = "Too few networks to say more than that: train several of each."
-    elif half == 0:
-        verdict = (
-            "All networks of a kind score the same, so there is no noise to compare this with: "
-            "a larger test split would tell them apart."
-        )
-    elif low <= 0 <= high:
-        verdict = (
-            "The interval holds zero: with so few networks this difference cannot be told "
-            "from noise."
-        )
-    else:
-        better = "better" if (difference > 0) == yardstick.larger_is_better else "worse"
-        verdict = (
-            f"The interval leaves out zero: on this task and budget the found cell is {better} "
-            "than random cells."
-        )
-    return Comparison(_mean(found), _mean(random), low, high, verdict)
-
-
-def _mean(values: Sequence[float]) -> float:
-    """The mean, divided before it is summed, so that large perplexities have one."""
-    return sum(value / len(values) for value in values)
-
-
-def _half_width(one: Sequence[float], other: Sequence[float]) -> float:
-    """Half of Welch's 95 % interval of a difference of means; 0 for fewer than two of a kind.
-
-    A kind whose values are all the same has the variance 0, exactly.
-    """
-    if min(len(one), len(other)) < 2:
-        return 0.0
-    unit = max(map(abs, [*one, *other])) or 1.0  # Squares of large perplexities overflow.
-    parts = [variance([v / unit for v in values]) / len(values) for values in (one, other)]
-    if not (total := sum(parts)):
-        return 0.0
-    shares = zip(parts, (one, other), strict=True)
-    freedom = 1 / sum((part / total) ** 2 / (len(values) - 1) for part, values in shares)
-    return unit * float(students_t.ppf(0.975, freedom)) * sqrt(total)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, loader=jinja2.FunctionLoader(text)
+    )
+    own = (space.folder / TEMPLATE).is_file()
+    return environment.get_template("own" if own else COMMON)
 
 
 def _pictures(
@@ -218,7 +132,6 @@ def _pictures(
     genotype: Genotype,
     recording: Recording | None,
     results: Results,
-    findings: Findings | None,
 ) -> dict[str, Shown]:
     """All pictures by the names of their files. One that fails costs no other."""
     shown: dict[str, Shown] = {}
@@ -242,24 +155,29 @@ def _pictures(
         for number, cell in enumerate(space.cells):
             draw = partial(plots.trajectories_figure, recording, cell.name)
             add(_file_name("trajectories", cell.name, number), draw)
-    labels = {"genotype": "this cell", "random": "random cells", "lstm": "LSTM"}
+    judged = settings.yardstick.name
     groups = {
-        label: [t.test for t in results.trained if t.kind == kind] for kind, label in labels.items()
+        label: [t.test[judged] for t in results.trained if t.kind == kind]
+        for kind, label in run.space.kinds.items()
     }
-    if groups["this cell"]:
-        shown_groups = {k: v for k, v in groups.items() if v}
-        name = "accuracies" if settings.yardstick is ACCURACY else "perplexities"
-        add(name, lambda: plots.scores_figure(shown_groups, settings.yardstick, results.references))
-    if findings is not None:
-
-        def law() -> Picture:
-            table = run.task()
-            assert isinstance(table, TableTask)
-            return law_figure(table, findings.predictions, findings.found[0].latex)
-
-        add("law", law)
-        add("restarts", lambda: restarts_figure(findings.errors, findings.random_errors))
+    if groups[run.space.kinds[GENOTYPE]]:
+        tested = {label: scores for label, scores in groups.items() if scores}
+        lines = results.references
+        add("scores", lambda: scores_figure(tested, settings.yardstick, lines))
+    if results.findings is not None:
+        shown |= _of_findings(run, results)
     return shown
+
+
+def _of_findings(run: Run, results: Results) -> dict[str, Shown]:
+    """The space's own pictures; those that need data which has moved say so."""
+    drawers = run.space.pictures(results.findings, run.task)
+
+    def drawn(draw: Callable[[], Picture]) -> Shown:
+        picture = draw()
+        return Shown(picture.render("svg"), picture.alt)
+
+    return {name: _attempt(partial(drawn, draw)) for name, draw in drawers.items()}
 
 
 def _attempt(draw: Callable[[], Shown]) -> Shown:

@@ -23,7 +23,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from dartsedu.base.yardstick import ACCURACY, Yardstick, number, perplexity
+from dartsedu.base.yardstick import ACCURACY, Yardstick, number
 from dartsedu.derivation import derive
 from dartsedu.genotype import Genotype
 from dartsedu.show.palette import colour, short, state_label, state_names
@@ -139,9 +139,10 @@ def _lines(
 
 def summary(step: Step, yardstick: Yardstick = ACCURACY) -> str:
     """Losses and accuracies of a step, or its perplexities, in one line."""
-    if yardstick.name == "perplexity":
-        shown = (f"{split} {yardstick.show(perplexity(loss))}" for split, loss in step.loss.items())
-        return "perplexity " + ", ".join(shown)
+    if yardstick.replaces_loss:
+        values = {split: yardstick.measure(loss, None) for split, loss in step.loss.items()}
+        shown = (f"{split} {yardstick.show(value)}" for split, value in values.items())
+        return f"{yardstick.name} " + ", ".join(shown)
     parts = []
     for split, loss in step.loss.items():
         accuracy = step.accuracy.get(split)

@@ -156,8 +156,10 @@ class Space(ABC):
 
     # ---- What is shown ---------------------------------------------------------------------------
 
-    def pictures(self, findings: Any, task: Any) -> Mapping[str, Picture]:
-        """Pictures of the findings for the report, by name."""
+    def pictures(
+        self, findings: Any, task: Callable[[], Any]
+    ) -> Mapping[str, Callable[[], Picture]]:
+        """What draws the findings for the report, by name; ``task`` loads the data if need be."""
         return {}
 
     def told(self, findings: Any, settings: Any) -> Sequence[str]:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from dartsedu.base.memory import keep_freed_memory
 from dartsedu.base.packing import Packed, pack, unpack
-from dartsedu.stream.stream import checkpoint
+from dartsedu.stream import checkpoint
 
 Arrays = Mapping[str, NDArray[np.float32]]
 

@@ -12,7 +12,7 @@ from campaign import Case, Refused, command, kind
 
 from dartsedu.data.tasks import TASKS
 from dartsedu.presets import PRESETS, SETTINGS, describe, load_preset, read_settings
-from dartsedu.runs.folder import cli
+from dartsedu.runs import cli
 
 # ---- Settings -----------------------------------------------------------------------------------
 

@@ -23,7 +23,8 @@ from child import Verdict, Watch, in_children
 
 from dartsedu.data.splits import TaskError
 from dartsedu.genotype import GenotypeError
-from dartsedu.runs.folder import RunError, cli
+from dartsedu.runs import cli
+from dartsedu.runs.folder import RunError
 from dartsedu.settings import SettingsError
 from dartsedu.stream.recording import RecordingError
 from dartsedu.stream.stream import CheckpointError, NonFiniteError

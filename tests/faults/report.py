@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dartsedu.runs.folder import report
+from dartsedu.runs import report
 
 _write_report = report.write_report
 

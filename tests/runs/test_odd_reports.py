@@ -13,7 +13,8 @@ from dartsedu.base.yardstick import ACCURACY, PERPLEXITY
 from dartsedu.genotype import random_genotype
 from dartsedu.presets import load_preset
 from dartsedu.published import PUBLISHED
-from dartsedu.runs.folder import Results, Run, Trained, report
+from dartsedu.runs import report
+from dartsedu.runs.folder import Results, Run, Trained
 from dartsedu.runs.report import compare, write_report
 from dartsedu.show import plots
 from dartsedu.spaces.build import search_space

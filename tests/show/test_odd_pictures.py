@@ -15,6 +15,7 @@ from dartsedu.genotype import Cell, Edge, Genotype, GenotypeError
 from dartsedu.show import cell_graph, plots
 from dartsedu.show.palette import label, short, writable
 from dartsedu.show.picture import blank_picture
+from dartsedu.show.scores import scores_figure
 from dartsedu.spaces.equation.pictures import law_figure, restarts_figure
 from dartsedu.stream.recording import Header, Recording
 from dartsedu.stream.stream import Step
@@ -108,16 +109,16 @@ def test_every_number_is_written_in_a_few_characters(x):
 )
 @pytest.mark.parametrize("yardstick", [ACCURACY, PERPLEXITY, ERROR], ids=lambda y: y.name)
 def test_scores_of_any_name_and_number_are_drawn(yardstick, groups, lines):
-    assert drawn(plots.scores_figure(groups, yardstick, lines))
+    assert drawn(scores_figure(groups, yardstick, lines))
 
 
 def test_an_infinite_perplexity_is_shown_as_such():
     groups = {"this cell": [math.inf, 30.0], "random cells": [math.inf]}
-    picture = plots.scores_figure(groups, PERPLEXITY)
+    picture = scores_figure(groups, PERPLEXITY)
     assert "this cell: mean ∞ of 2 networks, from 30.0 to ∞" in picture.alt
     assert "not drawn: ∞" in drawn(picture)
     with pytest.raises(ValueError, match="no network to draw"):
-        plots.scores_figure({"this cell": []})
+        scores_figure({"this cell": []})
 
 
 def recording(cells, primitives, splits, losses, weights):

@@ -7,7 +7,8 @@ from dartsedu.show import plots
 from dartsedu.show.cell_graph import genotype_figure
 from dartsedu.show.layout import arrange
 from dartsedu.show.palette import COLOURS, colour, short, state_label, state_names
-from dartsedu.spaces.build import cnn, equation, rnn
+from dartsedu.show.scores import scores_figure
+from dartsedu.spaces import cnn, equation, rnn
 from dartsedu.spaces.cnn import OPERATIONS, cnn_space
 from dartsedu.stream.recording import Header, Recording
 from dartsedu.stream.stream import Step
@@ -37,7 +38,7 @@ def every_picture():
         "losses": plots.losses_figure(RECORDING),
         "search": plots.search_figure({"": RECORDING}),
         "two searches": plots.search_figure({"one": RECORDING, "other": RECORDING}),
-        "accuracies": plots.scores_figure({"this cell": [0.9, 0.92], "random cells": [0.8]}),
+        "accuracies": scores_figure({"this cell": [0.9, 0.92], "random cells": [0.8]}),
     }
 
 

@@ -86,6 +86,7 @@ run = live(Search(build_supernet(settings, task, 0), task, settings.search))
 run.start()
 assert run.wait(30)
 described = run._history.describe("toy")
-print([p["label"] for p in described["primitives"]], described["cells"][0]["name"], len(run.recording.steps))
+labels = [primitive["label"] for primitive in described["primitives"]]
+print(labels, described["cells"][0]["name"], len(run.recording.steps))
 """
     assert python("-c", code).split() == ["['straight',", "'square']", "curve", "10"]

@@ -22,8 +22,9 @@ from dartsedu.presets import load_preset
 from dartsedu.search import Search
 from dartsedu.spaces.equation.supernet import EquationSupernet, equation_space
 from dartsedu.spaces.rnn import RNNNetwork, RNNSupernet, rnn_space
+from dartsedu.stream import checkpoint
 from dartsedu.stream.recording import Header, Recorder, Recording
-from dartsedu.stream.stream import CheckpointError, checkpoint
+from dartsedu.stream.stream import CheckpointError
 from dartsedu.train import Training
 
 # ---- A disk that fills up -----------------------------------------------------------------------
@@ -67,7 +68,7 @@ def test_a_disk_full_at_any_byte_is_named_and_the_old_checkpoint_stays(tmp_path,
 
 LIMITED = """
 import resource, signal, sys, torch
-from dartsedu.stream.stream import checkpoint
+from dartsedu.stream import checkpoint
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 for room in range(0, 40_000, 1000):
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))

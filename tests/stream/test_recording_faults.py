@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from dartsedu.dashboard import replay
 from dartsedu.spaces.cnn import cnn_space
+from dartsedu.stream import recording as module
 from dartsedu.stream.recording import Header, Recorder, Recording, RecordingError
 from dartsedu.stream.stream import Step
-from dartsedu.stream.stream import recording as module
 
 SPACE = cnn_space(nodes=1, primitives=("none", "skip_connect", "sep_conv_3x3"))
 

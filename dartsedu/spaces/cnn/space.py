@@ -71,9 +71,7 @@ class CNN(Space):
     def search_memory(self, settings: CNNSettings, task: ImageTask) -> int:
         return memory.search_memory(settings, task)
 
-    def training_memory(
-        self, train: CNNTrainSettings, task: ImageTask, genotype: Genotype
-    ) -> int:
+    def training_memory(self, train: CNNTrainSettings, task: ImageTask, genotype: Genotype) -> int:
         return memory.training_memory(train, genotype)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import isfinite, sqrt
 
 import numpy as np
+from pydantic import Field
 
 from dartsedu.base.values import Measured, Value
 from dartsedu.data.laws import LAWS
@@ -68,7 +69,7 @@ class Findings(Value):
             where it has no value.
     """
 
-    found: tuple[Found, ...]
+    found: tuple[Found, ...] = Field(min_length=1)
     errors: tuple[float, ...]
     random_found: Found | None = None
     random_errors: tuple[float, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from dartsedu.data.tables import TableTask
 from dartsedu.relaxation import Supernet
@@ -74,12 +74,14 @@ class EquationSpace(Space):
             {"equation.json": equation.model_dump_json(indent=2) + "\n"},
         )
 
-    def pictures(self, findings: Findings, task: TableTask) -> Mapping[str, Picture]:
+    def pictures(
+        self, findings: Findings, task: Callable[[], TableTask]
+    ) -> Mapping[str, Callable[[], Picture]]:
         from dartsedu.spaces.equation.pictures import law_figure, restarts_figure
 
         return {
-            "law": law_figure(task, findings.predictions, findings.found[0].latex),
-            "restarts": restarts_figure(findings.errors, findings.random_errors),
+            "law": lambda: law_figure(task(), findings.predictions, findings.found[0].latex),
+            "restarts": lambda: restarts_figure(findings.errors, findings.random_errors),
         }
 
     def told(self, findings: Findings, settings: EquationSettings) -> Sequence[str]:

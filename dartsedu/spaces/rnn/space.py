@@ -79,9 +79,7 @@ class RNN(Space):
     def search_memory(self, settings: RNNSettings, task: TextTask) -> int:
         return memory.search_memory(settings, task)
 
-    def training_memory(
-        self, train: RNNTrainSettings, task: TextTask, genotype: Genotype
-    ) -> int:
+    def training_memory(self, train: RNNTrainSettings, task: TextTask, genotype: Genotype) -> int:
         return memory.training_memory(train, task, genotype)
 
     def rivals(self, train: RNNTrainSettings) -> Mapping[str, int]:

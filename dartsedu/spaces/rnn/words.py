@@ -31,6 +31,4 @@ APPEARANCE = Appearance(
     output="hₜ",
 )
 
-OFFICIAL = Official(
-    "rnn", inputs=1, keep=1, combine="mean", cells={CELL: (CELL, "concat")}
-)
+OFFICIAL = Official("rnn", inputs=1, keep=1, combine="mean", cells={CELL: (CELL, "concat")})
