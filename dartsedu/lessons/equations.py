@@ -23,7 +23,7 @@ from dartsedu.show.palette import OTHER, colour, short
 from dartsedu.show.picture import Picture
 from dartsedu.spaces.equation import Discovery, EquationSupernet, equation_space
 from dartsedu.spaces.equation.refit import refit
-from dartsedu.spaces.equation.supernet import CELL
+from dartsedu.spaces.equation.words import CELL
 
 Floats = NDArray[np.float64]
 

@@ -79,7 +79,8 @@ Overrides = Annotated[
 Space = Annotated[
     str | None,
     typer.Option(
-        help=f"What is searched: {', '.join(names(SPACES))}. [default: follows from the task or the preset]"
+        help=f"What is searched: {', '.join(names(SPACES))}. "
+        "[default: follows from the task or the preset]"
     ),
 ]
 Data = Annotated[

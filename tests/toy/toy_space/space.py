@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -29,17 +29,6 @@ class CurveTask(Task):
     """Numbers x, and y of each."""
 
 
-class CurveSettings(TaskSettings):
-    """Which curve it is."""
-
-    kind = "a curve"
-    sets: Mapping[str, Callable[[Any], Task]] = {
-        "parabola": lambda given: curve(torch.square, given)
-    }
-    name: str = "parabola"
-    numbers: int = Field(48, ge=12, description="how many points there are")
-
-
 def curve(function: Callable[[Tensor], Tensor], given: CurveSettings) -> CurveTask:
     """Points of a function, every third for one split."""
     x = torch.linspace(-1, 1, given.numbers, dtype=torch.float64)[:, None]
@@ -47,6 +36,18 @@ def curve(function: Callable[[Tensor], Tensor], given: CurveSettings) -> CurveTa
     return CurveTask(
         name=given.name, weights=weights, architecture=architecture, test=test, training=weights
     )
+
+
+SETS = {"parabola": lambda given: curve(torch.square, given)}
+
+
+class CurveSettings(TaskSettings):
+    """Which curve it is."""
+
+    kind = "a curve"
+    sets = SETS
+    name: str = "parabola"
+    numbers: int = Field(48, ge=12, description="how many points there are")
 
 
 WAVE = DataSet("wave", CurveSettings.kind, lambda given: curve(lambda x: torch.sin(3 * x), given))
