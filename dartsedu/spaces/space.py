@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dartsedu.base.values import Value
 from dartsedu.base.yardstick import Yardstick
@@ -23,12 +23,14 @@ from dartsedu.relaxation import Supernet
 from dartsedu.search import Search
 from dartsedu.settings import Settings, SettingsError
 from dartsedu.show.palette import Appearance
-from dartsedu.show.picture import Picture
 from dartsedu.topology import SearchSpace
 from dartsedu.train import Training
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done and how much there is."""
+
+if TYPE_CHECKING:  # Plotting is loaded when something is drawn.
+    from dartsedu.show.picture import Picture
 
 
 class Conclusion(NamedTuple):
@@ -59,6 +61,7 @@ class Space(ABC):
         nothing_to_train: why there is nothing to train after a search; empty where there is.
         kinds: the kinds of network that are trained, in words.
         reference_words: the ``references`` in words.
+        negative_loss: whether the loss of a search may be below 0.
         official: how the authors' code prints a genotype, if it does.
         search_sizes, training_sizes: the settings that make a search and a training large.
     """
@@ -73,6 +76,7 @@ class Space(ABC):
     nothing_to_train: str = ""
     kinds: Mapping[str, str] = {"genotype": "this cell", "random": "random cells"}
     reference_words: Mapping[str, str] = {}
+    negative_loss: bool = False
     official: Official | None = None
     search_sizes: tuple[str, ...] = ("search.batch_size",)
     training_sizes: tuple[str, ...] = ("train.batch_size",)

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
+from dartsedu.base.extensions import SPACES, find, names
 from dartsedu.base.values import Value, explain, leftovers, placed, sync
 from dartsedu.relaxation import mixture_weights
 from dartsedu.stream.stream import Step, Stream, signals_held
@@ -23,9 +24,6 @@ from dartsedu.topology import SearchSpace
 
 _LONGEST = 2**24
 """Bytes; a step of the largest space takes a tenth of it."""
-
-_NEVER_NEGATIVE = (None, "cnn", "rnn")
-"""Spaces whose loss is a cross-entropy; ``None``: a discrete network of any of them."""
 
 
 class RecordingError(ValueError):
@@ -258,14 +256,21 @@ def _header(line: bytes, path: Path) -> Header:
         raise RecordingError(f"{path}, line 1: {explain(error, 'recording')}") from None
 
 
+def _may_be_negative(space: str | None) -> bool:
+    """Whether a loss may be; ``None``: that of a discrete network. Of unknown spaces who knows."""
+    if space is None:
+        return False
+    return space not in names(SPACES) or bool(find(SPACES, space).negative_loss)
+
+
 def _read(line: _Line, header: Header, index: int) -> Step:
     if line.index != index:
         raise ValueError(f"step {line.index} where step {index} was expected")
     if index >= header.total:
         raise ValueError(f"step {index} of a run of {header.total} steps")
     kind = None if header.space is None else header.space.name
-    if kind in _NEVER_NEGATIVE and any(loss < 0 for loss in line.loss.values()):
-        raise ValueError(f"the loss {min(line.loss.values())} is negative; no cross-entropy is")
+    if not _may_be_negative(kind) and any(loss < 0 for loss in line.loss.values()):
+        raise ValueError(f"the loss {min(line.loss.values())} is negative; expected 0 or more")
     expected = {} if header.space is None else {c.name: c for c in header.space.cells}
     relaxation = "softmax" if header.space is None else header.space.relaxation
     if line.alphas.keys() != expected.keys():

@@ -53,7 +53,7 @@ lesson.node_picture(mixture_weights(alpha))
 # - $o'$ runs over **all** operations, *none* included: it takes part in the sum, but it cannot win
 #
 # Then the node keeps the two strongest edges, each with the operation that made it so. In the code that is
-# [`_paper`](dartsedu/genotype.py:_paper), one of the rules that [`derive`](dartsedu/genotype.py:derive) offers.
+# [`_paper`](dartsedu/derivation.py:_paper), one of the rules that [`derive`](dartsedu/derivation.py:derive) offers.
 #
 # ### Exercise 1: the strength of every edge
 #

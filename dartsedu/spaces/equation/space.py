@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from dartsedu.data.tables import TableTask
 from dartsedu.relaxation import Supernet
 from dartsedu.search import Search
-from dartsedu.show.picture import Picture
 from dartsedu.spaces.equation import memory
 from dartsedu.spaces.equation.findings import Findings, find
 from dartsedu.spaces.equation.operations import PRIMITIVES
@@ -16,6 +16,9 @@ from dartsedu.spaces.equation.supernet import EquationSupernet, equation_space
 from dartsedu.spaces.equation.words import APPEARANCE, VOCABULARY
 from dartsedu.spaces.space import Conclusion, Progress, Space
 from dartsedu.topology import SearchSpace
+
+if TYPE_CHECKING:  # Plotting is loaded when something is drawn.
+    from dartsedu.show.picture import Picture
 
 
 class EquationSpace(Space):
@@ -28,6 +31,7 @@ class EquationSpace(Space):
     tasks = TableTask
     default_preset = "equation"
     findings = Findings
+    negative_loss = True  # The zero-one loss of Fair DARTS is.
     search_sizes = ("supernet.nodes", "supernet.restarts", "train.random_restarts")
     nothing_to_train = "the coefficients of an equation are fitted when its search ends"
 
