@@ -164,7 +164,7 @@ class Supernet(nn.Module, ABC):
         return None
 
     def genotype(self, rule: str | None = None) -> Genotype:
-        """The genotype that ``rule`` (see ``genotype.RULES``) derives from the present α."""
+        """The genotype that ``rule`` (see ``derivation.RULES``) derives from the present α."""
         shown = self.leading(dict(self.alphas.items()))
         alphas = {name: alpha.detach().cpu().double().numpy() for name, alpha in shown.items()}
         return derive(self.space, alphas, rule)

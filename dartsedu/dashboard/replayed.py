@@ -41,7 +41,7 @@ def compare(recordings: Mapping[str, Recording | str | Path], rule: str | None =
 
     ::
 
-        compare({"first order": "runs/first/search.jsonl", "exact": "runs/exact/search.jsonl"})
+        compare({"first order": "runs/one/recording.jsonl", "exact": "runs/two/recording.jsonl"})
 
     Raises ``RecordingError`` as ``replay`` does.
     """

@@ -265,7 +265,7 @@ class ImageSettings(TaskSettings):
     kind = "images"
     sets = SETS
 
-    name: str = Field("digits", description="a data set, one of tasks.IMAGE_TASKS")
+    name: str = Field("digits", description="a data set, one of images.SETS")
     root: str = Field("data", description="folder of the data sets")
     split_seed: int = Field(0, ge=0, lt=2**32, description="division into weights and architecture")
     noise: float = Field(

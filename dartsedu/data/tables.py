@@ -169,7 +169,7 @@ class TableSettings(TaskSettings):
     sets = SETS
     plain: ClassVar[Mapping[str, Any]] = {"noise": 0.0}
 
-    name: str = Field("weber-fechner", description="a law of equation.laws, or csv")
+    name: str = Field("weber-fechner", description="a law of laws.LAWS, or csv")
     path: str | None = Field(None, description="a CSV file with a line of names, for csv")
     target: str | None = Field(None, description="the column to be explained, for csv")
     variables: tuple[str, ...] | None = Field(

@@ -87,7 +87,7 @@ class TaskSettings(Value):
     plain: ClassVar[Mapping[str, Any]] = {}
     """What ``load_task`` does not ask for unless told to, where settings do by default."""
 
-    name: str = Field(description="a data set, one of tasks.TASKS")
+    name: str = Field(description="a data set, one of tasks.tasks()")
 
     @classmethod
     def known(cls) -> dict[str, Callable[[Any], Task]]:

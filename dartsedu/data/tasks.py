@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -45,8 +46,9 @@ def load_task(name: str, **options: Any) -> Task:
     10
     """
     kind = kind_of(name)
+    given = {field: str(v) if isinstance(v, Path) else v for field, v in options.items()}
     try:
-        settings = kind(**{"name": name, **kind.plain, **options})
+        settings = kind(**{"name": name, **kind.plain, **given})
     except ValidationError as error:
         raise TaskError(explain(error, f"task {name!r}")) from None
     return settings.load()

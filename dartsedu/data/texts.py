@@ -108,7 +108,7 @@ class TextSettings(TaskSettings):
     kind = "a text"
     sets = SETS
 
-    name: str = Field("pydoc", description="a text, one of tasks.TEXT_TASKS")
+    name: str = Field("pydoc", description="a text, one of texts.SETS")
     root: str = Field("data", description="folder of the data sets")
     split_seed: int = Field(0, ge=0, lt=2**32, description="division into weights and architecture")
     vocabulary: int | None = Field(

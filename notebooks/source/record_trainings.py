@@ -18,7 +18,7 @@ import torch
 from dartsedu import PUBLISHED, Search, load_preset, load_task, random_genotype
 from dartsedu.base.values import write_text
 from dartsedu.lessons.scratch import AGAIN, RECORD, SETTINGS, Record, train
-from dartsedu.runs.folder import versions
+from dartsedu.runs.order import versions
 from dartsedu.spaces.build import build_supernet, search_space
 
 

@@ -10,8 +10,8 @@ import damage
 import tiny
 from campaign import Case, Refused, command, kind
 
-from dartsedu.data.tasks import TASKS
-from dartsedu.presets import PRESETS, SETTINGS, describe, load_preset, read_settings
+from dartsedu.data.tasks import tasks
+from dartsedu.presets import PRESETS, describe, load_preset, read_settings
 from dartsedu.runs import cli
 
 # ---- Settings -----------------------------------------------------------------------------------
@@ -31,7 +31,7 @@ def settings(case: Case) -> None:
 def settings_searched(case: Case) -> None:
     """Settings that are valid can be searched with and trained with, or are refused at once."""
     draw, folder = case.draw, case.folder / "run"
-    space = draw.choice(tuple(SETTINGS))
+    space = draw.choice(tuple(tiny.PRESETS))
     fields = _fields(tiny.PRESETS[space])
     part = draw.choice(("task.", "supernet.", "search.", "train.", "threads"))
     field = draw.choice([name for name in fields if name.startswith(part)])
@@ -98,7 +98,7 @@ def _line(draw: Random, materials: Path) -> list[str]:
     options = (
         ("--preset", (*PRESETS, damage.word(draw))),
         ("--space", ("cnn", "rnn", "equation", "x")),
-        ("--task", (*TASKS, damage.word(draw))),
+        ("--task", (*tasks(), damage.word(draw))),
         ("--data", ("data.csv", "data.csv", "nothing.csv", "empty", damage.word(draw))),
         ("--target", ("y", "y", "x", damage.word(draw))),
         ("--variables", ("x", "x,z", "x,x", "", ",", "x,y", damage.word(draw))),

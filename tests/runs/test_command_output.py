@@ -11,6 +11,7 @@ import pytest
 import dartsedu.runs.cli as cli
 from dartsedu.presets import load_preset
 from dartsedu.runs.folder import Run
+from dartsedu.runs.requests import table_settings
 from dartsedu.settings import SettingsError
 
 TINY = ["search.epochs=1", "supernet.nodes=1", "supernet.restarts=2", "train.random_restarts=0"]
@@ -77,7 +78,7 @@ def test_names_of_columns_are_names_whatever_they_look_like(name, tmp_path):
     )
     assert settings.task.target == name
     assert settings.task.variables == (name, "x")
-    table = cli._table_settings(None, tmp_path / f"{name.replace('/', '')}.csv", name, f"{name},x")
+    table = table_settings(None, tmp_path / f"{name.replace('/', '')}.csv", name, f"{name},x")
     chosen = load_preset("equation", [("task.name", "csv"), *table]).task
     assert chosen.target == name
     assert chosen.path == str((tmp_path / f"{name}.csv").resolve())

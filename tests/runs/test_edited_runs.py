@@ -187,8 +187,8 @@ def edited(folder, name, change):
         ("cnn", "settings.json", lambda v: v["settings"].update(preset="mine"), "'mine'"),
         ("rnn", "settings.json", lambda v: v["settings"].update(preset="paper"), "rnn-classroom"),
         ("equation", "settings.json", lambda v: v.update(searches=False), "searches"),
-        ("cnn", "results.json", lambda v: v["trained"][0].pop("test_accuracy"), "test_accuracy"),
-        ("rnn", "results.json", lambda v: v["trained"][0].pop("test_perplexity"), "test_perp"),
+        ("cnn", "results.json", lambda v: v["trained"][0]["test"].pop("accuracy"), "test accuracy"),
+        ("rnn", "results.json", lambda v: v["trained"][0]["test"].pop("perplexity"), "test perp"),
         ("cnn", "results.json", lambda v: v["gap"]["mixture"].pop("accuracy"), "mixture.accuracy"),
         (
             "equation",

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from dartsedu.data.task import TaskSettings
 from dartsedu.data.tasks import load_task
 from dartsedu.presets import load_preset
 from dartsedu.published import PUBLISHED
@@ -104,7 +105,7 @@ def test_wherever_a_beginning_is_killed_the_next_one_begins(kind, tmp_path, monk
     else:
         settings, genotype = load_preset("classroom"), PUBLISHED["darts-v2"]
     tasks = {s.task.name: load_task(s.task.name) for s in (settings, load_preset("equation"))}
-    monkeypatch.setattr("dartsedu.runs.folder.load_task", lambda name, **_: tasks[name])
+    monkeypatch.setattr(TaskSettings, "load", lambda asked: tasks[asked.name])
     number = 1
     while killed_at(number, folder := tmp_path / str(number), settings, genotype):
         try:

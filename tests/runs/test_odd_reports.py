@@ -14,10 +14,14 @@ from dartsedu.genotype import random_genotype
 from dartsedu.presets import load_preset
 from dartsedu.published import PUBLISHED
 from dartsedu.runs import report
-from dartsedu.runs.folder import Results, Run, Trained
-from dartsedu.runs.report import compare, write_report
+from dartsedu.runs.claim import RunError
+from dartsedu.runs.comparison import compare
+from dartsedu.runs.folder import Run
+from dartsedu.runs.report import write_report
+from dartsedu.runs.results import Results, Trained
 from dartsedu.show import plots
 from dartsedu.spaces.build import search_space
+from dartsedu.spaces.equation import pictures
 from dartsedu.spaces.rnn import TextNetwork
 from dartsedu.stream.recording import Header, Recorder
 from dartsedu.stream.stream import Step
@@ -99,7 +103,8 @@ def test_one_drawing_that_fails_never_costs_the_page(tmp_path, monkeypatch, spac
 
     drawers = {
         plots: ("mixture_figure", "heatmap_figure", "losses_figure", "trajectories_figure"),
-        report: ("genotype_svg", "restarts_figure", "law_figure"),
+        report: ("genotype_svg",),
+        pictures: ("restarts_figure", "law_figure"),
     }
     for module, names in drawers.items():
         for name in names:
@@ -127,24 +132,36 @@ def test_without_a_recording_the_rest_stands(tmp_path, space, cut):
     assert "The search cannot be shown: " in told[0]
 
 
-@pytest.mark.parametrize("space", PRESETS)
-def test_results_of_another_space_cost_nothing(tmp_path, space):
+NETWORK = {"name": NASTY, "kind": "random", "seed": 1, "parameters": 1, "steps": 1, "seconds": 1}
+READ = NETWORK | {"training": {"perplexity": 9}, "test": {"perplexity": "inf"}}
+SEEN = NETWORK | {"training": {"accuracy": 0.5}, "test": {"accuracy": 0.5}}
+
+
+@pytest.mark.parametrize(
+    ("space", "results", "words"),
+    [
+        ("cnn", {"findings": FINDINGS}, "has no findings"),
+        ("cnn", {"trained": [READ]}, "has no training accuracy"),
+        ("rnn", {"findings": FINDINGS}, "has no findings"),
+        ("rnn", {"trained": [SEEN]}, "has no training perplexity"),
+        ("equation", {"trained": [SEEN]}, "trained holds networks"),
+    ],
+)
+def test_results_of_another_space_are_refused(tmp_path, space, results, words):
     run = made(tmp_path, space, steps=1)
-    gap = {"mixture": {"loss": 1e300}, "discretised": {"loss": -1.0}}
-    network = {"name": NASTY, "seed": 1, "parameters": 1, "steps": 1, "seconds": 1e300}
-    trained = [
-        network | {"kind": "genotype", "test_accuracy": 0.5},
-        network | {"kind": "random", "test_perplexity": "inf"},
-    ]
-    edit(run, gap=gap, trained=trained, findings=FINDINGS)
+    edit(run, **results)
+    with pytest.raises(RunError, match=words) as refused:
+        write_report(run)
+    assert "results.json" in str(refused.value)
+
+
+def test_findings_that_cannot_be_drawn_are_told(tmp_path):
+    run = made(tmp_path, "equation", steps=1)
+    edit(run, findings=FINDINGS)
     text, _, told = written(run)
-    if space == "equation":
-        assert "but the table has" in told[0]
-        assert "∞ % test error" in text
-        assert f"y {NASTY}".replace("\u202e", "�") in text
-    else:
-        assert not told
-        assert "What else explains the data" not in text
+    assert "but the table has" in told[0]
+    assert "∞ % test error" in text
+    assert f"y {NASTY}".replace("\u202e", "�") in text
 
 
 def test_a_table_that_has_moved_costs_its_picture_alone(tmp_path):
@@ -166,8 +183,8 @@ def test_names_of_pictures_are_names_of_files():
 
 
 def trained(kind, score, yardstick):
-    field = "test_accuracy" if yardstick is ACCURACY else "test_perplexity"
-    return Trained(name=kind, kind=kind, seed=0, parameters=1, steps=1, seconds=1, **{field: score})
+    scores = {"training": {}, "test": {yardstick.name: score}}
+    return Trained(name=kind, kind=kind, seed=0, parameters=1, steps=1, seconds=1, **scores)
 
 
 def compared(found, random, yardstick=PERPLEXITY):
@@ -214,7 +231,9 @@ def test_what_is_not_finite_is_read_back_as_it_was_written():
     )
     text = json.dumps(results.model_dump(mode="json", exclude_none=True), allow_nan=False)
     assert Results.model_validate_json(text) == results
-    assert Results.model_validate_json(text.replace('"inf"', "35.5")).trained[0].test == 35.5
+    assert Results.model_validate_json(text.replace('"inf"', "35.5")).trained[0].test == {
+        "perplexity": 35.5
+    }
 
 
 def test_an_infinite_validation_perplexity_is_a_finite_loss(tmp_path, monkeypatch):
@@ -226,7 +245,7 @@ def test_an_infinite_validation_perplexity_is_a_finite_loss(tmp_path, monkeypatc
     training = run.begin_training(candidate, run.task(), "cpu")
     losses = [step.loss.get("validation") for step in run.follow_training(candidate, training)]
     assert losses[-1] == 700.0
-    assert run.end_training(candidate, training).test == math.inf
+    assert run.end_training(candidate, training).test == {"perplexity": math.inf}
     assert "not drawn: ∞" in write_report(run).with_name("pictures").joinpath(
-        "perplexities.svg"
+        "scores.svg"
     ).read_text(encoding="utf-8")

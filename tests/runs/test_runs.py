@@ -9,12 +9,15 @@ from html.parser import HTMLParser
 import pytest
 import torch
 
+from dartsedu.base.yardstick import ACCURACY
 from dartsedu.genotype import Genotype
 from dartsedu.presets import load_preset
 from dartsedu.published import PUBLISHED
+from dartsedu.runs.claim import RunError
 from dartsedu.runs.cli import main
-from dartsedu.runs.folder import Run, RunError, Trained
-from dartsedu.runs.report import compare
+from dartsedu.runs.comparison import compare
+from dartsedu.runs.folder import Run
+from dartsedu.runs.results import Trained
 from dartsedu.settings import SettingsError
 
 TINY = {
@@ -96,10 +99,10 @@ def test_a_run_leaves_everything_it_promises(folder):
         "random-5000",
         "random-5001",
     ]
-    assert all(0 <= t.test_accuracy <= 1 for t in results.trained)
+    assert all(0 <= t.test["accuracy"] <= 1 for t in results.trained)
     assert results.gap.mixture.loss > 0
     drawn = {path.name for path in (folder / "pictures").iterdir()}
-    assert {"genotype.svg", "cells.svg", "heatmap.svg", "losses.svg", "accuracies.svg"} <= drawn
+    assert {"genotype.svg", "cells.svg", "heatmap.svg", "losses.svg", "scores.svg"} <= drawn
 
 
 def test_the_report_is_one_complete_page_that_needs_nothing_else(folder):
@@ -160,7 +163,7 @@ def test_a_training_that_was_stopped_goes_on_where_it_was(folder, tmp_path):
     dartsedu("resume", tmp_path / "stopped")
     expected = Run.open(folder).results().trained
     found = run.results().trained
-    assert [t.test_accuracy for t in found] == [t.test_accuracy for t in expected[:4]]
+    assert [t.test for t in found] == [t.test for t in expected[:4]]
     page = (tmp_path / "stopped" / "report.html").read_text()
     assert "A cell trained from scratch" in page
 
@@ -171,7 +174,7 @@ def test_train_takes_published_names_and_files(tmp_path, capsys):
     PUBLISHED["darts-v1"].save(tmp_path / "cell.json")
     dartsedu("train", tmp_path / "cell.json", "--out", tmp_path / "b", *SETS, *once)
     first, second = (Run.open(tmp_path / name).results().trained for name in "ab")
-    assert first[0].test_accuracy == second[0].test_accuracy
+    assert first[0].test == second[0].test
 
 
 def test_show_describes_what_there_is(folder, tmp_path, capsys):
@@ -337,8 +340,8 @@ def trained(kind, *accuracies):
             parameters=1,
             steps=1,
             seconds=1.0,
-            training_accuracy=0.5,
-            test_accuracy=accuracy,
+            training={"accuracy": 0.5},
+            test={"accuracy": accuracy},
         )
         for i, accuracy in enumerate(accuracies)
     ]
@@ -347,25 +350,27 @@ def trained(kind, *accuracies):
 def test_comparison_is_welchs_interval():
     """By hand: means .9 and .8, variances .0001 each, n = 3: standard error √(2·.0001/3), 4
     degrees of freedom, t = 2.776."""
-    found = compare([*trained("genotype", 0.89, 0.9, 0.91), *trained("random", 0.79, 0.8, 0.81)])
+    three = [*trained("genotype", 0.89, 0.9, 0.91), *trained("random", 0.79, 0.8, 0.81)]
+    found = compare(three, ACCURACY)
     half = 2.7764 * (2 * 0.0001 / 3) ** 0.5
     assert (found.low, found.high) == pytest.approx((0.1 - half, 0.1 + half), abs=1e-5)
     assert "better than random cells" in found.verdict
-    noise = compare([*trained("genotype", 0.8, 0.9), *trained("random", 0.79, 0.9)])
+    noise = compare([*trained("genotype", 0.8, 0.9), *trained("random", 0.79, 0.9)], ACCURACY)
     assert "cannot be told from noise" in noise.verdict
-    single = compare([*trained("genotype", 0.8), *trained("random", 0.7, 0.9)])
+    single = compare([*trained("genotype", 0.8), *trained("random", 0.7, 0.9)], ACCURACY)
     assert "Too few" in single.verdict
-    assert compare(trained("genotype", 0.8)) is None
+    assert compare(trained("genotype", 0.8), ACCURACY) is None
 
 
-def test_help_and_plain_lines_when_piped(tmp_path):
-    def run(*arguments):
-        command = [sys.executable, "-m", "dartsedu", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True)
+@pytest.mark.parametrize("command", ["search", "train", "resume", "show"])
+def test_every_command_has_help(command, capsys):
+    dartsedu(command, "--help")
+    assert "--help" in capsys.readouterr().out
 
-    for command in ("search", "train", "resume", "show"):
-        assert "--help" in run(command, "--help").stdout
-    piped = run("search", "--out", str(tmp_path / "run"), *SETS)
+
+def test_plain_lines_when_piped(tmp_path):
+    command = [sys.executable, "-m", "dartsedu", "search", "--out", str(tmp_path / "run"), *SETS]
+    piped = subprocess.run(command, capture_output=True, text=True, check=True)
     lines = [line for line in piped.stdout.splitlines() if line.startswith("search: step 7/7")]
     assert len(lines) == 1
     assert "ETA 0:00" in lines[0]

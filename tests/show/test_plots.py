@@ -6,7 +6,7 @@ from dartsedu.published import PUBLISHED
 from dartsedu.show import plots
 from dartsedu.show.cell_graph import genotype_figure
 from dartsedu.show.layout import arrange
-from dartsedu.show.palette import COLOURS, colour, short, state_label, state_names
+from dartsedu.show.palette import colour, looks, short, state_label, state_names
 from dartsedu.show.scores import scores_figure
 from dartsedu.spaces import cnn, equation, rnn
 from dartsedu.spaces.cnn import OPERATIONS, cnn_space
@@ -72,7 +72,7 @@ def test_names_and_colours():
         "7×1 1×7",
     ]
     assert [state_label(n) for n in state_names(2, 2)] == ["cₖ₋₂", "cₖ₋₁", "0", "1"]
-    assert set(COLOURS) == {*cnn.PRIMITIVES, *rnn.PRIMITIVES, *equation.PRIMITIVES}
+    assert set(looks()) == {*cnn.PRIMITIVES, *rnn.PRIMITIVES, *equation.PRIMITIVES}
     assert colour("anything else")
     labels = [state_label(n) for n in state_names(2, 2, "equation")]
     assert labels == ["x₁", "x₂", "u₁", "u₂"]
@@ -90,7 +90,7 @@ def luminance(hexadecimal):
 
 
 def test_colours_have_contrast_on_white_and_on_black():
-    for shade in COLOURS.values():
+    for shade in {look.colour for look in looks().values()}:
         on_white = 1.05 / (luminance(shade) + 0.05)
         on_black = (luminance(shade) + 0.05) / (luminance("#111111") + 0.05)
         assert min(on_white, on_black) >= 2.99

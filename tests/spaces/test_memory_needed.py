@@ -11,8 +11,8 @@ from dartsedu.presets import load_preset
 from dartsedu.published import PUBLISHED
 from dartsedu.runs.cli import main
 from dartsedu.settings import SettingsError
-from dartsedu.spaces.build import build_network, build_supernet
-from dartsedu.spaces.memory import check_memory, search_memory, training_memory
+from dartsedu.spaces.build import build_network, build_supernet, space_of
+from dartsedu.spaces.memory import check_memory
 
 LARGE = [
     ("digits", "supernet.channels=1000000"),
@@ -72,7 +72,8 @@ def test_the_estimate_is_a_lower_bound_and_near_it(preset, name, genotype):
     small = settings.search.model_copy(update={"batch_size": 2})
     if preset.startswith("rnn"):
         small = small.model_copy(update={"bptt": 2})
-    least = search_memory(settings.model_copy(update={"search": small}), task)
+    space = space_of(settings)
+    least = space.search_memory(settings.model_copy(update={"search": small}), task)
     if preset != "equation":  # Its end needs more than its search.
         assert 0.7 * counted < least < 1.2 * counted
     if genotype is not None:
@@ -82,7 +83,8 @@ def test_the_estimate_is_a_lower_bound_and_near_it(preset, name, genotype):
         network = build_network(PUBLISHED[genotype], settings.train, task, 0)
         copies = 3 if settings.train.weights.momentum else 2
         counted = 4 * copies * sum(p.numel() for p in network.parameters())
-        assert 0.7 * counted < training_memory(settings, task, PUBLISHED[genotype]) < 1.2 * counted
+        needed = space.training_memory(settings.train, task, PUBLISHED[genotype])
+        assert 0.7 * counted < needed < 1.2 * counted
 
 
 def test_the_estimate_draws_no_random_numbers():
@@ -90,6 +92,6 @@ def test_the_estimate_draws_no_random_numbers():
     torch.manual_seed(0)
     expected = torch.rand(1)
     torch.manual_seed(0)
-    search_memory(settings, task)
-    training_memory(settings, task, PUBLISHED["darts-v2"])
+    space_of(settings).search_memory(settings, task)
+    space_of(settings).training_memory(settings.train, task, PUBLISHED["darts-v2"])
     assert torch.rand(1) == expected

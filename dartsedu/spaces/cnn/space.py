@@ -18,7 +18,7 @@ from dartsedu.spaces.space import Space
 from dartsedu.topology import SearchSpace
 
 
-class CNN(Space):
+class CNNSpace(Space):
     """Normal and reduction cells that classify images (DARTS §3.1)."""
 
     name = "cnn"
@@ -75,4 +75,4 @@ class CNN(Space):
         return memory.training_memory(train, genotype)
 
 
-SPACE = CNN()
+SPACE = CNNSpace()

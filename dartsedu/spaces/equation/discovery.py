@@ -185,7 +185,7 @@ def candidates(
         known = found.get(short.template)
         numbers = (restart.number,) if known is None else (*known.restarts, restart.number)
         found[short.template] = Candidate(short, error, spread, numbers)
-    if progress:
+    if progress is not None:
         progress("fitting constants", len(chosen), len(chosen))
     ranked = sorted(found.values(), key=lambda candidate: candidate.error)
     limit = ranked[0].error + ranked[0].spread
@@ -197,8 +197,6 @@ def candidates(
         np.concatenate([weights.targets, architecture.targets]),
     )
     ordered = [preferred, *(c for c in ranked if c is not preferred)]
-    if progress is not None:
-        progress("fitting constants", len(chosen), len(chosen))
     return [
         Candidate(
             formula(c.formula.expression, c.formula.variables, both), c.error, c.spread, c.restarts

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import islice
-from math import ceil
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import graphviz
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from dartsedu.base.values import Value, explain
+from dartsedu.base.values import explain
 from dartsedu.data.tables import TableTask, table_task
 from dartsedu.search import Search
-from dartsedu.settings import ArchitectureOptimizer, WeightsOptimizer
 from dartsedu.spaces.equation.discovery import Discovery, conclude
 from dartsedu.spaces.equation.drawing import Format, equation_dot, equation_lines
 from dartsedu.spaces.equation.expression import Equation
@@ -31,61 +29,14 @@ from dartsedu.spaces.equation.formulas import Formula
 from dartsedu.spaces.equation.monitor import Leader
 from dartsedu.spaces.equation.names import latex_of
 from dartsedu.spaces.equation.operations import PRIMITIVES
-from dartsedu.spaces.equation.output import Output, OutputType
-from dartsedu.spaces.equation.settings import EquationSearchSettings
-from dartsedu.spaces.equation.supernet import EquationSupernet, equation_space
+from dartsedu.spaces.equation.output import Output
+from dartsedu.spaces.equation.parameters import KINDS, Parameters, check_sizes, check_targets
+from dartsedu.spaces.equation.supernet import EquationSupernet
 from dartsedu.stream.stream import seed_of
 
-KINDS: dict[str, OutputType] = {
-    "real": "real",
-    "sigmoid": "sigmoid",
-    "probability": "sigmoid",
-    "probability_sample": "sigmoid",
-    "probability_distribution": "softmax",
-}
-"""What each ``output_type`` makes of the combination of the nodes."""
 FEWEST_ROWS = 5
 """Fewer cannot be divided into rows that fit and rows that judge."""
-SIZES = (1e-100, 1e100)
-"""Least and most of a column's largest number: its square is still far from the ends of a float."""
 Monitor = Callable[..., Any]
-
-
-class _Parameters(Value):
-    """The constructor's parameters with their ranges."""
-
-    batch_size: int = Field(ge=2)
-    num_graph_nodes: int = Field(ge=1)
-    output_type: Literal[
-        "real", "sigmoid", "probability", "probability_sample", "probability_distribution"
-    ]
-    classifier_weight_decay: float = Field(ge=0)
-    darts_type: Literal["original", "fair"]
-    init_weights_function: Callable[..., Any] | None
-    param_updates_per_epoch: int = Field(ge=1)
-    param_updates_for_sampled_model: int = Field(ge=0)
-    param_learning_rate_max: float = Field(gt=0)
-    param_learning_rate_min: float = Field(ge=0)
-    param_momentum: float = Field(ge=0, lt=1)
-    param_weight_decay: float = Field(ge=0)
-    arch_updates_per_epoch: int = Field(ge=0)
-    arch_learning_rate_max: float = Field(gt=0)
-    arch_weight_decay: float = Field(ge=0)
-    arch_weight_decay_df: float = Field(ge=0)
-    arch_weight_decay_base: float = Field(ge=0)
-    arch_momentum: float = Field(ge=0, lt=1)
-    fair_darts_loss_weight: float = Field(ge=0)
-    max_epochs: int = Field(ge=0)
-    grad_clip: float | None = Field(gt=0)
-    primitives: tuple[str, ...] = Field(min_length=1)
-    train_classifier_coefficients: bool
-    train_classifier_bias: bool
-    execution_monitor: Callable[..., Any] | None
-    sampling_strategy: Literal["max", "sample"]
-    restarts: int = Field(ge=1)
-    architect: Literal["first-order", "finite-difference", "exact"]
-    architecture_share: float = Field(gt=0, lt=1)
-    random_state: Any
 
 
 class DARTSRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # No types there.
@@ -235,8 +186,8 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # No 
         flat = targets.ndim == 1
         targets = targets.reshape(len(table), -1)
         kind = KINDS[given.output_type]
-        _check_targets(targets, given.output_type)
-        _check_sizes(np.column_stack([table, targets]))
+        check_targets(targets, given.output_type)
+        check_sizes(np.column_stack([table, targets]))
         seed = int(check_random_state(given.random_state).randint(np.iinfo(np.int32).max))
         free = given.train_classifier_coefficients and given.train_classifier_bias
         task = table_task(
@@ -255,7 +206,7 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # No 
             scale=given.train_classifier_coefficients,
             offset=given.train_classifier_bias,
         )
-        supernet = _supernet(given, output, task, seed)
+        supernet = given.supernet(output, task, seed)
         if given.max_epochs * given.arch_updates_per_epoch == 0:
             self._keep_architecture(supernet)
         self._search(supernet, task, given, seed, X, y)
@@ -273,9 +224,9 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # No 
         self.formula_: Formula | None = discovery.formula if discovery.candidates else None
         return self
 
-    def _checked(self) -> _Parameters:
+    def _checked(self) -> Parameters:
         try:
-            return _Parameters.model_validate(self.get_params(deep=False))
+            return Parameters.model_validate(self.get_params(deep=False))
         except ValidationError as error:
             raise ValueError(explain(error, type(self).__name__)) from None
 
@@ -283,7 +234,7 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # No 
         self,
         supernet: EquationSupernet,
         task: TableTask,
-        given: _Parameters,
+        given: Parameters,
         seed: int,
         X: ArrayLike,
         y: ArrayLike,
@@ -292,7 +243,7 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # No 
         steps = given.max_epochs * given.arch_updates_per_epoch
         if steps == 0:
             return
-        search = Search(supernet, task, _settings(given, task, steps), seed=seed)
+        search = Search(supernet, task, given.settings(task, steps), seed=seed)
         for step in islice(search, steps):
             epoch, within = divmod(step.index, given.arch_updates_per_epoch)
             if self.execution_monitor and within + 1 == given.arch_updates_per_epoch:
@@ -402,79 +353,6 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # No 
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
-
-
-def _settings(given: _Parameters, task: TableTask, steps: int) -> EquationSearchSettings:
-    """The bilevel loop of at least so many steps; one epoch of it is a pass over the rows."""
-    return EquationSearchSettings(
-        epochs=ceil(steps / task.weights.batches(given.batch_size)),
-        batch_size=given.batch_size,
-        architect=given.architect,
-        weights_steps=ceil(given.param_updates_per_epoch / given.arch_updates_per_epoch),
-        weights=WeightsOptimizer(
-            learning_rate=given.param_learning_rate_max,
-            learning_rate_end=given.param_learning_rate_min,
-            momentum=given.param_momentum,
-            weight_decay=given.param_weight_decay,
-            clip=given.grad_clip,
-        ),
-        architecture=ArchitectureOptimizer(
-            learning_rate=given.arch_learning_rate_max,
-            beta1=given.arch_momentum,
-            weight_decay=given.arch_weight_decay,
-        ),
-    )
-
-
-def _supernet(given: _Parameters, output: Output, task: TableTask, seed: int) -> EquationSupernet:
-    """The supernet at its start."""
-    fair = given.darts_type == "fair"
-    with torch.random.fork_rng([]):
-        torch.default_generator.manual_seed(seed_of(seed, "supernet"))
-        supernet = EquationSupernet(
-            equation_space(
-                len(task.variables),
-                given.num_graph_nodes,
-                given.primitives,
-                "sigmoid" if fair else "softmax",
-            ),
-            restarts=given.restarts,
-            output=output,
-            complexity=given.arch_weight_decay_df,
-            presence=given.arch_weight_decay_df
-            + given.arch_weight_decay_base * given.num_graph_nodes,
-            zero_one=given.fair_darts_loss_weight if fair else 0.0,
-            output_decay=given.classifier_weight_decay,
-            alpha_scale=1e-3,
-        )
-        if given.init_weights_function is not None:
-            supernet.apply(given.init_weights_function)
-    return supernet
-
-
-def _check_targets(targets: NDArray[np.float64], output_type: str) -> None:
-    """Raise ``ValueError`` for targets (rows, outputs) that the output type cannot give."""
-    if output_type != "real" and (targets.min() < 0 or targets.max() > 1):
-        raise ValueError(
-            f"y goes from {targets.min():g} to {targets.max():g}; output_type={output_type!r} "
-            "expects numbers in 0…1 (use 'real' for others)"
-        )
-    if output_type == "probability_distribution" and targets.shape[1] < 2:
-        raise ValueError(
-            "output_type='probability_distribution' expects y with a column for each outcome, at "
-            "least 2; use 'probability' for one"
-        )
-
-
-def _check_sizes(columns: NDArray[np.float64]) -> None:
-    """Raise ``ValueError`` for columns whose squares no float can hold."""
-    largest = np.abs(columns).max(axis=0)
-    if ((largest > SIZES[1]) | ((largest < SIZES[0]) & (largest > 0))).any():
-        raise ValueError(
-            f"a column of the data has numbers up to {largest.max():g}, or none above "
-            f"{largest[largest > 0].min():g}; expected sizes of {SIZES[0]:g} to {SIZES[1]:g}: "
-            "choose another unit"
-        )
 
 
 def _names(given: Any, table: NDArray[np.float64], letter: str) -> tuple[str, ...]:

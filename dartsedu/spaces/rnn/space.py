@@ -26,7 +26,7 @@ SAMPLE_WORDS = 80
 """Words that a language model writes for the report."""
 
 
-class RNN(Space):
+class RNNSpace(Space):
     """A recurrent cell in a language model (DARTS §3.1.2)."""
 
     name = "rnn"
@@ -103,4 +103,4 @@ class RNN(Space):
         return {name: perplexity(loss) for name, loss in losses.items()} | floor
 
 
-SPACE = RNN()
+SPACE = RNNSpace()

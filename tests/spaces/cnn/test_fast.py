@@ -13,16 +13,8 @@ from dartsedu.architect import Exact, FiniteDifference, FirstOrder, VirtualStep
 from dartsedu.base.packing import as_vector
 from dartsedu.data.splits import Batch
 from dartsedu.search import clipped
-from dartsedu.spaces.cnn import (
-    OPERATIONS,
-    CNNSupernet,
-    batch_norm,
-    cnn_space,
-    convolution,
-    fast,
-    large_maps,
-    small_maps,
-)
+from dartsedu.spaces.cnn import OPERATIONS, CNNSupernet, cnn_space, fast
+from dartsedu.spaces.cnn.fast import batch_norm, convolution, large_maps, small_maps
 from dartsedu.topology import SearchSpace, Topology
 
 

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from test_runs import Page, dartsedu
+from command import Page, dartsedu
 
 from dartsedu.data.tasks import load_task
 from dartsedu.derivation import derive
@@ -142,7 +142,10 @@ def test_a_stopped_search_goes_on_bit_for_bit(tmp_path):
         (["--task", "weber-fechner", "--set", "supernet.alpha_scale=1e300"], "or equal to 100"),
         (["--data", "nowhere.csv", "--target", "y"], "cannot read a table"),
         (["--data", "{table}", "--target", "effect", "--space", "cnn"], "drop --preset"),
-        (["--task", "weber-fechner", "--preset", "classroom"], "use the preset equation"),
+        (
+            ["--task", "weber-fechner", "--preset", "classroom"],
+            "a table; use a preset for that, such as equation",
+        ),
         (["--space", "rnn", "--preset", "equation"], "drop one of"),
         (["--task", "weber-fechner", "--set", "search.rule=paper"], "expected argmax"),
     ],
@@ -210,7 +213,7 @@ def test_the_rule_of_the_space_is_the_default():
 
 
 def test_a_table_task_is_not_for_another_space():
-    with pytest.raises(SettingsError, match="is no table"):
+    with pytest.raises(SettingsError, match="is images; use a preset for that"):
         load_preset("equation", ['task.name="digits"'])
     with pytest.raises(SettingsError, match="are of the task csv"):
         load_preset("equation", ['task.target="y"'])

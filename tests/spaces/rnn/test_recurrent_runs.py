@@ -6,8 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from command import Page, dartsedu
 from comparison import same_step
-from test_runs import Page, dartsedu
 
 from dartsedu.data.tasks import load_task
 from dartsedu.data.text import END, FILES, TextSplit
@@ -164,12 +164,10 @@ def test_a_search_resumes_bit_for_bit(make_search, architect, stop, tmp_path):
 
 
 def test_virtual_step_is_clipped_as_the_weights_are(make_search):
-    from dartsedu.search import make_architect
-
     settings = make_search(architect="exact", virtual_clip=True).settings
-    assert make_architect(settings).virtual_step.clip == settings.weights.clip
+    assert settings.make_architect().virtual_step.clip == settings.weights.clip
     plain = settings.model_copy(update={"virtual_clip": False})
-    assert make_architect(plain).virtual_step.clip is None
+    assert plain.make_architect().virtual_step.clip is None
 
 
 # ---- Training -----------------------------------------------------------------------------------
@@ -305,8 +303,12 @@ def test_any_field_can_be_overridden():
     ("preset", "text", "words"),
     [
         ("rnn-classroom", "space=cnn", "cannot be changed"),
-        ("classroom", "task.name=pydoc", "use a preset for texts, such as rnn-classroom"),
-        ("rnn-classroom", "task.name=digits", "use a preset for images, such as classroom"),
+        ("classroom", "task.name=pydoc", "is a text; use a preset for that, such as rnn-classroom"),
+        (
+            "rnn-classroom",
+            "task.name=digits",
+            "is images; use a preset for that, such as classroom",
+        ),
         ("rnn-classroom", "task.name=letters", "expected one of: pydoc, grammar, ptb, wikitext2"),
         ("rnn-classroom", "supernet.dropout.hidden=1", "less than 1"),
         ("rnn-classroom", "task.noise=1", "not a setting"),
@@ -353,17 +355,18 @@ def test_a_run_leaves_everything_it_promises(folder, capsys):
     assert [t.name for t in results.trained] == [
         "genotype-5", "genotype-6", "random-5000", "random-5001", "lstm-5",
     ]  # fmt: skip
-    assert all(t.test_perplexity > 1 and t.test_accuracy is None for t in results.trained)
+    assert all(t.test.keys() == {"perplexity"} for t in results.trained)
+    assert all(t.test["perplexity"] > 1 for t in results.trained)
     # After a dozen steps better than an even guess among 60 words, if not with every random cell.
     for name in ("genotype-5", "genotype-6", "lstm-5"):
         [trained] = [t for t in results.trained if t.name == name]
-        assert trained.test_perplexity < TINY["task.vocabulary"]
+        assert trained.test["perplexity"] < TINY["task.vocabulary"]
     sizes = [t.parameters for t in results.trained]
     assert sizes[-1] == pytest.approx(sizes[0], rel=0.1)
     assert 1 < results.references["bigram"] < results.references["unigram"] < 60
     assert results.gap.mixture.loss > 0
     names = {path.name for path in (folder / "pictures").iterdir()}
-    assert {"genotype.svg", "cells.svg", "losses.svg", "perplexities.svg"} <= names
+    assert {"genotype.svg", "cells.svg", "losses.svg", "scores.svg"} <= names
     dartsedu("show", folder)
     shown = capsys.readouterr().out
     assert "last step: perplexity weights" in shown
@@ -389,7 +392,7 @@ def test_the_report_is_complete_and_in_perplexity(folder):
     ):
         assert needed in words, needed
     assert "accuracy" not in words.replace("accuracy on", "")
-    sample = Run.open(folder).results().trained[0].sample
+    sample = Run.open(folder).results().trained[0].texts["sample"]
     assert len(sample.split()) == 80
     assert set(sample.split()) <= set(load_task("pydoc", vocabulary=60).words)
 
@@ -405,8 +408,8 @@ def test_a_stopped_training_goes_on_where_it_was(folder, tmp_path):
         if step.index == 3:
             break
     dartsedu("resume", tmp_path / "stopped")
-    found = {t.name: t.test_perplexity for t in run.results().trained}
-    assert found == {t.name: t.test_perplexity for t in Run.open(folder).results().trained}
+    found = {t.name: t.test for t in run.results().trained}
+    assert found == {t.name: t.test for t in Run.open(folder).results().trained}
 
 
 def test_published_cells_are_known_by_name_and_spaces_kept_apart(tmp_path, capsys):
@@ -419,7 +422,7 @@ def test_published_cells_are_known_by_name_and_spaces_kept_apart(tmp_path, capsy
     dartsedu("train", "enas", "--preset", "classroom", "--out", tmp_path / "a", code=2)
     assert "which is of the space 'cnn'; choose another --preset" in capsys.readouterr().err
     dartsedu("search", "--preset", "classroom", "--task", "ptb", code=2)
-    assert "use a preset for texts" in capsys.readouterr().err
+    assert "'ptb' is a text; use a preset for that" in capsys.readouterr().err
     assert not (tmp_path / "a").exists()
 
 
@@ -435,7 +438,9 @@ def test_grammar_has_a_floor_in_the_report(tmp_path):
     sets = [p for k, v in (TINY | {"train.random_cells": 0}).items() for p in ("--set", f"{k}={v}")]
     dartsedu("train", "darts-rnn-v1", "--task", "grammar", "--out", tmp_path / "run", *sets)
     run = Run.open(tmp_path / "run")
-    assert run.results().references["floor"] < min(t.test for t in run.results().trained)
+    assert run.results().references["floor"] < min(
+        t.test["perplexity"] for t in run.results().trained
+    )
     assert "the least that is possible" in (tmp_path / "run" / "report.html").read_text()
 
 
