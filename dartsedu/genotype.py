@@ -106,7 +106,7 @@ class Cell(Value):
     name: Name
     inputs: int = Field(ge=1, le=MOST)
     keep: int | None = Field(ge=1)
-    nodes: tuple[Annotated[tuple[Edge, ...], Field(max_length=MOST)], ...] = Field(
+    nodes: tuple[Annotated[tuple[Edge, ...], Field(max_length=2 * MOST)], ...] = Field(
         min_length=1, max_length=MOST
     )
     combine: Combine

@@ -44,9 +44,8 @@ _ADVICE = (
 
 def make_architect(settings: SearchSettings) -> Architect:
     """The architect that the settings name."""
-    recurrent = isinstance(settings, RNNSearchSettings)
-    clipped = recurrent and settings.virtual_clip
-    official = recurrent and settings.official
+    clipped = isinstance(settings, RNNSearchSettings) and settings.virtual_clip
+    official = isinstance(settings, RNNSearchSettings) and settings.official
     virtual = VirtualStep(
         settings.xi,
         settings.virtual_momentum,
