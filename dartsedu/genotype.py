@@ -387,7 +387,9 @@ def derive(
         )
     none = space.primitives.index("none") if "none" in space.primitives else None
     if none is not None and len(space.primitives) == 1:
-        raise GenotypeError("a space whose only primitive is 'none' has no genotype")
+        raise GenotypeError(
+            "a space whose only primitive is 'none' has no genotype: name others beside it"
+        )
     mix = MIX[space.relaxation]
     cells = []
     for topology in space.cells:
@@ -432,7 +434,9 @@ def random_genotype(space: SearchSpace, seed: int) -> Genotype:
     generator = np.random.default_rng(seed)
     primitives = [p for p in space.primitives if p != "none"]
     if not primitives:
-        raise GenotypeError("a space whose only primitive is 'none' has no genotype")
+        raise GenotypeError(
+            "a space whose only primitive is 'none' has no genotype: name others beside it"
+        )
     cells = []
     for topology in space.cells:
         nodes = []

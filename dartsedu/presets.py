@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -22,6 +22,8 @@ MOST_CELLS = 1000
 """Of cells of a network."""
 MOST_THREADS = 1024
 """PyTorch ends the process where the system refuses a thread."""
+LARGEST = 1e30
+"""Of any other number, such as a learning rate: networks reckon in 32 bits."""
 LONGEST = 100_000
 """Characters of a value given as text."""
 
@@ -347,6 +349,15 @@ class Settings(Value):
     search: SearchSettings
     train: TrainSettings | EquationTrainSettings
 
+    @model_validator(mode="after")
+    def _has_numbers_that_can_be_held(self) -> Self:
+        for name, number in _floats(self):
+            if number > LARGEST:
+                raise ValueError(
+                    f"{name} is {number:g}, too large to reckon with; expected at most {LARGEST:g}"
+                )
+        return self
+
 
 class CNNSettings(Settings):
     """Convolutional cells that classify images."""
@@ -506,6 +517,15 @@ def changes(settings: Settings) -> list[tuple[str, str, str]]:
     preset = describe(load_preset(settings.preset))
     pairs = zip(describe(settings), preset, strict=True)
     return [(name, value, before) for (name, value, _), (_, before, _) in pairs if value != before]
+
+
+def _floats(value: Value, prefix: str = "") -> Iterator[tuple[str, float]]:
+    """Every field that is a float, by its dotted name."""
+    for name, inner in value:
+        if isinstance(inner, Value):
+            yield from _floats(inner, f"{prefix}{name}.")
+        elif isinstance(inner, float):
+            yield prefix + name, inner
 
 
 def describe(settings: Settings) -> list[tuple[str, str, str]]:

@@ -24,7 +24,7 @@ from dartsedu.palette import writable
 from dartsedu.picture import Picture, save_picture
 from dartsedu.presets import changes, describe
 from dartsedu.recording import Recording, RecordingError
-from dartsedu.runs import Results, Run, Trained
+from dartsedu.runs import Results, Run, RunError, Trained
 from dartsedu.splits import TaskError
 from dartsedu.stream import Step
 from dartsedu.tasks import EquationTask
@@ -122,7 +122,7 @@ def _recording(run: Run) -> tuple[Recording | None, str]:
         recording = run.recording()
         if recording.space and recording.steps:
             return recording, ""
-    except RecordingError as error:
+    except (RecordingError, RunError) as error:
         return None, f"The search cannot be shown: {error}"
     return None, f"The search cannot be shown: {run.recording_path} holds no step"
 

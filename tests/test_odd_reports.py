@@ -15,7 +15,7 @@ from dartsedu.presets import load_preset
 from dartsedu.recording import Header, Recorder
 from dartsedu.report import compare, write_report
 from dartsedu.rnn import TextNetwork
-from dartsedu.runs import Results, Run, Trained
+from dartsedu.runs import Results, Run, RunError, Trained
 from dartsedu.spaces import search_space
 from dartsedu.stream import Step
 from dartsedu.yardstick import ACCURACY, PERPLEXITY
@@ -125,24 +125,31 @@ def test_without_a_recording_the_rest_stands(tmp_path, space, cut):
     assert "The search cannot be shown: " in told[0]
 
 
-@pytest.mark.parametrize("space", PRESETS)
-def test_results_of_another_space_cost_nothing(tmp_path, space):
+NETWORK = {"name": NASTY, "kind": "random", "seed": 1, "parameters": 1, "steps": 1, "seconds": 1}
+FOREIGN = {
+    "cnn": ({"findings": FINDINGS}, {"trained": [NETWORK | {"test_perplexity": "inf"}]}),
+    "rnn": ({"findings": FINDINGS}, {"trained": [NETWORK | {"test_accuracy": 0.5}]}),
+    "equation": ({"trained": [NETWORK | {"test_accuracy": 0.5}]},),
+}
+
+
+@pytest.mark.parametrize(
+    ("space", "results"), [(space, results) for space in FOREIGN for results in FOREIGN[space]]
+)
+def test_results_of_another_space_are_refused(tmp_path, space, results):
     run = made(tmp_path, space, steps=1)
-    gap = {"mixture": {"loss": 1e300}, "discretised": {"loss": -1.0}}
-    network = {"name": NASTY, "seed": 1, "parameters": 1, "steps": 1, "seconds": 1e300}
-    trained = [
-        network | {"kind": "genotype", "test_accuracy": 0.5},
-        network | {"kind": "random", "test_perplexity": "inf"},
-    ]
-    edit(run, gap=gap, trained=trained, findings=FINDINGS)
+    edit(run, **results)
+    with pytest.raises(RunError, match="put back what the run has written"):
+        write_report(run)
+
+
+def test_findings_that_cannot_be_drawn_are_told(tmp_path):
+    run = made(tmp_path, "equation", steps=1)
+    edit(run, findings=FINDINGS)
     text, _, told = written(run)
-    if space == "equation":
-        assert "but the table has" in told[0]
-        assert "∞ % test error" in text
-        assert f"y {NASTY}".replace("\u202e", "�") in text
-    else:
-        assert not told
-        assert "What else explains the data" not in text
+    assert "but the table has" in told[0]
+    assert "∞ % test error" in text
+    assert f"y {NASTY}".replace("\u202e", "�") in text
 
 
 def test_a_table_that_has_moved_costs_its_picture_alone(tmp_path):

@@ -183,8 +183,6 @@ def candidates(
         known = found.get(short.template)
         numbers = (restart.number,) if known is None else (*known.restarts, restart.number)
         found[short.template] = Candidate(short, error, spread, numbers)
-    if progress:
-        progress("fitting constants", len(chosen), len(chosen))
     ranked = sorted(found.values(), key=lambda candidate: candidate.error)
     limit = ranked[0].error + ranked[0].spread
     preferred = min(

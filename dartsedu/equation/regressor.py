@@ -15,7 +15,7 @@ import graphviz
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -28,7 +28,12 @@ from dartsedu.equation.monitor import Leader
 from dartsedu.equation.names import latex_of
 from dartsedu.equation.operations import PRIMITIVES
 from dartsedu.equation.supernet import EquationSupernet, Output, OutputType, equation_space
-from dartsedu.presets import ArchitectureOptimizer, EquationSearchSettings, WeightsOptimizer
+from dartsedu.presets import (
+    LARGEST,
+    ArchitectureOptimizer,
+    EquationSearchSettings,
+    WeightsOptimizer,
+)
 from dartsedu.search import Search
 from dartsedu.stream import seed_of
 from dartsedu.tasks import EquationTask, table_task
@@ -84,6 +89,13 @@ class _Parameters(Value):
     architect: Literal["first-order", "finite-difference", "exact"]
     architecture_share: float = Field(gt=0, lt=1)
     random_state: Any
+
+    @field_validator("*")
+    @classmethod
+    def _can_be_held(cls, given: Any) -> Any:
+        if isinstance(given, float) and given > LARGEST:
+            raise ValueError(f"it is too large to reckon with; expected at most {LARGEST:g}")
+        return given
 
 
 class DARTSRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # No types there.
