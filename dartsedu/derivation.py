@@ -133,7 +133,9 @@ def derive(
         )
     none = space.primitives.index("none") if "none" in space.primitives else None
     if none is not None and len(space.primitives) == 1:
-        raise GenotypeError("a space whose only primitive is 'none' has no genotype")
+        raise GenotypeError(
+            "a space whose only primitive is 'none' has no genotype: name others beside it"
+        )
     mix = MIX[space.relaxation]
     cells = []
     for topology in space.cells:

@@ -229,7 +229,9 @@ def random_genotype(space: SearchSpace, seed: int) -> Genotype:
     generator = np.random.default_rng(seed)
     primitives = [p for p in space.primitives if p != "none"]
     if not primitives:
-        raise GenotypeError("a space whose only primitive is 'none' has no genotype")
+        raise GenotypeError(
+            "a space whose only primitive is 'none' has no genotype: name others beside it"
+        )
     cells = []
     for topology in space.cells:
         nodes = []

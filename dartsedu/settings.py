@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from dartsedu.architect import Architect, Exact, FiniteDifference, FirstOrder, VirtualStep
 from dartsedu.base.values import Value
@@ -24,6 +24,8 @@ MOST_CELLS = 1000
 """Of cells of a network."""
 MOST_THREADS = 1024
 """PyTorch ends the process where the system refuses a thread."""
+LARGEST = 1e30
+"""Of any other number, such as a learning rate: networks reckon in 32 bits."""
 
 
 class SettingsError(ValueError):
@@ -161,6 +163,24 @@ class Settings(Value):
     supernet: Value
     search: SearchSettings
     train: Value
+
+    @model_validator(mode="after")
+    def _has_numbers_that_can_be_held(self) -> Self:
+        for name, number in _floats(self):
+            if number > LARGEST:
+                raise ValueError(
+                    f"{name} is {number:g}, too large to reckon with; expected at most {LARGEST:g}"
+                )
+        return self
+
+
+def _floats(value: Value, prefix: str = "") -> Iterator[tuple[str, float]]:
+    """Every field that is a float, by its dotted name."""
+    for name, inner in value:
+        if isinstance(inner, Value):
+            yield from _floats(inner, f"{prefix}{name}.")
+        elif isinstance(inner, float):
+            yield prefix + name, inner
 
 
 LATER = {"official"}

@@ -14,8 +14,8 @@ Relaxation = Literal["softmax", "sigmoid"]
 """How α becomes mixture weights, see ``relaxation.mixture_weights``."""
 
 MOST = 1000
-"""Most inputs, nodes, edges of a node, cells and primitives: a file of a few lines must not ask for
-more than a machine can hold. The largest published cell has 11 nodes."""
+"""Most inputs, nodes, cells and primitives; a node has at most twice as many edges. A file of a few
+lines must not ask for more than a machine can hold. (The largest published cell has 11 nodes.)"""
 MOST_ALPHAS = 10_000_000
 """Most entries of all α of a space."""
 Name = Annotated[str, Field(max_length=200)]
@@ -45,7 +45,7 @@ Link(source=1, target=3), Link(source=2, target=3))
 
     name: Name
     inputs: int = Field(ge=1, le=MOST)
-    predecessors: tuple[Annotated[tuple[int, ...], Field(max_length=MOST)], ...] = Field(
+    predecessors: tuple[Annotated[tuple[int, ...], Field(max_length=2 * MOST)], ...] = Field(
         min_length=1, max_length=MOST
     )
     keep: int = Field(default=2, ge=1)
@@ -57,11 +57,11 @@ Link(source=1, target=3), Link(source=2, target=3))
     ) -> Self:
         """The published form: every node hears every earlier state and keeps ``keep`` of them.
 
-        Raises ``ValueError`` for more inputs or nodes than ``MOST``.
+        Raises ``ValueError`` for no inputs or nodes, or more than ``MOST``.
         """
         for what, number in (("inputs", inputs), ("nodes", nodes)):
-            if number > MOST:  # Here, before their edges are written down.
-                raise ValueError(f"a cell has at most {MOST} {what}, not {number}")
+            if not 1 <= number <= MOST:  # Here, before their edges are written down.
+                raise ValueError(f"a cell has 1 to {MOST} {what}, not {number}")
         earlier = tuple(tuple(range(inputs + node)) for node in range(nodes))
         return cls(name=name, inputs=inputs, predecessors=earlier, keep=keep, combine=combine)
 

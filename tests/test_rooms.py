@@ -12,7 +12,16 @@ from dartsedu.base.extensions import SPACES, names
 PACKAGE = Path(__file__).parents[1] / "dartsedu"
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = (
-    *("base", "topology", "official_genotype", "genotype", "published", "derivation", "relaxation", "architect"),
+    *(
+        "base",
+        "topology",
+        "official_genotype",
+        "genotype",
+        "published",
+        "derivation",
+        "relaxation",
+        "architect",
+    ),
     *("stream", "data", "discretisation", "network", "settings", "presets", "search", "train"),
     *("show", "spaces", "dashboard", "runs", "lessons"),
 )

@@ -35,19 +35,22 @@ neither."""
 def explain(error: ValidationError, what: str) -> str:
     """Say in plain lines what pydantic found wrong with ``what``: where, what was given, why.
 
-    At most ten faults are named.
+    At most ten faults are named, and no more than somebody reads.
     """
-    lines = []
+    lines: list[str] = []
     for detail in error.errors(include_url=False)[:10]:
         place = "".join(f"[{p}]" if isinstance(p, int) else f".{p:.80}" for p in detail["loc"])
-        message = detail["msg"].removeprefix("Value error, ")
+        message = f"{detail['msg'].removeprefix('Value error, '):.600}"
         given = detail.get("input")
         shown = ""
         if detail["type"] == "extra_forbidden":
             message = "unknown field; remove it or correct its name"
         elif isinstance(given, (str, int, float, bool)):
             shown = f" (given: {given!r:.80})"
-        lines.append(f"  {what}{place}: {message}{shown}")
+        line = f"  {what}{place:.200}: {message}{shown}"
+        if lines and len(line) + sum(map(len, lines)) > 1500:
+            break
+        lines.append(line)
     more = error.error_count() - len(lines)
     return f"{what} is not valid:\n" + "\n".join([*lines, *[f"  … and {more} more"] * (more > 0)])
 

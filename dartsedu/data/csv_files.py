@@ -136,23 +136,27 @@ def _chosen(
     """The names of the columns that explain."""
     doubles = sorted({name for name in names if name and names.count(name) > 1})
     if doubles:
-        raise TaskError(f"{path} has more than one column {', '.join(map(repr, doubles))}")
+        raise TaskError(f"{path} has more than one column {', '.join(map(_shown, doubles[:10]))}")
     if variables is None:
         chosen = tuple(_explaining(path, names, rows, target))
     else:
         chosen = tuple(variables)
         twice = sorted({name for name in chosen if chosen.count(name) > 1})
         if twice:
-            raise TaskError(f"the variable {twice[0]!r} is named twice; name each column once")
+            raise TaskError(
+                f"the variable {_shown(twice[0])} is named twice; name each column once"
+            )
     for name in (target, *chosen):
         if not name or name not in names:
             apart = " (columns are apart by commas, semicolons or tabs)" if len(names) == 1 else ""
-            raise TaskError(f"{path} has no column {name!r}; it has: {_listed(name, names)}{apart}")
+            raise TaskError(
+                f"{path} has no column {_shown(name)}; it has: {_listed(name, names)}{apart}"
+            )
     if target in chosen or not chosen:
         raise TaskError(
-            f"{path}: the target {target!r} cannot be one of its variables"
+            f"{path}: the target {_shown(target)} cannot be one of its variables"
             if chosen
-            else f"{path} has no column besides {target!r} to explain it by"
+            else f"{path} has no column besides {_shown(target)} to explain it by"
         )
     return chosen
 
@@ -195,10 +199,10 @@ def _consecutive(cells: Sequence[str]) -> bool:
 def _listed(name: str, names: Sequence[str]) -> str:
     """The known names, and the one that was perhaps meant."""
     known = [known for known in names if known]
-    shown = ", ".join(known[:20]) + (", …" if len(known) > 20 else "")
+    shown = ", ".join(map(_cut, known[:20])) + (", …" if len(known) > 20 else "")
     folded = {known.casefold(): known for known in known}
     close = get_close_matches(name.strip().casefold(), folded, n=1)
-    return f"{shown}. Did you mean {folded[close[0]]!r}?" if close else shown
+    return f"{shown}. Did you mean {_shown(folded[close[0]])}?" if close else shown
 
 
 # ---- Numbers ------------------------------------------------------------------------------------
@@ -260,7 +264,7 @@ class _Numbers:
         value = self._value(cell)
         if isfinite(value) and abs(value) <= LARGEST:
             return value
-        where = f"line {line.number} of {self.path}, column {self.names[place]!r}"
+        where = f"line {line.number} of {self.path}, column {_shown(self.names[place])}"
         if isfinite(value):
             raise TaskError(
                 f"{where}: {value:g} is too large to reckon with; expected at most {LARGEST:g}: "
@@ -299,4 +303,9 @@ class _Numbers:
 
 
 def _shown(cell: str) -> str:
-    return repr(cell if len(cell) <= 40 else f"{cell[:40]}…")
+    return repr(_cut(cell))
+
+
+def _cut(text: str) -> str:
+    """A name or cell of any length, as a message can show it."""
+    return text if len(text) <= 40 else f"{text[:40]}…"

@@ -250,7 +250,7 @@ def read_corpus(folder: Path) -> list[list[str]]:
         texts.append([word for line in lines for word in (*line.split(), END)])
         if len(texts[-1]) < FEWEST_WORDS:
             raise TaskError(
-                f"{folder / name} is empty"
+                f"{folder / name} is empty; expected a sentence a line, words apart by spaces"
                 if not texts[-1]
                 else f"{folder / name} has {len(texts[-1])} words, ends of lines among them; "
                 f"expected at least {FEWEST_WORDS}"

@@ -124,7 +124,9 @@ def search(
     out: Out = None,
     overrides: Overrides = None,
 ) -> None:
-    """Search a cell, or an equation: α and w descend in turn. Leaves a run's folder with a report.
+    """Search a cell, or an equation: alpha and w descend in turn.
+
+    Leaves a run's folder with a report.
 
     For an equation name a law to draw data from (--task weber-fechner) or give your own table:
     --data FILE.csv --target COLUMN.

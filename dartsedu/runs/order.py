@@ -15,13 +15,7 @@ from dartsedu.data.splits import Split, TaskError
 from dartsedu.data.task import Task
 from dartsedu.genotype import Genotype
 from dartsedu.presets import PRESETS, load_preset, read_settings
-from dartsedu.settings import (
-    MOST_THREADS,
-    SearchSettings,
-    Settings,
-    SettingsError,
-    TrainSettings,
-)
+from dartsedu.settings import MOST_THREADS, SearchSettings, Settings, SettingsError, TrainSettings
 from dartsedu.spaces.build import search_space, space_of
 from dartsedu.spaces.memory import check_memory, memory_here
 

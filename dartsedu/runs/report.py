@@ -16,6 +16,7 @@ from dartsedu.base.values import write_text
 from dartsedu.base.yardstick import number
 from dartsedu.genotype import Genotype
 from dartsedu.presets import changes, describe
+from dartsedu.runs.claim import RunError
 from dartsedu.runs.comparison import compare
 from dartsedu.runs.folder import Run
 from dartsedu.runs.results import GENOTYPE, Results
@@ -108,7 +109,7 @@ def _recording(run: Run) -> tuple[Recording | None, str]:
         recording = run.recording()
         if recording.space and recording.steps:
             return recording, ""
-    except RecordingError as error:
+    except (RecordingError, RunError) as error:
         return None, f"The search cannot be shown: {error}"
     return None, f"The search cannot be shown: {run.recording_path} holds no step"
 

@@ -104,7 +104,7 @@ def restore_optimizer(
     for number, kept in given["state"].items():
         shape = parameters[whole_number(number, "parameter", 0, len(parameters) - 1)].shape
         if set(kept) != set(names):
-            raise ValueError(f"its optimiser keeps {list(kept)}; expected {list(names)}")
+            raise ValueError(f"its optimiser keeps {list(kept)!r:.200}; expected {list(names)}")
         for name, moment in kept.items():
             absent = moment is None and name == "momentum_buffer"
             if not absent and moment.shape != (() if name == "step" else shape):

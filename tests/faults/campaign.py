@@ -39,6 +39,8 @@ REFUSALS = (
     TaskError,
 )
 """Errors that the command line shows as one message."""
+ENDS = (None, 0, 130, cli.TERMINATED)
+"""Exit codes of a command that did its work, or was interrupted by Ctrl-C or SIGTERM."""
 LONGEST = 2000
 """Characters of a message that somebody still reads."""
 
@@ -221,6 +223,6 @@ def command(*arguments: object, seconds: float | None = None) -> str:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
     if code in (1, 2):
         raise Refused(complaints.getvalue(), code)
-    if code not in (None, 0, cli.TERMINATED) or "Traceback" in complaints.getvalue():
+    if code not in ENDS or "Traceback" in complaints.getvalue():
         raise AssertionError(f"exit code {code}: {complaints.getvalue()}")
     return shown.getvalue()

@@ -73,17 +73,19 @@ def files_that_may_not_grow(case: Case) -> None:
 
 @kind(small=15)
 def signals(case: Case) -> None:
-    """Ctrl-C and SIGTERM at any time: no traceback, and the run can be gone on with."""
+    """Ctrl-C, SIGTERM or a kill at any time: no traceback, and the run can be gone on with."""
     space, folder = case.draw.choice(tuple(tiny.PRESETS)), case.folder / "run"
     expected = _undisturbed(space, 1, case.base)
 
     def run() -> None:
         for request in requests(space, 1, case.base, folder):
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             command(*request)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Between commands this is no dartsedu.
 
     child = _in_another(run, case.folder / "outcome")
     time.sleep(case.draw.uniform(0.02, 0.3))
-    os.kill(child, case.draw.choice((signal.SIGTERM, signal.SIGKILL)))
+    os.kill(child, case.draw.choice((signal.SIGINT, signal.SIGTERM, signal.SIGKILL)))
     os.waitpid(child, 0)
     if (case.folder / "outcome").exists() and (case.folder / "outcome").stat().st_size:
         _outcome(case.folder / "outcome")

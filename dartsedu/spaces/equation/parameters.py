@@ -12,11 +12,11 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from dartsedu.base.values import Value
 from dartsedu.data.tables import TableTask
-from dartsedu.settings import ArchitectureOptimizer, WeightsOptimizer
+from dartsedu.settings import LARGEST, ArchitectureOptimizer, WeightsOptimizer
 from dartsedu.spaces.equation.output import Output, OutputType
 from dartsedu.spaces.equation.settings import EquationSearchSettings
 from dartsedu.spaces.equation.supernet import EquationSupernet, equation_space
@@ -69,6 +69,13 @@ class Parameters(Value):
     architect: Literal["first-order", "finite-difference", "exact"]
     architecture_share: float = Field(gt=0, lt=1)
     random_state: Any
+
+    @field_validator("*")
+    @classmethod
+    def _can_be_held(cls, given: Any) -> Any:
+        if isinstance(given, float) and given > LARGEST:
+            raise ValueError(f"it is too large to reckon with; expected at most {LARGEST:g}")
+        return given
 
     def settings(self, task: TableTask, steps: int) -> EquationSearchSettings:
         """The bilevel loop of at least so many steps; one epoch of it is a pass over the rows."""
