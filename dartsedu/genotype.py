@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from dartsedu.base.extensions import SPACES, ExtensionError, find
+from dartsedu.base.official_genotype import is_official, official_cells
 from dartsedu.base.values import Value, explain, read_text, write_text
-from dartsedu.official_genotype import is_official, official_cells
 from dartsedu.topology import MOST, Combine, Name, SearchSpace, Topology
 
 

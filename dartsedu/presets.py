@@ -142,7 +142,7 @@ def _value(field: str, text: str) -> Any:
         return None
     if len(text) > LONGEST:
         raise SettingsError(
-            f"the value of {field} has {len(text)} characters; expected at most {LONGEST}"
+            f"the value of {field:.80} has {len(text)} characters; expected at most {LONGEST}"
         )
     try:
         table = tomllib.loads(f"value = {text}")
@@ -150,7 +150,7 @@ def _value(field: str, text: str) -> Any:
         return text
     except (ValueError, RecursionError):  # More digits or brackets than Python reads.
         raise SettingsError(
-            f"the value of {field} cannot be read: {text:.40} …; expected a number of usual "
+            f"the value of {field:.80} cannot be read: {text:.40} …; expected a number of usual "
             "length, a text or a flat list"
         ) from None
     return table["value"] if len(table) == 1 else text

@@ -15,7 +15,6 @@ ROOMS = (
     *(
         "base",
         "topology",
-        "official_genotype",
         "genotype",
         "published",
         "derivation",

@@ -13,12 +13,12 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dartsedu.base.official_genotype import Official
 from dartsedu.base.values import Value
 from dartsedu.base.yardstick import Yardstick
 from dartsedu.data.task import Task, TaskSettings
 from dartsedu.genotype import Genotype, Vocabulary
 from dartsedu.network import Network
-from dartsedu.official_genotype import Official
 from dartsedu.relaxation import Supernet
 from dartsedu.search import Search
 from dartsedu.settings import Settings, SettingsError

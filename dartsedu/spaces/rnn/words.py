@@ -1,7 +1,7 @@
 """The words of the recurrent cell, and how they look: what a genotype file may say."""
 
+from dartsedu.base.official_genotype import Official
 from dartsedu.genotype import Vocabulary
-from dartsedu.official_genotype import Official
 from dartsedu.show.palette import Appearance, Look
 
 CELL = "recurrent"
