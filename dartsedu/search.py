@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from dartsedu.architect import (
-    Architect,
     held,
 )
 from dartsedu.base.packing import as_tensors, as_vector, largest_of
@@ -33,11 +32,6 @@ _ADVICE = (
     "search.architecture.learning_rate (now {architecture:g}), or search.weights.clip=5 "
     "(now {clip})."
 )
-
-
-def make_architect(settings: SearchSettings) -> Architect:
-    """The architect that the settings name."""
-    return settings.make_architect()
 
 
 class Search(Stream):
@@ -94,7 +88,7 @@ class Search(Stream):
         self.settings = settings
         self.supernet = supernet.to(self.device).train()
         self.task = task.to(self.device)
-        self.architect = make_architect(settings)
+        self.architect = settings.make_architect()
         w, alpha = settings.weights, settings.architecture
         self.weights_optimizer = torch.optim.SGD(
             [self.supernet.vector()],  # Hundreds of small tensors: one is quicker to move.

@@ -14,7 +14,7 @@ from comparison import same_step
 from dartsedu.base.packing import Packed, pack, unpack
 from dartsedu.data.splits import ArraySplit
 from dartsedu.derivation import derive
-from dartsedu.search import Search, make_architect, settled, skip_connections
+from dartsedu.search import Search, settled, skip_connections
 from dartsedu.stream.recording import Recording
 from dartsedu.stream.stream import CheckpointError, NonFiniteError, Step
 
@@ -149,7 +149,7 @@ def test_settings_choose_the_architect(search_settings):
     chosen = search_settings.model_copy(
         update={"architect": "finite-difference", "xi": 0.3, "virtual_momentum": True}
     )
-    architect = make_architect(chosen)
+    architect = chosen.make_architect()
     assert type(architect).__name__ == "FiniteDifference"
     assert (architect.virtual_step.xi, architect.virtual_step.momentum) == (0.3, True)
     assert architect.epsilon_scale == 0.01

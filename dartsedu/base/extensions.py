@@ -18,6 +18,8 @@ from typing import Any
 
 SPACES = "dartsedu.spaces"
 DATA = "dartsedu.data"
+WHAT = {SPACES: "space", DATA: "data set"}
+"""The groups of what can be added, and what is in them."""
 
 
 class ExtensionError(ValueError):
@@ -33,9 +35,8 @@ def find(group: str, name: str) -> Any:
     """The object called ``name``. Raises ``ExtensionError`` if there is none or it is broken."""
     loaders = _loaders(group)
     if name not in loaders:
-        what = group.rpartition(".")[2]
         raise ExtensionError(
-            f"unknown name {name!r} in {what}; expected one of: {', '.join(loaders)}"
+            f"unknown {WHAT[group]} {name!r:.80}; expected one of: {', '.join(loaders)}"
         )
     return _loaded(group, name)
 

@@ -56,7 +56,7 @@ def official_cells(text: str) -> dict[str, Any]:
     else:
         raise ValueError(
             f"it has {', '.join(given) or 'nothing'}; expected "
-            + ", or ".join(" and ".join(sorted(layout.fields)) for layout in layouts)
+            + ", or ".join(", ".join(sorted(layout.fields)) for layout in layouts)
         )
     cells = [
         {

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_runs import Page
+from command import Page
 
 from dartsedu.runs.folder import Run
 

@@ -6,8 +6,8 @@ import warnings
 
 import numpy as np
 import pytest
+from command import Page
 from scipy.stats import ttest_ind
-from test_runs import Page
 
 from dartsedu.base.yardstick import ACCURACY, PERPLEXITY
 from dartsedu.genotype import random_genotype

@@ -4,17 +4,16 @@ import json
 import re
 import subprocess
 import sys
-from html.parser import HTMLParser
 
 import pytest
 import torch
+from command import Page, dartsedu
 
 from dartsedu.base.yardstick import ACCURACY
 from dartsedu.genotype import Genotype
 from dartsedu.presets import load_preset
 from dartsedu.published import PUBLISHED
 from dartsedu.runs.claim import RunError
-from dartsedu.runs.cli import main
 from dartsedu.runs.comparison import compare
 from dartsedu.runs.folder import Run
 from dartsedu.runs.results import Trained
@@ -35,15 +34,6 @@ TINY = {
 SETS = [part for field, value in TINY.items() for part in ("--set", f"{field}={value}")]
 
 
-def dartsedu(*arguments, code=0):
-    """Run the command in this process; check its exit code."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["dartsedu", *map(str, arguments)])
-        with pytest.raises(SystemExit) as done:
-            main()
-    assert (done.value.code or 0) == code
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A tiny run, searched and trained by the command line."""
@@ -52,29 +42,6 @@ def folder(tmp_path_factory):
     dartsedu("search", "--out", folder, "--seed", 5, "--device", "cpu", *SETS)
     dartsedu("train", folder, "--device", "cpu")
     return folder
-
-
-class Page(HTMLParser):
-    """What a page shows and asks for."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.images, self.addresses, self.words, self.open = [], [], [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        attributes = dict(attributes)
-        if tag == "img":
-            self.images.append(attributes)
-        self.addresses += [v for k, v in attributes.items() if k in ("src", "href")]
-        if tag not in ("meta", "img", "br"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.words.append(data)
 
 
 def test_a_run_leaves_everything_it_promises(folder):

@@ -20,7 +20,7 @@ from dartsedu.data.text import TextBatch, TextSplit
 from dartsedu.data.texts import TextTask
 from dartsedu.presets import describe, load_preset
 from dartsedu.published import PUBLISHED
-from dartsedu.search import Search, make_architect
+from dartsedu.search import Search
 from dartsedu.settings import SettingsError
 from dartsedu.spaces.build import build_network, build_supernet
 from dartsedu.spaces.rnn import Dropout, RNNSupernet, rnn_space
@@ -210,10 +210,10 @@ def test_the_preset_differs_from_the_papers_where_their_code_does():
         "train.official",
     }
     assert (different["supernet.alpha_scale"], different["train.epochs"]) == ("0.001", "8000")
-    step = make_architect(load_preset("rnn-official").search)
+    step = load_preset("rnn-official").search.make_architect()
     assert step == OfficialRecurrent(VirtualStep(weight_decay=True, clip=0.25), 0.01)
     first = load_preset("rnn-official", ["search.architect=first-order"])
-    assert make_architect(first.search) == FirstOrder(anew=True)
+    assert first.search.make_architect() == FirstOrder(anew=True)
     with pytest.raises(SettingsError, match="no exact second order; use architect=finite-diff"):
         load_preset("rnn-official", ["search.architect=exact"])
 
