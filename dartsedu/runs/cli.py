@@ -55,6 +55,8 @@ console = Console(markup=False, highlight=False, soft_wrap=True)
 errors = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
 
 TERMINATED = 128 + signal.SIGTERM
+LONGEST = 20_000
+"""Characters of a word of the command, which messages repeat."""
 Preset = Annotated[
     str | None,
     typer.Option(
@@ -347,6 +349,8 @@ def main() -> None:
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     _say_warnings()
     try:
+        if any(len(word) > LONGEST for word in sys.argv):
+            raise SettingsError(f"a word of the command has more than {LONGEST:,} characters")
         app(prog_name="dartsedu")
     except (SettingsError, GenotypeError, RunError, RecordingError, CheckpointError) as error:
         _fail(error, 2)

@@ -225,14 +225,13 @@ class Stream(Iterator[Step], ABC):
             raise CheckpointError(f"{path} holds no {self.kind} that this version can read")
         if (saved["seed"], saved["total"]) != (self.seed, self.total):
             raise CheckpointError(
-                f"{path} is of a run with seed {saved['seed']} and {saved['total']} steps; "
-                f"this one has seed {self.seed} and {self.total} steps"
+                f"{path} is of a run with seed {saved['seed']!s:.40} and "
+                f"{saved['total']!s:.40} steps; this one has seed {self.seed} and {self.total} steps"
             )
-        if not _same(saved["identity"], self.identity):
-            raise CheckpointError(
-                f"{path} is of a run with other settings: {saved['identity']} instead of "
-                f"{self.identity}"
-            )
+        if saved["identity"] != self.identity:
+            others = _differences(saved["identity"], self.identity)
+            if others:
+                raise CheckpointError(f"{path} is of a run with other settings: {others:.1000}")
         # Older checkpoints do not say which data they are of.
         if None not in (saved.get("data"), self.fingerprint) and saved["data"] != self.fingerprint:
             raise CheckpointError(
@@ -260,14 +259,17 @@ def _refusal(path: str | Path, error: Exception) -> CheckpointError:
     )
 
 
-def _same(one: Any, other: str) -> bool:
-    """Whether two identities say the same, in whatever order: settings are JSON."""
-    if one == other:
-        return True
+def _differences(was: str, now: str) -> str:
+    """Where two identities differ, in words; settings are JSON, in whatever order."""
     try:
-        return bool(json.loads(one) == json.loads(other))
-    except (TypeError, ValueError):
-        return False
+        before, after = json.loads(was), json.loads(now)
+        fields = [field for field in before | after if before.get(field) != after.get(field)]
+    except (TypeError, ValueError, AttributeError):
+        return f"{was!s:.400} instead of {now:.400}"
+    return ", ".join(
+        f"{field} = {before.get(field)!s:.80} instead of {after.get(field)!s:.80}"
+        for field in fields
+    )
 
 
 def seed_of(seed: int, purpose: str, index: int = 0) -> int:
