@@ -226,7 +226,8 @@ class Stream(Iterator[Step], ABC):
         if (saved["seed"], saved["total"]) != (self.seed, self.total):
             raise CheckpointError(
                 f"{path} is of a run with seed {saved['seed']!s:.40} and "
-                f"{saved['total']!s:.40} steps; this one has seed {self.seed} and {self.total} steps"
+                f"{saved['total']!s:.40} steps; this one has seed {self.seed} and "
+                f"{self.total} steps"
             )
         if saved["identity"] != self.identity:
             others = _differences(saved["identity"], self.identity)
