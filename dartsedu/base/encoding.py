@@ -15,7 +15,8 @@ MARKS: tuple[tuple[bytes, str], ...] = (
 
 
 def decoded(raw: bytes) -> str:
-    """Text in UTF-8, or in what its byte order mark says; the mark is no part of it.
+    """Text in UTF-8, or in what its byte order mark says; no mark is a part of it, nor one in the
+    middle, where files were joined.
 
     Raises ``ValueError`` for anything else: it says where, and what to do.
     """
@@ -31,4 +32,4 @@ def decoded(raw: bytes) -> str:
         raise ValueError(f"not text in UTF-8: {where}; save it as UTF-8") from None
     if "\0" in text:
         raise ValueError("not text in UTF-8: it holds zero bytes; save it as UTF-8")
-    return text
+    return text.replace("\ufeff", "")

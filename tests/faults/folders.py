@@ -144,8 +144,8 @@ def folders_resumed(case: Case) -> None:
     folder = _damaged_folder(case)
     if case.draw.random() < 0.3:
         shutil.rmtree(folder / "training", ignore_errors=True)
-    if case.draw.random() < 0.3:
-        (folder / "genotype.json").unlink(missing_ok=True)
+    if case.draw.random() < 0.3 and (folder / "genotype.json").is_file():
+        (folder / "genotype.json").unlink()
     command(case.draw.choice(("resume", "train")), folder, seconds=1)
 
 
