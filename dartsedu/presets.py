@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dartsedu.base.extensions import SPACES, ExtensionError, every, find
+from dartsedu.base.extensions import SPACES, ExtensionError, every, find, tell
 from dartsedu.base.values import Value, explain
 from dartsedu.settings import Settings, SettingsError
 
@@ -111,6 +111,8 @@ def _table() -> dict[str, dict[str, Any]]:
     for space in every(SPACES):
         text = (space.folder / "presets.toml").read_text(encoding="utf-8")
         for name, values in tomllib.loads(text).items():
+            if name in found:
+                tell(f"the preset {name!r} of the space {space.name!r} is left out: there is one")
             found.setdefault(name, {"space": space.name, **values})
     return found
 
@@ -119,13 +121,17 @@ PRESETS: tuple[str, ...] = tuple(_table())
 """Names of the presets of every space."""
 
 
-def _merged(name: str) -> dict[str, Any]:
+def _merged(name: str, below: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A preset with all that it extends; ``below`` are the presets that extend it."""
     table = _table()
+    by = f" (extended by {below[-1]!r})" if below else ""
     if name not in table:
-        raise SettingsError(f"unknown preset {name!r:.80}; expected one of: {', '.join(table)}")
+        raise SettingsError(f"unknown preset {name!r:.80}{by}; expected one of: {', '.join(table)}")
+    if name in below:
+        raise SettingsError(f"the preset {name!r} extends itself: {' → '.join((*below, name))}")
     values = dict(table[name])
     base = values.pop("extends", None)
-    return _over(_merged(base), values) if base else values
+    return _over(_merged(base, (*below, name)), values) if base else values
 
 
 def _over(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:

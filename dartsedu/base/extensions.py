@@ -22,6 +22,10 @@ WHAT = {SPACES: "space", DATA: "data set"}
 """The groups of what can be added, and what is in them."""
 
 
+class ExtensionWarning(UserWarning):
+    """Something of another distribution is left out."""
+
+
 class ExtensionError(ValueError):
     """What was asked for by name is unknown, or another distribution's cannot be loaded."""
 
@@ -42,15 +46,21 @@ def find(group: str, name: str) -> Any:
 
 
 def every(group: str) -> tuple[Any, ...]:
-    """All objects of a group; one of another distribution that cannot be loaded is left out, with
-    a warning."""
+    """All objects of a group; one of another distribution that cannot be used is left out, with a
+    warning."""
     found = []
     for name in names(group):
         try:
             found.append(_loaded(group, name))
         except ExtensionError as error:
-            warnings.warn(str(error), stacklevel=2)
+            tell(str(error))
     return tuple(found)
+
+
+@cache
+def tell(text: str) -> None:
+    """Warn of what is left out, once."""
+    warnings.warn(text, ExtensionWarning, stacklevel=3)
 
 
 @cache
@@ -60,6 +70,10 @@ def _loaders(group: str) -> dict[str, Callable[[], Any] | EntryPoint]:
         folders = sorted(f.name for f in files(SPACES).iterdir() if (f / "space.py").is_file())
         loaders = {name: partial(_own, name) for name in folders}
     for point in entry_points(group=group):
+        if point.name in loaders:
+            tell(
+                f"the {WHAT[group]} {point.name!r} of {point.value} is left out: the name is taken"
+            )
         loaders.setdefault(point.name, point)
     return loaders
 
@@ -74,9 +88,14 @@ def _loaded(group: str, name: str) -> Any:
     if not isinstance(load, EntryPoint):
         return load()
     try:
-        return load.load()
-    except Exception as error:
+        found = load.load()
+        if isinstance(found, type) or not hasattr(found, "check"):
+            kind = "class" if isinstance(found, type) else type(found).__name__
+            raise TypeError(f"{load.value} is a {kind}; expected a {WHAT[group]}, an object")
+        found.check(name)
+    except (Exception, SystemExit) as error:
         raise ExtensionError(
-            f"{name!r} of the group {group} cannot be loaded: {type(error).__name__}: {error}. "
-            "Repair or uninstall the distribution that brings it"
+            f"the {WHAT[group]} {name!r} of another distribution cannot be used: "
+            f"{type(error).__name__}: {error!s:.300}. Repair or uninstall that distribution"
         ) from error
+    return found

@@ -18,7 +18,7 @@ from pydantic import Field, field_validator
 
 from dartsedu.base.extensions import DATA, every
 from dartsedu.base.values import Value
-from dartsedu.data.splits import Split
+from dartsedu.data.splits import Split, TaskError
 
 MOST_NOISE = 1000.0
 """A noise of more deviations of the data than this leaves nothing of it in float32."""
@@ -76,6 +76,13 @@ class DataSet(NamedTuple):
     kind: str
     load: Callable[[Any], Task]
 
+    def check(self, name: str) -> None:
+        """Raise ``ValueError`` unless it can be used under the ``name`` of its entry point."""
+        if self.name != name:
+            raise ValueError(f"it calls itself {self.name!r}; expected {name!r}")
+        if not isinstance(self.kind, str) or not callable(self.load):
+            raise ValueError("expected a kind, a text, and load, a function")
+
 
 class TaskSettings(Value):
     """Which data set is the task. A kind of task is a subclass, with a table of its data sets."""
@@ -93,7 +100,7 @@ class TaskSettings(Value):
     def known(cls) -> dict[str, Callable[[Any], Task]]:
         """The data sets of this kind by name, those of other distributions last."""
         added = {data.name: data.load for data in every(DATA) if data.kind == cls.kind}
-        return {**added, **cls.sets} if added else dict(cls.sets)
+        return {**cls.sets, **{n: load for n, load in added.items() if n not in cls.sets}}
 
     @field_validator("name")
     @classmethod
@@ -104,4 +111,16 @@ class TaskSettings(Value):
 
     def load(self) -> Task:
         """The task. Raises ``TaskError`` where the data is missing: it says what goes where."""
-        return self.known()[self.name](self)
+        load = self.known()[self.name]
+        if self.name in self.sets:
+            return load(self)
+        try:
+            task = load(self)
+            if not isinstance(task, Task):
+                raise TypeError(f"it gives a {type(task).__name__}, which is no task")
+        except Exception as error:
+            raise TaskError(
+                f"the data set {self.name!r} of another distribution cannot be had: "
+                f"{type(error).__name__}: {error!s:.300}"
+            ) from error
+        return task

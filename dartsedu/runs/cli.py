@@ -19,9 +19,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from dartsedu.base.extensions import SPACES, every, names
+from dartsedu.base.extensions import SPACES, names
 from dartsedu.data.splits import TaskError, TaskWarning
-from dartsedu.data.tasks import tasks
+from dartsedu.data.tasks import kinds, tasks
 from dartsedu.genotype import Genotype, GenotypeError
 from dartsedu.presets import PRESETS, load_preset
 from dartsedu.runs.claim import RunError
@@ -36,6 +36,7 @@ from dartsedu.runs.requests import (
     default_preset,
     home,
     is_folder,
+    preset_for,
     table_settings,
 )
 from dartsedu.runs.said import say_findings, say_gap, say_run, settings_table, tested
@@ -61,7 +62,7 @@ Preset = Annotated[
     str | None,
     typer.Option(
         help=f"Named settings: {', '.join(PRESETS)}. [default: "
-        + ", ".join(f"for {s.task_kind.kind} {s.default_preset}" for s in every(SPACES))
+        + ", ".join(f"for {kind.kind} {preset_for(kind)}" for kind in kinds())
         + "]"
     ),
 ]

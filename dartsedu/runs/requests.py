@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 
 from dartsedu.base.extensions import SPACES, ExtensionError, every, find
+from dartsedu.data.splits import TaskError
+from dartsedu.data.task import TaskSettings
 from dartsedu.data.tasks import kind_of
 from dartsedu.genotype import Genotype, GenotypeError
 from dartsedu.presets import DEFAULT, Override, load_preset
@@ -27,9 +29,16 @@ def default_preset(space: str | None, task: str | None) -> str:
             raise SettingsError(f"--space: {error}") from None
     if task is None:
         return DEFAULT
-    fitting = [space for space in every(SPACES) if task in space.task_kind.known()]
-    presets = [space.default_preset for space in fitting]
-    return DEFAULT if not presets or DEFAULT in presets else str(presets[0])
+    try:
+        return preset_for(kind_of(task))
+    except TaskError as error:
+        raise SettingsError(f"--task: {error}") from None
+
+
+def preset_for(kind: type[TaskSettings]) -> str:
+    """The preset for tasks of a kind where neither preset nor space is named."""
+    presets = [space.default_preset for space in every(SPACES) if space.task_kind is kind]
+    return DEFAULT if DEFAULT in presets else str(presets[0])
 
 
 def check_takes_tables(preset: str) -> None:

@@ -7,10 +7,13 @@ reached through it. ``tests/toy`` is a small one, outside the package.
 
 from __future__ import annotations
 
+import inspect
+import tomllib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dartsedu.base.official_genotype import Official
@@ -81,11 +84,27 @@ class Space(ABC):
     search_sizes: tuple[str, ...] = ("search.batch_size",)
     training_sizes: tuple[str, ...] = ("train.batch_size",)
 
+    def check(self, name: str) -> None:
+        """Raise ``ValueError`` unless it can be used under the ``name`` of its entry point."""
+        wanted = ("name", "vocabulary", "appearance", "settings", "tasks", "default_preset")
+        missing = [field for field in wanted if not hasattr(self, field)]
+        if missing:
+            raise ValueError(f"it lacks {', '.join(missing)}")
+        if self.name != name:
+            raise ValueError(f"it calls itself {self.name!r}; expected {name!r}")
+        if not isinstance(self.task_kind.kind, str) or not issubclass(self.train_kind, Value):
+            raise ValueError("its settings say neither which tasks nor what training it has")
+        presets = tomllib.loads((self.folder / "presets.toml").read_text(encoding="utf-8"))
+        if not all(isinstance(preset, dict) for preset in presets.values()):
+            raise ValueError("presets.toml holds values outside of a preset")
+        if self.default_preset not in presets:
+            raise ValueError(f"presets.toml has no {self.default_preset!r}, its default")
+
     @property
     def folder(self) -> Traversable:
         """Where ``presets.toml`` is and, if the space has one, ``report.html.jinja``."""
-        module = type(self).__module__
-        return files(module.rpartition(".")[0] or module)
+        package, _, _ = type(self).__module__.rpartition(".")
+        return files(package) if package else Path(inspect.getfile(type(self))).parent
 
     @property
     def task_kind(self) -> type[TaskSettings]:
