@@ -169,14 +169,9 @@ class FiniteDifference:
                 return Hypergradient(direct, _detached(outcome))
             # Where v is zero both ends are the same, whatever ε: no need to look, and to wait.
             epsilon = self.epsilon_scale / v.norm().clamp(min=torch.finfo(v.dtype).tiny)
-            ends = []
-            for sign in (+1, -1):
-                loss = passes.loss(weights_batch, w.detach() + sign * epsilon * v).loss
-                end = torch.autograd.grad(loss, passes.alphas, allow_unused=True)
-                ends.append(passes.by_cell(end))
+            plus, minus = passes.beside(weights_batch, w.detach(), epsilon * v)
         gradient = {
-            cell: direct[cell] - xi * (ends[0][cell] - ends[1][cell]) / (2 * epsilon)
-            for cell in direct
+            cell: direct[cell] - xi * (plus[cell] - minus[cell]) / (2 * epsilon) for cell in direct
         }
         return Hypergradient(gradient, _detached(outcome))
 
@@ -244,13 +239,9 @@ class OfficialRecurrent:
             direct, around = passes.by_cell(slopes), virtual.detach()
             v = self.virtual_step.decayed(self.virtual_step.clipped(v), around, optimizer)
             epsilon = self.epsilon_scale / v.norm()
-            ends = []
-            for sign in (+1, -1):
-                loss = passes.loss(weights_batch, around + sign * epsilon * v).loss
-                end = torch.autograd.grad(loss, passes.alphas, allow_unused=True)
-                ends.append(passes.by_cell(end))
+            plus, minus = passes.beside(weights_batch, around, epsilon * v)
         gradient = {
-            cell: direct[cell] - xi * (ends[0][cell] - ends[1][cell]) / (2 * epsilon + 1e-10)
+            cell: direct[cell] - xi * (plus[cell] - minus[cell]) / (2 * epsilon + 1e-10)
             for cell in direct
         }
         return Hypergradient(gradient, _detached(outcome))
@@ -289,6 +280,15 @@ class _ExtraPasses:
         apart = not (self._anew or capturing)
         with torch.random.fork_rng(self._devices, enabled=apart), self._supernet.at(w, twice):
             return self._supernet.loss(batch)
+
+    def beside(self, batch: Any, w: Tensor, step: Tensor) -> tuple[Named, Named]:
+        """∇α of the loss at w + step and at w − step, by cell: the ends of a central difference."""
+        ends = []
+        for moved in (w + step, w - step):
+            loss = self.loss(batch, moved).loss
+            slopes = torch.autograd.grad(loss, self.alphas, allow_unused=True)
+            ends.append(self.by_cell(slopes))
+        return ends[0], ends[1]
 
     def by_cell(self, slopes: Sequence[Tensor | None]) -> Named:
         pairs = zip(self.cells, self.alphas, slopes, strict=True)

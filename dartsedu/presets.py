@@ -121,6 +121,11 @@ PRESETS: tuple[str, ...] = tuple(_table())
 """Names of the presets of every space."""
 
 
+def presets_of(space: str) -> tuple[str, ...]:
+    """Names of the presets of one space."""
+    return tuple(name for name, values in _table().items() if values["space"] == space)
+
+
 def _merged(name: str, below: tuple[str, ...] = ()) -> dict[str, Any]:
     """A preset with all that it extends; ``below`` are the presets that extend it."""
     table = _table()

@@ -87,8 +87,7 @@ class Run:
 
         Raises ``RunError`` if the folder holds anything already, ``SettingsError`` if the settings
         describe no search space, more than the machine can hold, or batches that the data cannot
-        fill, ``TaskError`` if the data is
-        missing; no folder is made then.
+        fill, ``TaskError`` if the data is missing; no folder is made then.
         """
         folder = Path(folder)
         check_free(folder)  # The quick question before the slow ones; ``claimed`` asks for good.

@@ -14,7 +14,7 @@ from dartsedu.base.values import Value
 from dartsedu.data.splits import Split, TaskError
 from dartsedu.data.task import Task
 from dartsedu.genotype import Genotype
-from dartsedu.presets import PRESETS, load_preset, read_settings
+from dartsedu.presets import presets_of, read_settings
 from dartsedu.settings import MOST_THREADS, SearchSettings, Settings, SettingsError, TrainSettings
 from dartsedu.spaces.build import search_space, space_of
 from dartsedu.spaces.memory import check_memory, memory_here
@@ -39,7 +39,7 @@ class Order(Value):
     @model_validator(mode="after")
     def _comes_from_a_preset_of_its_space(self) -> Self:
         preset, space = self.settings.preset, self.settings.space
-        fitting = [name for name in PRESETS if load_preset(name).space == space]
+        fitting = presets_of(space)
         if preset not in fitting:
             raise ValueError(
                 f"settings.preset is {preset!r}; expected one of the space {space!r}: "

@@ -9,11 +9,11 @@ import tempfile
 import time
 from pathlib import Path
 
-import asked  # noqa: F401  Each of these has kinds.
+import asked  # noqa: F401  It has kinds.
 import child
-import ends  # noqa: F401
-import folders  # noqa: F401
-import inputs  # noqa: F401
+import ends  # noqa: F401  It has kinds.
+import folders  # noqa: F401  It has kinds.
+import inputs  # noqa: F401  It has kinds.
 import report
 import tiny
 import torch
