@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from dartsedu.published import PUBLISHED
     from dartsedu.relaxation import MixedOp, Supernet, mixture_weights
     from dartsedu.search import Search
-    from dartsedu.spaces.cnn import CNNNetwork, CNNSupernet, cnn_space, multiply_adds
+    from dartsedu.spaces.classifier import multiply_adds
+    from dartsedu.spaces.cnn import CNNNetwork, CNNSupernet, cnn_space
     from dartsedu.spaces.equation import DARTSExecutionMonitor, DARTSRegressor
     from dartsedu.spaces.rnn import LSTMNetwork, RNNNetwork, RNNSupernet, rnn_space
     from dartsedu.stream.recording import Recording, recorded
@@ -47,7 +48,8 @@ _HOME = {
     "published": ("PUBLISHED",),
     "relaxation": ("MixedOp", "Supernet", "mixture_weights"),
     "search": ("Search",),
-    "spaces.cnn": ("CNNNetwork", "CNNSupernet", "cnn_space", "multiply_adds"),
+    "spaces.classifier": ("multiply_adds",),
+    "spaces.cnn": ("CNNNetwork", "CNNSupernet", "cnn_space"),
     "spaces.equation": ("DARTSExecutionMonitor", "DARTSRegressor"),
     "spaces.rnn": ("LSTMNetwork", "RNNNetwork", "RNNSupernet", "rnn_space"),
     "stream.recording": ("Recording", "recorded"),

@@ -220,14 +220,14 @@ class Genotype(Value):
                     )
 
 
-def random_genotype(space: SearchSpace, seed: int) -> Genotype:
+def random_genotype(space: SearchSpace, seed: int, none: bool = False) -> Genotype:
     """A cell drawn uniformly: ``keep`` distinct predecessors a node, any primitive but none.
 
-    The same seed gives the same genotype. (The random baseline of DARTS Table 1 is the best of 24
-    such cells by validation error.)
+    With ``none``, that one too. The same seed gives the same genotype. (The random baseline of
+    DARTS Table 1 is the best of 24 such cells by validation error.)
     """
     generator = np.random.default_rng(seed)
-    primitives = [p for p in space.primitives if p != "none"]
+    primitives = [p for p in space.primitives if none or p != "none"]
     if not primitives:
         raise GenotypeError(
             "a space whose only primitive is 'none' has no genotype: name others beside it"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, Literal, Self
 
 import torch
@@ -124,6 +124,13 @@ class TrainSettings(Value):
     def reading(self) -> dict[str, Any]:
         """What training batches of the split are drawn with besides size and seed."""
         return {}
+
+    def optimizer(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.SGD:
+        """What moves the weights."""
+        w = self.weights
+        return torch.optim.SGD(
+            parameters, lr=w.learning_rate, momentum=w.momentum, weight_decay=w.weight_decay
+        )
 
     def scheduler(self, optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
         """What moves the learning rate after each epoch: cosine annealing."""

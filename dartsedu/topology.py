@@ -34,7 +34,7 @@ class Topology(Value):
 
     States ``0 … inputs-1`` come from outside. Node ``i`` is state ``inputs + i`` and is the sum
     of its incoming edges (eq. 1), one from each state in ``predecessors[i]``. The cell's output
-    combines all nodes.
+    combines all nodes, or is the last one alone if ``only_last``.
 
     Row ``e`` of an α matrix belongs to ``edges[e]``: node by node, predecessors ascending.
 
@@ -50,10 +50,17 @@ Link(source=1, target=3), Link(source=2, target=3))
     )
     keep: int = Field(default=2, ge=1)
     combine: Combine = "concat"
+    only_last: bool = False
 
     @classmethod
     def dense(
-        cls, name: str, inputs: int = 2, nodes: int = 4, keep: int = 2, combine: Combine = "concat"
+        cls,
+        name: str,
+        inputs: int = 2,
+        nodes: int = 4,
+        keep: int = 2,
+        combine: Combine = "concat",
+        only_last: bool = False,
     ) -> Self:
         """The published form: every node hears every earlier state and keeps ``keep`` of them.
 
@@ -63,7 +70,14 @@ Link(source=1, target=3), Link(source=2, target=3))
             if not 1 <= number <= MOST:  # Here, before their edges are written down.
                 raise ValueError(f"a cell has 1 to {MOST} {what}, not {number}")
         earlier = tuple(tuple(range(inputs + node)) for node in range(nodes))
-        return cls(name=name, inputs=inputs, predecessors=earlier, keep=keep, combine=combine)
+        return cls(
+            name=name,
+            inputs=inputs,
+            predecessors=earlier,
+            keep=keep,
+            combine=combine,
+            only_last=only_last,
+        )
 
     @model_validator(mode="after")
     def _is_acyclic(self) -> Self:
@@ -87,8 +101,9 @@ Link(source=1, target=3), Link(source=2, target=3))
 
     @property
     def outputs(self) -> tuple[int, ...]:
-        """The states that the cell's output combines: all nodes."""
-        return tuple(range(self.inputs, self.inputs + self.nodes))
+        """The states that the cell's output combines: all nodes, or the last one."""
+        states = range(self.inputs, self.inputs + self.nodes)
+        return tuple(states[-1:] if self.only_last else states)
 
     @property
     def edges(self) -> tuple[Link, ...]:

@@ -68,13 +68,7 @@ class Training(Stream):
         self.settings = settings
         self.network = network.to(self.device)
         self.task = task.to(self.device)
-        w = settings.weights
-        self.optimizer = torch.optim.SGD(
-            network.parameters(),
-            lr=w.learning_rate,
-            momentum=w.momentum,
-            weight_decay=w.weight_decay,
-        )
+        self.optimizer = settings.optimizer(network.parameters())
         self.scheduler = settings.scheduler(self.optimizer)
         self.averaging = settings.averaging(self.network)
         self._rate_before = 0.0

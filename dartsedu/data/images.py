@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -19,7 +19,8 @@ from dartsedu.data.task import MOST_NOISE, Task, TaskSettings
 
 @dataclass(frozen=True, kw_only=True)
 class ImageTask(Task):
-    """A classification of images. ``training`` is ``weights`` and ``architecture`` together.
+    """A classification of images. ``training`` is ``weights`` and ``architecture`` together, or
+    ``weights`` alone, see ``ImageSettings.training``.
 
     Attributes:
         image_shape: (channels, height, width).
@@ -102,7 +103,7 @@ def _halves(targets: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], N
     return np.sort(first), np.sort(second)
 
 
-def _digits(split_seed: int, noise: float) -> ImageTask:
+def _digits(split_seed: int, noise: float, test_share: float) -> ImageTask:
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
@@ -110,7 +111,7 @@ def _digits(split_seed: int, noise: float) -> ImageTask:
     # Pixels count 0…16 set points of a 4×4 block: stretch them to 0…255.
     pixels = (images.reshape(-1, 1, 8, 8) * (255 / 16)).round().astype(np.uint8)
     train, test = train_test_split(
-        np.arange(len(targets)), test_size=0.2, stratify=targets, random_state=0
+        np.arange(len(targets)), test_size=test_share, stratify=targets, random_state=0
     )
     train, test = np.sort(train), np.sort(test)
     mean, std = float(pixels[train].mean()) / 255, float(pixels[train].std()) / 255
@@ -247,7 +248,7 @@ def _imagenet(root: Path, split_seed: int, size: int, workers: int) -> ImageTask
 
 
 SETS: Mapping[str, Callable[[Any], Task]] = {
-    "digits": lambda given: _digits(given.split_seed, given.noise),
+    "digits": lambda given: _digits(given.split_seed, given.noise, given.test_share),
     **dict.fromkeys(
         TORCHVISION,
         lambda given: _torchvision(given.name, Path(given.root), given.split_seed, given.noise),
@@ -271,8 +272,19 @@ class ImageSettings(TaskSettings):
     noise: float = Field(
         0.0, ge=0, le=MOST_NOISE, description="noise added to every image, in its own deviations"
     )
+    test_share: float = Field(
+        0.2, ge=0.05, le=0.9, description="share of the digits that is the test split"
+    )
+    training: Literal["both", "weights"] = Field(
+        "both",
+        description="what discrete networks train on: weights and architecture, or weights alone",
+    )
     image_size: int = Field(224, ge=8, le=4096, description="side of imagenet images, pixels")
     workers: int = Field(4, ge=0, le=256, description="processes that read imagenet files")
+
+    def load(self) -> Task:
+        task = super().load()
+        return task if self.training == "both" else replace(task, training=task.weights)
 
     @model_validator(mode="after")
     def _has_noise_only_in_memory(self) -> Self:

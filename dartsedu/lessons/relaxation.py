@@ -27,8 +27,8 @@ from dartsedu.lessons.panel import (
 from dartsedu.relaxation import MixedOp, Mixture, Outcome, Supernet, add, mixture_weights
 from dartsedu.show.palette import OTHER, colour, short
 from dartsedu.show.picture import Picture
+from dartsedu.spaces.classifier import accuracy
 from dartsedu.spaces.cnn.operations import PRIMITIVES, candidate
-from dartsedu.spaces.cnn.supernet import accuracy
 from dartsedu.topology import SearchSpace, Topology
 
 GATES: dict[str, Callable[[Tensor], Tensor]] = {

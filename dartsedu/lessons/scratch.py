@@ -24,7 +24,8 @@ from dartsedu.search import Search
 from dartsedu.show.palette import colour
 from dartsedu.show.picture import Picture
 from dartsedu.spaces.build import build_network, build_supernet
-from dartsedu.spaces.cnn import CNNNetwork, multiply_adds
+from dartsedu.spaces.classifier import multiply_adds
+from dartsedu.spaces.cnn import CNNNetwork
 from dartsedu.spaces.cnn.settings import CNNSettings
 from dartsedu.stream.stream import Stream
 from dartsedu.train import Training

@@ -1,6 +1,6 @@
 """The convolutional space: normal and reduction cells on images (DARTS §3.1)."""
 
-from dartsedu.spaces.cnn.network import CNNNetwork, multiply_adds
+from dartsedu.spaces.cnn.network import CNNNetwork
 from dartsedu.spaces.cnn.operations import OPERATIONS, PRIMITIVES
 from dartsedu.spaces.cnn.supernet import CNNSupernet, cnn_space
 
@@ -10,5 +10,4 @@ __all__ = [
     "CNNNetwork",
     "CNNSupernet",
     "cnn_space",
-    "multiply_adds",
 ]

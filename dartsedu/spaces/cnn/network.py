@@ -11,13 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dartsedu import genotype as discrete
-from dartsedu.data.splits import Batch, Split
-from dartsedu.network import Network
+from dartsedu.data.splits import Batch
 from dartsedu.relaxation import Outcome, add
+from dartsedu.spaces.classifier import Classifier, accuracy
 from dartsedu.spaces.cnn.official import load_official
 from dartsedu.spaces.cnn.operations import OPERATIONS
 from dartsedu.spaces.cnn.stack import COMBINE, Place, places, reductions, width
-from dartsedu.spaces.cnn.supernet import STEM_MULTIPLIER, accuracy, cifar_stem
+from dartsedu.spaces.cnn.supernet import STEM_MULTIPLIER, cifar_stem
 
 Stem = Literal["cifar", "imagenet"]
 
@@ -88,7 +88,7 @@ class AuxiliaryHead(nn.Module):
         return self.classifier(self.features(x).flatten(1))
 
 
-class CNNNetwork(Network):
+class CNNNetwork(Classifier):
     """The evaluation network of a genotype: stem, discrete cells, pooling, classifier.
 
     Args:
@@ -179,19 +179,6 @@ class CNNNetwork(Network):
         self.drop = settings.drop_path * epoch / settings.epochs
         return self.loss(batch, settings.label_smoothing, settings.auxiliary_weight)
 
-    @torch.no_grad()
-    def score(self, split: Split, batch_size: int | None = None) -> float:
-        """Accuracy on a whole split, 0…1, in evaluation mode."""
-        training = self.training
-        self.eval()
-        try:
-            correct = 0
-            for batch in split.once(batch_size or split.evaluation_batch):
-                correct += int((self(batch.inputs).argmax(dim=1) == batch.targets).sum())
-        finally:
-            self.train(training)
-        return correct / len(split)
-
     @property
     def size(self) -> int:
         """Number of parameters without the auxiliary head."""
@@ -222,18 +209,3 @@ def imagenet_stem(image_channels: int, channels: int) -> tuple[nn.Sequential, nn
         nn.BatchNorm2d(channels),
     )
     return first, second
-
-
-def multiply_adds(network: nn.Module, image_shape: tuple[int, int, int]) -> int:
-    """Multiply-adds of one image's forward pass, in convolutions and linear layers."""
-    from torch.utils.flop_counter import FlopCounterMode  # Takes most of a second to import.
-
-    device = next(network.parameters()).device
-    training = network.training
-    network.eval()
-    try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            network(torch.zeros(1, *image_shape, device=device))
-    finally:
-        network.train(training)
-    return counter.get_total_flops() // 2

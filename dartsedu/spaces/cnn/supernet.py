@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from dartsedu.data.splits import Batch
 from dartsedu.relaxation import MixedOp, Mixture, Outcome, Supernet, add
+from dartsedu.spaces.classifier import accuracy
 from dartsedu.spaces.cnn import fast
 from dartsedu.spaces.cnn.fast.edges import Groups
 from dartsedu.spaces.cnn.official import load_official
@@ -201,8 +202,3 @@ def check_space(space: SearchSpace) -> None:
         raise ValueError(
             f"unknown primitives {unknown}; expected some of: {', '.join(VOCABULARY.primitives)}"
         )
-
-
-def accuracy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Fraction of rows whose largest logit is the target's, a scalar without graph."""
-    return (logits.detach().argmax(dim=1) == targets).float().mean()

@@ -1,0 +1,68 @@
+"""The benchmark's space as the rest of the package sees it."""
+
+from __future__ import annotations
+
+from dartsedu.data.images import ImageTask
+from dartsedu.genotype import Genotype
+from dartsedu.network import Network
+from dartsedu.relaxation import Supernet
+from dartsedu.spaces.bench.network import BenchNetwork
+from dartsedu.spaces.bench.operations import PRIMITIVES
+from dartsedu.spaces.bench.settings import BenchSettings, BenchTrainSettings
+from dartsedu.spaces.bench.supernet import BenchSupernet, bench_space
+from dartsedu.spaces.bench.words import APPEARANCE, VOCABULARY
+from dartsedu.spaces.space import Space
+from dartsedu.topology import SearchSpace
+
+
+class BenchSpace(Space):
+    """One cell of six edges that classifies images (NAS-Bench-201)."""
+
+    name = "bench"
+    vocabulary = VOCABULARY
+    appearance = APPEARANCE
+    settings = BenchSettings
+    tasks = ImageTask
+    default_preset = "bench-classroom"
+    search_sizes = ("supernet.channels", "supernet.cells", "supernet.stages", "search.batch_size")
+    training_sizes = ("train.channels", "train.cells", "train.stages", "train.batch_size")
+
+    def search_space(self, settings: BenchSettings, task: ImageTask | None = None) -> SearchSpace:
+        named = settings.supernet.primitives
+        return bench_space(PRIMITIVES if named is None else named)
+
+    def supernet(self, space: SearchSpace, settings: BenchSettings, task: ImageTask) -> Supernet:
+        given = settings.supernet
+        return BenchSupernet(
+            space,
+            image_channels=task.image_shape[0],
+            classes=task.classes,
+            channels=given.channels,
+            cells=given.cells,
+            stages=given.stages,
+            stem=given.stem,
+            reduction=given.reduction,
+            alpha_scale=given.alpha_scale,
+            fast=given.fast,
+        )
+
+    def network(
+        self, genotype: Genotype | None, train: BenchTrainSettings, task: ImageTask, size: int
+    ) -> Network:
+        if genotype is None:
+            return super().network(genotype, train, task, size)
+        return BenchNetwork(
+            genotype,
+            image_channels=task.image_shape[0],
+            classes=task.classes,
+            channels=train.channels,
+            cells=train.cells,
+            stages=train.stages,
+            stem=train.stem,
+            reduction=train.reduction,
+            running=train.running,
+            fast=train.fast,
+        )
+
+
+SPACE = BenchSpace()
