@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from dartsedu.data.splits import Split
 from dartsedu.relaxation import Outcome
@@ -32,3 +32,15 @@ class Network(nn.Module, ABC):
     def size(self) -> int:
         """Number of parameters, as published figures count them."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+
+class Together(nn.Module, ABC):
+    """Several networks of one genotype as one program, each with weights of its own."""
+
+    @abstractmethod
+    def losses(self, batch: Any) -> tuple[Tensor, Tensor]:
+        """Loss and accuracy of each, (networks,), on a batch whose second axis is theirs."""
+
+    @abstractmethod
+    def right(self, split: Split) -> Tensor:
+        """How many examples of a split each gets right, (networks,)."""

@@ -41,7 +41,14 @@ def _space_like(genotype: Genotype, settings: Settings) -> SearchSpace:
     own = search_space(settings)
     keep = own.cells[0].keep
     cells = tuple(
-        Topology.dense(c.name, c.inputs, len(c.nodes), c.keep or keep, c.combine)
+        Topology.dense(
+            c.name,
+            c.inputs,
+            len(c.nodes),
+            c.keep or keep,
+            c.combine,
+            c.outputs == (c.inputs + len(c.nodes) - 1,),
+        )
         for c in genotype.cells
     )
     return SearchSpace(name=genotype.space, primitives=own.primitives, cells=cells)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import tomllib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -21,7 +21,7 @@ from dartsedu.base.values import Value
 from dartsedu.base.yardstick import Yardstick
 from dartsedu.data.task import Task, TaskSettings
 from dartsedu.genotype import Genotype, Vocabulary
-from dartsedu.network import Network
+from dartsedu.network import Network, Together
 from dartsedu.relaxation import Supernet
 from dartsedu.search import Search
 from dartsedu.settings import Settings, SettingsError
@@ -130,6 +130,27 @@ class Space(ABC):
     def published(self) -> Mapping[str, Genotype]:
         """Published cells of this space by name."""
         return {}
+
+    # ---- Every cell ------------------------------------------------------------------------------
+
+    def same(self, genotype: Genotype) -> Hashable:
+        """Equal for cells that are the same network, whatever they are written as."""
+        return genotype
+
+    def truths(self) -> Mapping[str, str]:
+        """Tables of all cells, trained, by name: files in ``folder`` (see ``truth``)."""
+        return {}
+
+    def trains_alike(self, one: Any, other: Any) -> bool:
+        """Whether two ``train`` settings make a network of the same worth from a genotype."""
+        return bool(one == other)
+
+    def together(self, networks: Sequence[Network]) -> Together:
+        """Networks of one genotype as one that trains them side by side.
+
+        Raises ``SettingsError`` where that cannot be.
+        """
+        raise SettingsError(f"the space {self.name!r} cannot train networks side by side")
 
     # ---- What is searched, and what is trained ---------------------------------------------------
 

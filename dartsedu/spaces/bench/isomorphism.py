@@ -1,13 +1,12 @@
 """Which of the 15,625 cells are the same, and how the benchmark's authors write a cell.
 
-Three ways to count them, each finer than the next: as written (15,625), as the authors' string tells
-them apart (6,466), as graphs of what is alive (5,425).
+Three ways to count them: as written (15,625), as the authors' string tells them apart (6,466), as
+graphs of what is alive (5,425).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable
 from itertools import permutations, product
 
 from dartsedu.genotype import Cell, Genotype, GenotypeError
@@ -18,9 +17,12 @@ Atom = int
 Sum = frozenset[tuple[Atom, int]]
 """What a state is: operations, and how often each is added."""
 INPUT: Atom = -1
+Terms = tuple[tuple[Atom, int], ...]
+Graph = tuple[Terms, tuple[tuple[str, Terms], ...]]
+"""What goes out, and of each operation its primitive and what it reads."""
 
 
-def graph_of(genotype: Genotype) -> Hashable:
+def graph_of(genotype: Genotype) -> Graph:
     """Equal for cells that are the same graph of operations, whatever they are written as.
 
     A vertex is a convolution or a pool with the sum that it reads: skip connections are dissolved,
@@ -68,11 +70,11 @@ def _operations(cell: Cell) -> tuple[Sum, dict[Atom, tuple[str, Sum]]]:
     return frozenset(states[-1].items()), reads
 
 
-def _numbered(order: list[Atom], output: Sum, reads: dict[Atom, tuple[str, Sum]]) -> Hashable:
+def _numbered(order: list[Atom], output: Sum, reads: dict[Atom, tuple[str, Sum]]) -> Graph:
     """The graph with its vertices in this order."""
     number = {INPUT: INPUT, **{atom: place for place, atom in enumerate(order)}}
 
-    def renamed(terms: Sum) -> tuple[tuple[int, int], ...]:
+    def renamed(terms: Sum) -> Terms:
         return tuple(sorted((number[atom], count) for atom, count in terms))
 
     return renamed(output), tuple((reads[atom][0], renamed(reads[atom][1])) for atom in order)
@@ -82,7 +84,7 @@ def unique_string(genotype: Genotype) -> str:
     """The string by which NAS-Bench-201 tells cells apart: 6,466 differ.
 
     States as nested sums: a skip connection is its source, *none* and what it leads to is ``#``.
-    It keeps ``#`` in sums, and tells an operation that is read twice from two equal ones not at all.
+    It keeps ``#`` in sums, and takes an operation that is read twice for two equal ones.
     """
     states = ["0"]
     for edges in genotype[CELL].nodes:
@@ -102,10 +104,9 @@ def unique_string(genotype: Genotype) -> str:
 def to_string(genotype: Genotype) -> str:
     """A cell as NAS-Bench-201 writes it: ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``."""
     nodes = (
-        "".join(f"{edge.primitive}~{edge.source}|" for edge in sorted(edges, key=lambda e: e.source))
-        for edges in genotype[CELL].nodes
+        sorted((edge.source, edge.primitive) for edge in edges) for edges in genotype[CELL].nodes
     )
-    return "+".join(f"|{node}" for node in nodes)
+    return "+".join("|" + "".join(f"{op}~{source}|" for source, op in node) for node in nodes)
 
 
 def from_string(text: str) -> Genotype:

@@ -72,6 +72,7 @@ class BenchNetwork(Classifier):
             raise ValueError(
                 f"a BenchNetwork needs a genotype of 'bench', not of {genotype.space!r}"
             )
+        self.running = running
         self.fast = fast and not running
         self.cell = genotype[CELL]
         self.skeleton = Skeleton(

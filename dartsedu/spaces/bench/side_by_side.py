@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dartsedu.data.splits import Batch, Split
+from dartsedu.network import Together
 from dartsedu.relaxation import Mixture, Outcome, Supernet
 from dartsedu.spaces.bench import fast
 from dartsedu.spaces.bench.network import BenchNetwork
@@ -43,7 +44,7 @@ def _losses(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     return each.view(targets.shape).mean(0), right.mean(0)
 
 
-class BenchNetworks(nn.Module):
+class BenchNetworks(Together):
     """Networks of one genotype, trained side by side.
 
     Args:
@@ -62,15 +63,13 @@ class BenchNetworks(nn.Module):
         return fast.run(w, images, self.kinds, fast.discrete_cell(w, self.cell))
 
     def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Cross-entropy and accuracy of each, (S,), on a batch of (N, S, C, H, W) and (N, S)."""
         return _losses(self(batch.inputs), batch.targets)
 
     @torch.no_grad()
-    def right(self, split: Split, batch_size: int | None = None) -> Tensor:
-        """How many examples of a split each network gets right, (S,)."""
+    def right(self, split: Split) -> Tensor:
         networks = len(self.stacked["skeleton/classifier/bias"])
         right = torch.zeros(networks, dtype=torch.long)
-        for batch in split.once(batch_size or split.evaluation_batch):
+        for batch in split.once(split.evaluation_batch):
             images = batch.inputs[:, None].expand(-1, networks, -1, -1, -1)
             right += (self(images).argmax(dim=2) == batch.targets[:, None]).sum(0)
         return right

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping, Sequence
+
 from dartsedu.data.images import ImageTask
 from dartsedu.genotype import Genotype
-from dartsedu.network import Network
+from dartsedu.network import Network, Together
 from dartsedu.relaxation import Supernet
+from dartsedu.settings import SettingsError
+from dartsedu.spaces.bench.isomorphism import graph_of
 from dartsedu.spaces.bench.network import BenchNetwork
 from dartsedu.spaces.bench.operations import PRIMITIVES
 from dartsedu.spaces.bench.settings import BenchSettings, BenchTrainSettings
+from dartsedu.spaces.bench.side_by_side import BenchNetworks
 from dartsedu.spaces.bench.supernet import BenchSupernet, bench_space
 from dartsedu.spaces.bench.words import APPEARANCE, VOCABULARY
 from dartsedu.spaces.space import Space
@@ -26,6 +31,24 @@ class BenchSpace(Space):
     default_preset = "bench-classroom"
     search_sizes = ("supernet.channels", "supernet.cells", "supernet.stages", "search.batch_size")
     training_sizes = ("train.channels", "train.cells", "train.stages", "train.batch_size")
+
+    def same(self, genotype: Genotype) -> Hashable:
+        return graph_of(genotype)
+
+    def truths(self) -> Mapping[str, str]:
+        return {"bench-digits": "bench-digits.npz"}
+
+    def trains_alike(self, one: BenchTrainSettings, other: BenchTrainSettings) -> bool:
+        apart = {*BenchTrainSettings.counts, "checkpoint_every", "fast"}
+        return one.model_dump(exclude=apart) == other.model_dump(exclude=apart)
+
+    def together(self, networks: Sequence[Network]) -> Together:
+        members = [network for network in networks if isinstance(network, BenchNetwork)]
+        if any(network.running for network in members):
+            raise SettingsError(
+                "networks side by side use the statistics of each batch: --set train.running=false"
+            )
+        return BenchNetworks(members)
 
     def search_space(self, settings: BenchSettings, task: ImageTask | None = None) -> SearchSpace:
         named = settings.supernet.primitives

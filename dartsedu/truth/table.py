@@ -1,0 +1,427 @@
+"""A table of every cell of a space: what each is worth when it is trained from scratch.
+
+Cells that are the same graph share a row (``Space.same``). A file is a NumPy archive of plain
+arrays with a text that says what made it, and a checksum over all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from hashlib import sha256
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import Field, SerializeAsAny, ValidationError, field_validator
+
+from dartsedu.base.extensions import SPACES, ExtensionError, every, find
+from dartsedu.base.values import Value, atomic_path, explain
+from dartsedu.derivation import derive
+from dartsedu.genotype import Edge, Genotype, GenotypeError, cell_of
+from dartsedu.settings import Settings
+from dartsedu.spaces.build import search_space
+from dartsedu.topology import SearchSpace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_CELLS = 1_000_000
+"""Of a space of which there may be a table."""
+LARGEST_FILE = 100_000_000
+"""Bytes."""
+Curves = NDArray[np.floating[Any]]
+
+
+class TruthError(ValueError):
+    """A table is absent, malformed or of another space; the message says what to do."""
+
+
+class Standing(NamedTuple):
+    """Where a cell stands among all.
+
+    Attributes:
+        rank: 1 for the best; cells of the same accuracy share one.
+        of: how many cells there are.
+        accuracy: on the test split, 0…1, the mean over the seeds.
+        regret: the accuracy of the best cell less this one's.
+        better_than: the share of the cells that are worse, 0…1.
+    """
+
+    rank: int
+    of: int
+    accuracy: float
+    regret: float
+    better_than: float
+
+    def __str__(self) -> str:
+        return (
+            f"rank {self.rank:,} of {self.of:,}: better than {100 * self.better_than:.1f} % "
+            "of the cells"
+        )
+
+
+class About(Value):
+    """What a table is of, and what made it.
+
+    ``settings`` are those of the preset, of which ``task`` and ``train`` made the table; ``seeds``
+    those of the networks, in the order of the table.
+    """
+
+    format: Literal["dartsedu truth"] = "dartsedu truth"
+    version: Literal[1] = 1
+    name: str
+    space: SearchSpace
+    settings: SerializeAsAny[Settings]
+    seeds: tuple[int, ...] = Field(min_length=1, max_length=1000)
+    versions: dict[str, str]
+
+    @field_validator("settings", mode="before")
+    @classmethod
+    def _are_of_a_space(cls, given: Any) -> Any:
+        if isinstance(given, Mapping):
+            return find(SPACES, str(given.get("space"))).settings.model_validate(given)
+        return given
+
+
+# The arrays of a table, (cells, …): their type, and how many axes come after the first.
+_ARRAYS = {
+    "choices": (np.uint8, 1),
+    "row_of": (np.uint16, 0),
+    "training_loss": (np.float32, 2),
+    "validation_right": (np.uint16, 2),
+    "test_right": (np.uint16, 1),
+    "parameters": (np.int64, 0),
+    "multiply_adds": (np.int64, 0),
+    "latency": (np.float32, 0),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """Every cell of a space, trained with several seeds.
+
+    Attributes:
+        about: what it is of.
+        choices: (rows, edges) the primitive of each edge, by its number in the space.
+        row_of: (cells,) the row of every cell, in the order of ``itertools.product`` over edges.
+        training_loss: (rows, epochs, seeds) mean over each epoch.
+        validation_right: (rows, epochs, seeds) right answers on the architecture split, which
+            trained no weights here, after each epoch.
+        test_right: (rows, seeds) right answers on the test split, at the end.
+        parameters, multiply_adds: (rows,) of the network.
+        latency: (rows,) seconds for one image, on the machine that made the table.
+        validation_size, test_size: examples of these splits.
+    """
+
+    about: About
+    choices: NDArray[np.uint8]
+    row_of: NDArray[np.uint16]
+    training_loss: NDArray[np.float32]
+    validation_right: NDArray[np.uint16]
+    test_right: NDArray[np.uint16]
+    parameters: NDArray[np.int64]
+    multiply_adds: NDArray[np.int64]
+    latency: NDArray[np.float32]
+    validation_size: int
+    test_size: int
+
+    # ---- Cells and rows --------------------------------------------------------------------------
+
+    @property
+    def space(self) -> SearchSpace:
+        """The space whose cells these are."""
+        return self.about.space
+
+    def __len__(self) -> int:
+        """How many cells are different."""
+        return len(self.choices)
+
+    def row(self, genotype: Genotype) -> int:
+        """The row of a cell. Raises ``TruthError`` for one that is not of the space."""
+        return int(self.row_of[number_of(self.space, genotype)])
+
+    def genotype(self, row: int) -> Genotype:
+        """The cell of a row, as it was trained."""
+        return genotype_of(self.space, self.choices[row].tolist())
+
+    # ---- How good they are -----------------------------------------------------------------------
+
+    @cached_property
+    def accuracies(self) -> NDArray[np.float64]:
+        """(rows,) accuracy on the test split, 0…1, the mean over the seeds: the truth."""
+        return self.test_right.mean(axis=1) / self.test_size
+
+    def accuracy(self, genotype: Genotype, seed: int | None = None) -> float:
+        """Test accuracy of a cell, 0…1: of one seed, or the mean over all."""
+        row = self.row(genotype)
+        if seed is None:
+            return float(self.accuracies[row])
+        return float(self.test_right[row, self._seed(seed)] / self.test_size)
+
+    def validation(
+        self, genotype: Genotype, seed: int | None = None, epoch: int | None = None
+    ) -> float:
+        """Accuracy of a cell on the architecture split, 0…1, after an epoch, 0 for the first.
+
+        Of one seed or the mean over all; by default at the end. This is what a strategy may look
+        at: the test split is for the judge.
+        """
+        rights = self.validation_right[self.row(genotype)]
+        epoch = len(rights) - 1 if epoch is None else epoch
+        if not 0 <= epoch < len(rights):
+            raise TruthError(f"no epoch {epoch}; the table has 0 to {len(rights) - 1}")
+        of = rights[epoch] if seed is None else rights[epoch, self._seed(seed)]
+        return float(np.mean(of) / self.validation_size)
+
+    def _seed(self, seed: int) -> int:
+        if seed not in self.about.seeds:
+            known = ", ".join(map(str, self.about.seeds))
+            raise TruthError(f"no seed {seed}; the table has {known}")
+        return self.about.seeds.index(seed)
+
+    def standing(self, genotype: Genotype) -> Standing:
+        """Where a cell stands among all different ones."""
+        own, cells = self.accuracies[self.row(genotype)], len(self)
+        better, worse = int((self.accuracies > own).sum()), int((self.accuracies < own).sum())
+        regret = float(self.accuracies.max() - own)
+        return Standing(better + 1, cells, float(own), regret, worse / cells)
+
+    def rank(self, genotype: Genotype) -> int:
+        """1 for the best cell."""
+        return self.standing(genotype).rank
+
+    def standing_now(self, alphas: Mapping[str, ArrayLike], rule: str | None = None) -> Standing:
+        """Where the cell stands that ``rule`` would derive from α now."""
+        return self.standing(derive(self.space, alphas, rule))
+
+    @property
+    def best(self) -> Genotype:
+        """The cell of the highest mean test accuracy, the first of several."""
+        return self.genotype(int(self.accuracies.argmax()))
+
+    @property
+    def median(self) -> Genotype:
+        """A cell than which as many are better as are worse."""
+        return self.genotype(int(np.argsort(self.accuracies, kind="stable")[len(self) // 2]))
+
+    def sample(self, count: int, seed: int = 0, none: bool = True) -> list[Genotype]:
+        """Cells drawn uniformly from all that can be written, not from the different ones.
+
+        Without ``none``, from those that have it on no edge.
+        """
+        generator = np.random.default_rng(seed)
+        allowed = [i for i, p in enumerate(self.space.primitives) if none or p != "none"]
+        drawn = generator.choice(allowed, (count, self.choices.shape[1]))
+        return [genotype_of(self.space, choices) for choices in drawn.tolist()]
+
+    def neighbours(self, genotype: Genotype) -> list[Genotype]:
+        """All cells that differ from it on one edge."""
+        own = choices_of(self.space, genotype)
+        return [
+            genotype_of(self.space, [*own[:edge], other, *own[edge + 1 :]])
+            for edge in range(len(own))
+            for other in range(len(self.space.primitives))
+            if other != own[edge]
+        ]
+
+    def frame(self) -> pd.DataFrame:
+        """All different cells as a table of pandas, the best first.
+
+        Raises ``ImportError`` where pandas is not installed.
+        """
+        import pandas as pd
+
+        names = [
+            f"{cell.name} {link.source}→{link.target}"
+            for cell in self.space.cells
+            for link in cell.edges
+        ]
+        primitives = np.array(self.space.primitives)[self.choices]
+        own: dict[str, Any] = dict(zip(names, primitives.T, strict=True))
+        own |= {"accuracy": self.accuracies}
+        for number, seed in enumerate(self.about.seeds):
+            own[f"accuracy {seed}"] = self.test_right[:, number] / self.test_size
+        own["validation"] = self.validation_right[:, -1].mean(axis=1) / self.validation_size
+        own["training loss"] = self.training_loss[:, -1].mean(axis=1)
+        own |= {
+            "parameters": self.parameters,
+            "multiply-adds": self.multiply_adds,
+            "latency": self.latency,
+        }
+        return pd.DataFrame(own).sort_values("accuracy", ascending=False, kind="stable")
+
+    # ---- Files -----------------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> None:
+        """Write the table, atomically."""
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        arrays["sizes"] = np.array([self.validation_size, self.test_size])
+        text = self.about.model_dump_json()
+        with atomic_path(Path(path)) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(
+                file,
+                about=np.frombuffer(text.encode(), np.uint8),
+                checksum=np.frombuffer(_checksum(text, arrays), np.uint8),
+                **arrays,
+            )
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what ``save`` wrote. Raises ``TruthError`` saying what is wrong."""
+        path = Path(path)
+        try:
+            if path.stat().st_size > LARGEST_FILE:
+                raise ValueError(f"it has more than {LARGEST_FILE // 10**6} MB")
+            with np.load(path, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in [*_ARRAYS, "sizes"]}
+                text = archive["about"].tobytes().decode()
+                checksum = archive["checksum"].tobytes()
+            if _checksum(text, arrays) != checksum:
+                raise ValueError("its checksum is not that of what it holds")
+            about = About.model_validate_json(text)
+            sizes = arrays.pop("sizes").tolist()
+            _check_shapes(about, arrays)
+            return cls(about, **arrays, validation_size=sizes[0], test_size=sizes[1])
+        except ValidationError as error:
+            said = explain(error, "about")
+        except KeyError as error:
+            said = f"it lacks {error.args[0]!s:.100}"
+        except (OSError, ValueError, EOFError, BadZipFile) as error:
+            said = str(error).split("\n")[0]
+        raise TruthError(
+            f"{path} is no table of a truth that this version can read: {said:.500}. Take the one "
+            "that comes with the package, or make one: dartsedu truth build"
+        )
+
+
+def _checksum(text: str, arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    digest = sha256(text.encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.digest()
+
+
+def _check_shapes(about: About, arrays: Mapping[str, NDArray[Any]]) -> None:
+    rows = len(arrays["choices"])
+    edges = sum(len(cell.edges) for cell in about.space.cells)
+    seeds, primitives = len(about.seeds), len(about.space.primitives)
+    for name, (dtype, axes) in _ARRAYS.items():
+        array = arrays[name]
+        if array.dtype != dtype or array.ndim != axes + 1:
+            raise ValueError(f"{name} is {array.dtype} with {array.ndim} axes")
+        if name != "row_of" and len(array) != rows:
+            raise ValueError(f"{name} has {len(array)} rows; expected {rows}")
+        if name.endswith(("_right", "_loss")) and array.shape[-1] != seeds:
+            raise ValueError(f"{name} has {array.shape[-1]} seeds; expected {seeds}")
+    if not rows or arrays["choices"].shape[1] != edges or arrays["choices"].max() >= primitives:
+        raise ValueError("choices are not of the space")
+    if arrays["row_of"].shape != (primitives**edges,) or arrays["row_of"].max() >= rows:
+        raise ValueError("not every cell of the space has a row")
+
+
+# ---- Cells by number -----------------------------------------------------------------------------
+
+
+def cells_of(space: SearchSpace) -> list[tuple[int, ...]]:
+    """Every cell of a space that keeps all edges: the number of each edge's primitive.
+
+    Raises ``TruthError`` where these are too many, or edges are chosen.
+    """
+    edges = sum(len(cell.edges) for cell in space.cells)
+    if any(cell.keep < max(map(len, cell.predecessors)) for cell in space.cells):
+        raise TruthError(f"cells of the space {space.name!r} do not keep all edges")
+    if len(space.primitives) ** edges > MOST_CELLS:
+        raise TruthError(
+            f"the space {space.name!r} has {len(space.primitives)}^{edges} cells; a table may have "
+            f"{MOST_CELLS:,}"
+        )
+    return list(product(range(len(space.primitives)), repeat=edges))
+
+
+def choices_of(space: SearchSpace, genotype: Genotype) -> list[int]:
+    """The number of the primitive on each edge. Raises ``TruthError`` for a cell of elsewhere."""
+    try:
+        genotype.check(space)
+        choices = []
+        for cell in space.cells:
+            on = {(edge.source, state): edge.primitive for state, edge in genotype[cell.name].edges}
+            if len(on) != len(cell.edges) or len(genotype[cell.name].edges) != len(on):
+                raise GenotypeError(f"cell {cell.name!r} has not one operation on every edge")
+            choices += [space.primitives.index(on[link]) for link in cell.edges]
+    except GenotypeError as error:
+        raise TruthError(f"the table is of the space {space.name!r}: {error}") from None
+    return choices
+
+
+def number_of(space: SearchSpace, genotype: Genotype) -> int:
+    """The place of a cell in the order of ``cells_of``."""
+    number = 0
+    for choice in choices_of(space, genotype):
+        number = number * len(space.primitives) + choice
+    return number
+
+
+def genotype_of(space: SearchSpace, choices: list[int] | tuple[int, ...]) -> Genotype:
+    """The cell with these primitives on its edges."""
+    rest = iter(choices)
+    cells = []
+    for topology in space.cells:
+        nodes = tuple(
+            tuple(Edge(primitive=space.primitives[next(rest)], source=s) for s in sources)
+            for sources in topology.predecessors
+        )
+        cells.append(cell_of(topology, nodes))
+    return Genotype(space=space.name, cells=tuple(cells))
+
+
+# ---- Tables by name ------------------------------------------------------------------------------
+
+
+def truths() -> tuple[str, ...]:
+    """The names of the tables that come with the spaces."""
+    return tuple(name for space in every(SPACES) for name in space.truths())
+
+
+@cache
+def load_truth(name: str) -> Truth:
+    """A table by its name, one of ``truths()``, or by the path of a file ``….npz``.
+
+    Raises ``TruthError`` for an unknown name or a file that is none.
+
+    >>> truth = load_truth("bench-digits")
+    >>> truth.rank(truth.best)
+    1
+    """
+    for space in every(SPACES):
+        if name in space.truths():
+            return Truth.load(str(space.folder.joinpath(space.truths()[name])))
+    if name.endswith(".npz"):
+        return Truth.load(name)
+    raise TruthError(
+        f"unknown table {name!r:.100}; expected one of: {', '.join(truths())}, or a file ….npz"
+    )
+
+
+def truth_of(settings: Settings) -> Truth | None:
+    """The table that says what the cells of a run are worth, if there is one.
+
+    It is of the same data and of networks trained alike, and has all primitives of the run's space.
+    """
+    try:
+        space = find(SPACES, settings.space)
+    except ExtensionError:
+        return None
+    for name in space.truths():
+        truth = load_truth(name)
+        made = truth.about.settings
+        if made.task != settings.task or not space.trains_alike(made.train, settings.train):
+            continue
+        if set(search_space(settings).primitives) <= set(truth.space.primitives):
+            return truth
+    return None
