@@ -220,7 +220,7 @@ def _begun(part: Path, about: About) -> dict[int, Row]:
         raise TruthError(f"{part}: {explain(error, 'row')}") from None
     except ValueError as error:
         raise TruthError(
-            f"{part} cannot be gone on with: {error:.300}. Remove it, or name another --out"
+            f"{part} cannot be gone on with: {error!s:.300}. Remove it, or name another --out"
         ) from None
     with part.open("r+b") as file:
         file.truncate(sum(map(len, whole)))

@@ -13,7 +13,7 @@ from hashlib import sha256
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
-from zipfile import BadZipFile
+from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 MOST_CELLS = 1_000_000
 """Of a space of which there may be a table."""
-LARGEST_FILE = 100_000_000
-"""Bytes."""
+LARGEST = 200_000_000
+"""Bytes that a file may hold when it is unpacked."""
 Curves = NDArray[np.floating[Any]]
 
 
@@ -275,8 +275,9 @@ class Truth:
         """Read what ``save`` wrote. Raises ``TruthError`` saying what is wrong."""
         path = Path(path)
         try:
-            if path.stat().st_size > LARGEST_FILE:
-                raise ValueError(f"it has more than {LARGEST_FILE // 10**6} MB")
+            with ZipFile(path) as packed:
+                if sum(entry.file_size for entry in packed.infolist()) > LARGEST:
+                    raise ValueError(f"it holds more than {LARGEST // 10**6} MB")
             with np.load(path, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in [*_ARRAYS, "sizes"]}
                 text = archive["about"].tobytes().decode()
@@ -291,8 +292,8 @@ class Truth:
             said = explain(error, "about")
         except KeyError as error:
             said = f"it lacks {error.args[0]!s:.100}"
-        except (OSError, ValueError, EOFError, BadZipFile) as error:
-            said = str(error).split("\n")[0]
+        except Exception as error:  # Unpacking what somebody damaged may fail in any way.
+            said = str(error).split("\n")[0] or type(error).__name__
         raise TruthError(
             f"{path} is no table of a truth that this version can read: {said:.500}. Take the one "
             "that comes with the package, or make one: dartsedu truth build"
