@@ -45,7 +45,7 @@ from dartsedu.runs.terminal import fitting, genotype_table, watch, writable
 from dartsedu.settings import SettingsError
 from dartsedu.stream.recording import RecordingError
 from dartsedu.stream.stream import CheckpointError, NonFiniteError, Step
-from dartsedu.truth.table import TruthError
+from dartsedu.truth.cells import TruthError
 
 app = typer.Typer(
     help="Learn differentiable architecture search (DARTS) by watching it happen.",

@@ -28,7 +28,8 @@ from dartsedu.network import Network
 from dartsedu.search import clipped
 from dartsedu.settings import Settings, TrainSettings
 from dartsedu.spaces.build import build_network, search_space, space_of
-from dartsedu.truth.table import About, Truth, TruthError, cells_of, genotype_of
+from dartsedu.truth.cells import TruthError, cells_of, genotype_of
+from dartsedu.truth.table import About, Truth
 
 TIMED = 15
 """Passes of one image, of which the quickest is the latency: the others were disturbed."""

@@ -16,7 +16,7 @@ from dartsedu.spaces.build import build_network
 from dartsedu.train import Training
 from dartsedu.truth import Truth, TruthError, load_truth
 from dartsedu.truth.build import build, different, learn
-from dartsedu.truth.table import genotype_of
+from dartsedu.truth.cells import genotype_of
 
 TINY = [
     "supernet.primitives=['none', 'nor_conv_1x1']",

@@ -18,15 +18,10 @@ from dartsedu.spaces.bench.supernet import bench_space
 from dartsedu.spaces.cnn import cnn_space
 from dartsedu.truth import Truth, TruthError, load_truth, truth_of, truths
 from dartsedu.truth.build import different
+from dartsedu.truth.cells import cells_of, choices_of, genotype_of, number_of
 from dartsedu.truth.comparison import best_of_random, judge, price
 from dartsedu.truth.pictures import landscape_figure, standing_figure
-from dartsedu.truth.table import (
-    About,
-    cells_of,
-    choices_of,
-    genotype_of,
-    number_of,
-)
+from dartsedu.truth.table import About
 
 SMALL = ["supernet.primitives=['none', 'nor_conv_3x3']"]
 """Two primitives: 64 cells, few enough to write a table of by hand."""
