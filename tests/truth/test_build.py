@@ -48,7 +48,7 @@ def test_side_by_side_gives_what_training_gives():
         assert found.validation_right[-1][number] / len(task.architecture) == pytest.approx(
             judged, abs=0.03
         )
-    assert found.parameters == network.size
+    assert found.parameters == training.network.size
     assert found.latency > 0
 
 
