@@ -103,8 +103,8 @@ def conclude(
     """Discretise every restart, refit it in so many steps at most, and choose.
 
     ``max`` takes the largest α of every edge (the rule ``argmax``); ``sample`` draws one by its
-    mixture weight, with ``seed``. At most ``most`` equations are written as formulas, each of which
-    ``progress`` is told. The supernet's coefficients are moved to the fitted ones.
+    mixture weight, with ``seed``. At most ``most`` equations are written as formulas, of which
+    ``progress`` is told, see ``candidates``. The supernet's coefficients are moved.
     """
     genotypes = supernet.genotypes() if derivation == "max" else sampled(supernet, seed)
     restarts = equations(supernet, genotypes, task, refit_steps)
@@ -171,22 +171,29 @@ def candidates(
     simplest whose error is within one standard error of the least; then come the others by their
     error. Only equations of one real output have formulas.
 
-    Many variables make this the longest part of a search: ``progress`` is called as
-    ``progress("fitting constants", done, total)`` at the start and after each equation.
+    Many variables make this the longest part of a search. After every formula that is tried
+    ``progress`` is called with what is done, the number of equations that are written, and of how
+    many.
     """
+    tell = progress or (lambda *_: None)
     found: dict[Any, Candidate] = {}
     chosen = worth_writing(restarts, architecture, most)
     for done, restart in enumerate(chosen):
-        if progress is not None:
-            progress("fitting constants", done, len(chosen))
-        written = restart.equation.expressions()[0]
-        short = formula(written, restart.equation.variables, weights, architecture)
+        tell("writing equations", done, len(chosen))
+        short = formula(
+            restart.equation.expressions()[0],
+            restart.equation.variables,
+            weights,
+            architecture,
+            lambda tried, done=done: tell(
+                f"writing equations, {tried} forms tried", done, len(chosen)
+            ),
+        )
         error, spread = squared_error(short, architecture)
         known = found.get(short.template)
         numbers = (restart.number,) if known is None else (*known.restarts, restart.number)
         found[short.template] = Candidate(short, error, spread, numbers)
-    if progress is not None:
-        progress("fitting constants", len(chosen), len(chosen))
+    tell("writing equations", len(chosen), len(chosen))
     ranked = sorted(found.values(), key=lambda candidate: candidate.error)
     limit = ranked[0].error + ranked[0].spread
     preferred = min(
@@ -197,12 +204,12 @@ def candidates(
         np.concatenate([weights.targets, architecture.targets]),
     )
     ordered = [preferred, *(c for c in ranked if c is not preferred)]
-    return [
-        Candidate(
-            formula(c.formula.expression, c.formula.variables, both), c.error, c.spread, c.restarts
-        )
-        for c in ordered
-    ]
+    closing: list[Candidate] = []
+    for c in ordered:
+        last = formula(c.formula.expression, c.formula.variables, both)
+        closing.append(Candidate(last, c.error, c.spread, c.restarts))
+        tell("fitting constants to all rows", len(closing), len(ordered))
+    return closing
 
 
 def worth_writing(restarts: Sequence[Restart], table: Table, most: int) -> list[Restart]:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:  # Plotting is loaded when something is drawn.
     from dartsedu.show.picture import Picture
 
 
+MANY_TERMS = 20
+"""Of an equation, from which on writing it takes longer than the search."""
+
+
 class EquationSpace(Space):
     """Graphs of functions that explain a table (Musslick 2021)."""
 
@@ -58,6 +62,17 @@ class EquationSpace(Space):
 
     def search_memory(self, settings: EquationSettings, task: TableTask) -> int:
         return memory.search_memory(settings, task)
+
+    def beforehand(self, space: SearchSpace, settings: EquationSettings) -> str:
+        terms = sum(len(cell.edges) for cell in space.cells)
+        if terms <= MANY_TERMS:
+            return ""
+        return (
+            f"an equation may have {terms} terms here. To write it short, up to {terms**2 // 2} "
+            f"forms of it are tried, of {settings.train.formulas} equations at most: that can take "
+            "many minutes after the last step. Fewer columns (--variables), supernet.nodes or "
+            "train.formulas take less"
+        )
 
     def conclude(
         self,
