@@ -282,7 +282,7 @@ def normal_form(expression: Any) -> Any:
 
 @lru_cache(maxsize=1024)
 def _folded(term: Any) -> Any:
-    """A term multiplied out with constants folded: most terms are those of the form tried before."""
+    """A term multiplied out, with constants folded."""
     import sympy as sp
 
     return sp.expand(_fold(sp.expand(term)), log=False, power_base=False)
