@@ -6,9 +6,9 @@ The rows that trained α, which no coefficient has seen, say how good it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import ceil, sqrt
 from typing import Any, Literal
 
 import numpy as np
@@ -25,6 +25,9 @@ from dartsedu.spaces.equation.formulas import Formula, formula, squared_error
 from dartsedu.spaces.equation.refit import refit
 from dartsedu.spaces.equation.supernet import EquationSupernet
 from dartsedu.spaces.equation.words import CELL
+
+LONGEST = 32
+"""Terms of an equation, written out, that is made short: the work grows with their third power."""
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and of how much."""
@@ -169,7 +172,8 @@ def candidates(
 
     ``most`` equations at most are written as formulas, see ``worth_writing``. Preferred is the
     simplest whose error is within one standard error of the least; then come the others by their
-    error. Only equations of one real output have formulas.
+    error. Only equations of one real output have formulas; a graph that is too long for one is
+    ``cut`` first.
 
     Many variables make this the longest part of a search. After every formula that is tried
     ``progress`` is called with what is done, the number of equations that are written, and of how
@@ -180,9 +184,10 @@ def candidates(
     chosen = worth_writing(restarts, architecture, most)
     for done, restart in enumerate(chosen):
         tell("writing equations", done, len(chosen))
+        equation = cut(restart.equation, architecture)
         short = formula(
-            restart.equation.expressions()[0],
-            restart.equation.variables,
+            equation.expressions()[0],
+            equation.variables,
             weights,
             architecture,
             lambda tried, done=done: tell(
@@ -210,6 +215,24 @@ def candidates(
         closing.append(Candidate(last, c.error, c.spread, c.restarts))
         tell("fitting constants to all rows", len(closing), len(ordered))
     return closing
+
+
+def cut(equation: Equation, table: Table, longest: int = LONGEST) -> Equation:
+    """An equation of at most ``longest`` terms, written out.
+
+    The terms go without which its error on ``table`` is least, a tenth of them at a time; other
+    coefficients stay as they are.
+    """
+
+    def error_without(terms: Collection[tuple[int, int]]) -> float:
+        predicted = equation.without(terms).predict(table.inputs)[:, 0]
+        return float(np.nan_to_num(np.square(predicted - table.targets).mean(), nan=np.inf))
+
+    while equation.length > longest:
+        terms = [(i, j) for i, node in enumerate(equation.nodes) for j in range(len(node))]
+        terms.sort(key=lambda term: error_without([term]))
+        equation = equation.without(terms[: ceil(len(terms) / 10)])
+    return equation
 
 
 def worth_writing(restarts: Sequence[Restart], table: Table, most: int) -> list[Restart]:

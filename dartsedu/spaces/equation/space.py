@@ -9,6 +9,7 @@ from dartsedu.data.tables import TableTask
 from dartsedu.relaxation import Supernet
 from dartsedu.search import Search
 from dartsedu.spaces.equation import memory
+from dartsedu.spaces.equation.discovery import LONGEST
 from dartsedu.spaces.equation.findings import Findings, find
 from dartsedu.spaces.equation.operations import PRIMITIVES
 from dartsedu.spaces.equation.settings import EquationSettings
@@ -64,7 +65,10 @@ class EquationSpace(Space):
         return memory.search_memory(settings, task)
 
     def beforehand(self, space: SearchSpace, settings: EquationSettings) -> str:
-        terms = sum(len(cell.edges) for cell in space.cells)
+        (cell,) = space.cells
+        # Of node j, 2ʲ⁻¹ (variables + 1) − 1: it hears all variables and all earlier nodes.
+        nodes = len(cell.predecessors)
+        terms = min((cell.inputs + 1) * (2**nodes - 1) - nodes, LONGEST)
         if terms <= MANY_TERMS:
             return ""
         return (
