@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import ceil, sqrt
 from typing import Any, Literal
 
@@ -190,9 +191,7 @@ def candidates(
             equation.variables,
             weights,
             architecture,
-            lambda tried, done=done: tell(
-                f"writing equations, {tried} forms tried", done, len(chosen)
-            ),
+            partial(_tell_forms, tell, done, len(chosen)),
         )
         error, spread = squared_error(short, architecture)
         known = found.get(short.template)
@@ -215,6 +214,10 @@ def candidates(
         closing.append(Candidate(last, c.error, c.spread, c.restarts))
         tell("fitting constants to all rows", len(closing), len(ordered))
     return closing
+
+
+def _tell_forms(tell: Progress, done: int, total: int, tried: int) -> None:
+    tell(f"writing equations, {tried} forms tried", done, total)
 
 
 def cut(equation: Equation, table: Table, longest: int = LONGEST) -> Equation:
