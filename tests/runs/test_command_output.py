@@ -113,6 +113,7 @@ def test_a_folder_that_is_no_unicode_is_refused(tmp_path, capsys):
         ("supernet.channels=1979-05-27", "supernet.channels"),
         ("supernet.channels={a=1}", "supernet.channels"),
         ("threads=100000", "less than or equal to 1024"),
+        ("search.weights_steps=1000000", "less than or equal to 10000"),
         ("a." * 5000 + "b=1", "is not a setting"),
         ("\udcff=1", "is not a setting"),
         ("search.rule=\udcff", "unknown derivation rule"),
@@ -183,6 +184,15 @@ def test_a_signal_while_python_ends_is_silent():
     process.terminate()
     assert process.communicate(timeout=30)[1] == b""
     assert process.returncode in (-signal.SIGTERM, 128 + signal.SIGTERM)
+
+
+def test_an_interrupt_before_the_work_ends_the_command_quietly(monkeypatch, capsys):
+    def interrupted(stream):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dartsedu.runs.cli.writable", interrupted)
+    assert dartsedu("show", "darts-v1") == 130
+    assert capsys.readouterr() == ("", "")
 
 
 def test_what_follows_a_search_is_shown(monkeypatch, tmp_path, capsys):
