@@ -22,6 +22,8 @@ MOST_NODES = 10_000
 """Of nodes of a cell."""
 MOST_CELLS = 1000
 """Of cells of a network."""
+MOST_WEIGHTS_STEPS = 10_000
+"""Of w for a step of α: a search is stopped, and goes on, between steps of α."""
 MOST_THREADS = 1024
 """PyTorch ends the process where the system refuses a thread."""
 LARGEST = 1e30
@@ -59,7 +61,9 @@ class SearchSettings(Value):
     architect: Literal["first-order", "finite-difference", "exact"] = "first-order"
     xi: float | None = Field(None, ge=0, description="ξ; none: the weights' learning rate")
     epsilon_scale: float = Field(0.01, gt=0, description="ε·‖v‖ of the finite difference")
-    weights_steps: int = Field(1, ge=1, le=MOST, description="steps of w for each step of α")
+    weights_steps: int = Field(
+        1, ge=1, le=MOST_WEIGHTS_STEPS, description="steps of w for each step of α"
+    )
     virtual_momentum: bool = Field(False, description="momentum in the virtual step")
     virtual_weight_decay: bool = Field(False, description="weight decay in the virtual step")
     weights: WeightsOptimizer = WeightsOptimizer()

@@ -58,7 +58,7 @@ app.add_typer(truths.app, name="truth")
 console = Console(markup=False, highlight=False, soft_wrap=True)
 errors = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
 
-TERMINATED = 128 + signal.SIGTERM
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 LONGEST = 20_000
 """Characters of a word of the command, which messages repeat."""
 Preset = Annotated[
@@ -260,6 +260,8 @@ def _kind(device: torch.device) -> Literal["cpu", "cuda"]:
 
 def _search(run: Run, device: torch.device) -> None:
     search = run.begin_search(device)
+    if said := run.space.beforehand(search.space, run.settings):
+        console.print(said)
     steps = run.follow_search(search)
     view = watch(
         steps,
@@ -333,7 +335,9 @@ def _exhaust(view: Iterator[Step], steps: Generator[Step], run: Run) -> None:
         if isinstance(request, SystemExit) and request.code != TERMINATED:
             raise
         errors.print(f"\nstopped between two steps; continue with: dartsedu resume {run.folder}")
-        raise typer.Exit(130 if isinstance(request, KeyboardInterrupt) else TERMINATED) from None
+        raise typer.Exit(
+            INTERRUPTED if isinstance(request, KeyboardInterrupt) else TERMINATED
+        ) from None
 
 
 def _draw(genotype: Genotype, path: Path) -> None:
@@ -350,6 +354,13 @@ def _draw(genotype: Genotype, path: Path) -> None:
 
 def main() -> None:
     """Run the command line; turn expected errors into one message and an exit code."""
+    try:
+        _answer()
+    except KeyboardInterrupt:  # Before the work or after it: there is no run to save.
+        sys.exit(INTERRUPTED)
+
+
+def _answer() -> None:
     for stream in (sys.stdout, sys.stderr):
         writable(stream)
     # Outside a step, too, SIGTERM shall end a run in order, with its checkpoint written.

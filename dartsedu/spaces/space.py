@@ -192,6 +192,10 @@ class Space(ABC):
         """Likewise of the training of a genotype."""
         return 0
 
+    def beforehand(self, space: SearchSpace, settings: Any) -> str:
+        """What somebody should know before a search begins; empty if there is nothing."""
+        return ""
+
     # ---- What follows ----------------------------------------------------------------------------
 
     def conclude(
