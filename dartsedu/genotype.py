@@ -27,6 +27,7 @@ class Vocabulary(NamedTuple):
         primitives: what may stand on an edge.
         rule: the rule that derives its genotypes where none is named.
         passing: the primitive that hands its input on unchanged, if there is one.
+        weightless: the primitives that have no weights of their own, beside none.
     """
 
     cells: tuple[str, ...]
@@ -34,6 +35,7 @@ class Vocabulary(NamedTuple):
     primitives: tuple[str, ...]
     rule: str = "paper"
     passing: str | None = None
+    weightless: tuple[str, ...] = ()
 
 
 def vocabulary(space: str) -> Vocabulary:

@@ -21,6 +21,7 @@ from dartsedu.base.values import Value
 from dartsedu.base.yardstick import Yardstick
 from dartsedu.data.task import Task, TaskSettings
 from dartsedu.genotype import Genotype, Vocabulary
+from dartsedu.methods.method import Method
 from dartsedu.network import Network
 from dartsedu.relaxation import Supernet
 from dartsedu.search import Search
@@ -157,13 +158,17 @@ class Space(ABC):
         """Likewise of the training of a genotype."""
         return 0
 
+    def lacks(self, method: Method) -> str:
+        """What keeps this space from a method, in words; empty where nothing does."""
+        return ""
+
     # ---- What follows ----------------------------------------------------------------------------
 
     def conclude(
         self, search: Search, settings: Any, seed: int, progress: Progress | None = None
     ) -> Conclusion:
         """What a search that is over has found."""
-        return Conclusion(search.supernet.genotype(settings.search.rule))
+        return Conclusion(search.genotype())
 
     def rivals(self, train: Any) -> Mapping[str, int]:
         """Kinds of network without a genotype, to be trained beside it: how many of each."""
