@@ -108,6 +108,10 @@ class Supernet(nn.Module, ABC):
     restarts: int | None = None
     """How many; ``None``: one, and no axis."""
     _mixing: Mixing | None = None
+    has_auxiliary: bool = False
+    """Whether there is a skip connection beside every mixture, of strength ``auxiliary``."""
+    auxiliary: float = 0.0
+    """Its strength β: an edge gives β · skip(x) + the mixture (DARTS-, Chu et al. 2021)."""
     tied: tuple[str, ...] = ()
     """Names of weights that stand in two places, as the matrix of an embedding and a decoder."""
 

@@ -25,7 +25,7 @@ from dartsedu.stream.checkpoint import (
     restore_scheduler,
     whole_number,
 )
-from dartsedu.stream.stream import Step, StopRule, Stream, seed_of
+from dartsedu.stream.stream import Step, Stream, seed_of
 from dartsedu.topology import SearchSpace
 
 _ADVICE = (
@@ -150,6 +150,7 @@ class Search(Stream):
         }
         progress = Progress(epoch, self.settings.epochs)
         single = self.settings.method.level == "single"
+        self.course.begin(progress)
         with self.course.mixing(progress, self.done, 0):
             slope, on_architecture = self._look(weights_batch, architecture_batch, progress)
         if not single:
@@ -289,6 +290,7 @@ class Search(Stream):
         }
         self.course.restore(state.get("course"), self.settings.epochs)
         self.ended = self.course.answer is not None
+        self.course.begin(Progress(self._passes.epoch(max(self.done - 1, 0)), self.settings.epochs))
         self._open_data()
 
     def _examine(self) -> None:
@@ -350,29 +352,3 @@ def clipped(
 
 def _arrays(tensors: dict[str, Tensor]) -> dict[str, Any]:
     return {name: t.detach().float().cpu().numpy().copy() for name, t in tensors.items()}
-
-
-# ---- Stop rules that look at the cell -----------------------------------------------------------
-
-
-def settled(space: SearchSpace, steps: int, rule: str | None = None) -> StopRule:
-    """True once the derived genotype has stayed the same for so many steps."""
-    last, since = None, 0
-
-    def is_settled(step: Step) -> bool:
-        nonlocal last, since
-        found = derive(space, step.alphas, rule)
-        if found != last:
-            last, since = found, step.index
-        return step.index - since >= steps
-
-    return is_settled
-
-
-def skip_connections(space: SearchSpace, cell: str, count: int) -> StopRule:
-    """True once the derived ``cell`` has so many skip connections (DARTS+, Liang et al. 2019)."""
-
-    def has_collapsed(step: Step) -> bool:
-        return derive(space, step.alphas)[cell].count("skip_connect") >= count
-
-    return has_collapsed

@@ -42,7 +42,8 @@ class Course:
         decay: the weight decay of α.
         rule: the derivation rule.
 
-    Raises ``ValueError`` for a supernet whose space mixes otherwise than the method.
+    Raises ``ValueError`` for a supernet whose space mixes otherwise than the method, or that has no
+    auxiliary skip connections where the method asks for them.
     """
 
     def __init__(
@@ -63,11 +64,20 @@ class Course:
                 f"supernet's space has relaxation={has!r}; make the supernet of a space with "
                 f"relaxation={wanted!r}, or build it with spaces.build.build_supernet"
             )
+        if method.edge.builds_skips and not supernet.has_auxiliary:
+            raise ValueError(
+                f"search.method.edge={method.edge.kind} needs a supernet with a skip connection "
+                "beside every mixture; build it with spaces.build.build_supernet"
+            )
         self.method, self.supernet = method, supernet
         self._seed, self._ends, self._draws = seed, ends, draws
         self._decay, self._rule = decay, rule
         self._watch = Watch()
         self.answer: Answer | None = None
+
+    def begin(self, progress: Progress) -> None:
+        """Called before every step: what changes from epoch to epoch in the supernet."""
+        self.supernet.auxiliary = self.method.edge.skip(progress)
 
     def mixing(self, progress: Progress, step: int, number: int) -> AbstractContextManager[None]:
         """Inside, passes see the draw of this number among those of a step, if there are any."""

@@ -9,6 +9,7 @@ from pydantic import Field
 from dartsedu.base.values import Value
 from dartsedu.methods.blends import BlendPiece, Same
 from dartsedu.methods.draws import Plain, RelaxationPiece
+from dartsedu.methods.edges import EdgePiece, PlainEdge
 from dartsedu.methods.penalties import NoPenalty, PenaltyPiece
 from dartsedu.methods.schedule import MOST_EPOCHS
 from dartsedu.methods.stops import NoStop, StopPiece
@@ -36,6 +37,7 @@ class Method(Value):
         "bilevel", description="single: α and w descend the same training loss together"
     )
     relaxation: RelaxationPiece = Plain()
+    edge: EdgePiece = PlainEdge()
     penalty: PenaltyPiece = NoPenalty()
     blend: BlendPiece = Same()
     gate: Gate = Gate()

@@ -20,6 +20,7 @@ from dartsedu.genotype import vocabulary
 from dartsedu.methods.curvature import Curvature
 from dartsedu.methods.schedule import MOST_EPOCHS, Progress
 from dartsedu.relaxation import Supernet
+from dartsedu.stream.stream import Step, StopRule
 from dartsedu.topology import SearchSpace
 
 
@@ -236,3 +237,29 @@ def _rankings(alphas: Mapping[str, Tensor], columns: Sequence[int]) -> list[list
         alpha[:, columns].sort(dim=-1, descending=True, stable=True).indices.tolist()
         for alpha in alphas.values()
     ]
+
+
+# ---- Rules for ``until`` that look at the cell ---------------------------------------------------
+
+
+def settled(space: SearchSpace, steps: int, rule: str | None = None) -> StopRule:
+    """True once the derived genotype has stayed the same for so many steps."""
+    last, since = None, 0
+
+    def is_settled(step: Step) -> bool:
+        nonlocal last, since
+        found = derive(space, step.alphas, rule)
+        if found != last:
+            last, since = found, step.index
+        return step.index - since >= steps
+
+    return is_settled
+
+
+def skip_connections(space: SearchSpace, cell: str, count: int) -> StopRule:
+    """True once the derived ``cell`` has so many skip connections (DARTS+, Liang et al. 2019)."""
+
+    def has_collapsed(step: Step) -> bool:
+        return derive(space, step.alphas)[cell].count("skip_connect") >= count
+
+    return has_collapsed

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from dartsedu.methods.blends import Adversarial, RandomSmoothing
 from dartsedu.methods.draws import Dirichlet, Gumbel, GumbelHard, Sigmoid
+from dartsedu.methods.edges import AuxiliarySkip
 from dartsedu.methods.method import Method
 from dartsedu.methods.penalties import BetaDecay, ZeroOne
 from dartsedu.methods.schedule import Schedule
@@ -36,6 +37,7 @@ METHODS: dict[str, Named] = {
     "robust-darts-es": Named(Method(stop=Eigenvalue()), "Zela et al. 2020"),
     "darts-plus": Named(Method(stop=TooManySkips()), "Liang et al. 2019, criterion 1"),
     "darts-plus-ranking": Named(Method(stop=SettledRanking()), "Liang et al. 2019, criterion 2"),
+    "darts-minus": Named(Method(edge=AuxiliarySkip()), "Chu et al. 2021"),
     "snas": Named(
         Method(
             level="single",

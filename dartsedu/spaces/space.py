@@ -67,6 +67,7 @@ class Space(ABC):
         reference_words: the ``references`` in words.
         negative_loss: whether the loss of a search may be below 0.
         official: how the authors' code prints a genotype, if it does.
+        edges: the forms of an edge that its supernet can have (``methods.edges``).
         search_sizes, training_sizes: the settings that make a search and a training large.
     """
 
@@ -82,6 +83,7 @@ class Space(ABC):
     reference_words: Mapping[str, str] = {}
     negative_loss: bool = False
     official: Official | None = None
+    edges: tuple[str, ...] = ("plain",)
     search_sizes: tuple[str, ...] = ("search.batch_size",)
     training_sizes: tuple[str, ...] = ("train.batch_size",)
 
@@ -160,6 +162,11 @@ class Space(ABC):
 
     def lacks(self, method: Method) -> str:
         """What keeps this space from a method, in words; empty where nothing does."""
+        if method.edge.kind not in self.edges:
+            return (
+                f"edge={method.edge.kind} changes what an edge computes, and the space "
+                f"{self.name!r} has: {', '.join(self.edges)}"
+            )
         return ""
 
     # ---- What follows ----------------------------------------------------------------------------

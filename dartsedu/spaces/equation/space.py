@@ -63,7 +63,7 @@ class EquationSpace(Space):
                 "stop=eigenvalue looks at one α, and an equation is searched by many restarts, "
                 "each with its own; choose another stop"
             )
-        return ""
+        return super().lacks(method)
 
     def search_memory(self, settings: EquationSettings, task: TableTask) -> int:
         return memory.search_memory(settings, task)
