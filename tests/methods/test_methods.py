@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -38,8 +39,7 @@ QUICK = {
 }
 TINY = (
     "search.epochs=3",
-    "search.batch_size=64",
-    "task.noise=0.1",
+    "search.batch_size=256",
     "supernet.channels=2",
     'supernet.primitives=["none", "max_pool_3x3", "skip_connect", "sep_conv_3x3"]',
 )
@@ -81,21 +81,21 @@ def test_every_method_resumes_bit_for_bit_and_records_what_is_expected(make_sear
     method = method_of(name)
     whole_search = make_search(method)
     whole = list(whole_search)
-    for stop in (1, len(whole) - 1):
-        begun = make_search(method)
-        for _ in range(stop):
-            next(begun)
-        begun.save(tmp_path / "c.pt")
-        torch.manual_seed(99)
-        resumed_search = make_search(method, seed=0)
-        with torch.no_grad():
-            for p in resumed_search.supernet.parameters():
-                p.uniform_()
-        resumed = list(resumed_search.load(tmp_path / "c.pt"))
-        assert all(same_step(a, b) for a, b in zip(whole[stop:], resumed, strict=True))
-        assert [s.measured for s in resumed] == [s.measured for s in whole[stop:]]
-        assert resumed_search.genotype() == whole_search.genotype()
-        assert resumed_search.ended == whole_search.ended
+    stop = len(whole) - 2
+    begun = make_search(method)
+    for _ in range(stop):
+        next(begun)
+    begun.save(tmp_path / "c.pt")
+    torch.manual_seed(99)
+    resumed_search = make_search(method, seed=0)
+    with torch.no_grad():
+        for p in resumed_search.supernet.parameters():
+            p.uniform_()
+    resumed = list(resumed_search.load(tmp_path / "c.pt"))
+    assert all(same_step(a, b) for a, b in zip(whole[stop:], resumed, strict=True))
+    assert [s.measured for s in resumed] == [s.measured for s in whole[stop:]]
+    assert resumed_search.genotype() == whole_search.genotype()
+    assert resumed_search.ended == whole_search.ended
     assert whole_search.ended == (name in QUICK)
     assert all(np.isfinite(list(step.loss.values())).all() for step in whole)
     relaxation = whole_search.space.relaxation
@@ -114,7 +114,7 @@ def test_every_method_resumes_bit_for_bit_and_records_what_is_expected(make_sear
 def begun(name):
     """A search of the digits by a method, at its start."""
     settings = load_preset("classroom", [*TINY, ("search.method", method_of(name).model_dump())])
-    task = settings.task.load()
+    task = task_of("classroom")
     return Search(build_supernet(settings, task, 0), task, settings.search, seed=0)
 
 
@@ -165,6 +165,11 @@ def test_every_method_that_was_killed_goes_on_bit_for_bit(tmp_path):
         assert [step.measured for step in kept] == [step.measured for step in whole]
 
 
+@cache
+def task_of(preset):
+    return load_preset(preset).task.load()
+
+
 @pytest.mark.parametrize("space", ["rnn-classroom", "equation"])
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_works_in_every_space_or_is_refused_with_the_reason(space, name):
@@ -173,7 +178,7 @@ def test_a_method_works_in_every_space_or_is_refused_with_the_reason(space, name
         "equation": ["supernet.restarts=3", "search.batch_size=12"],
     }[space]
     settings = chosen_settings(space, None, [*small, "search.epochs=2"], name)
-    task = settings.task.load()
+    task = task_of(space)
     refused = {
         ("equation", "robust-darts-es"): "many restarts",
         ("equation", "darts-plus"): "the space has none",
