@@ -53,15 +53,21 @@ def discretisation_gap(
 
     ``mixture`` takes the place of softmax(α) if given, for instance that of an earlier step.
     Both are scored on ``split`` with each batch's own BatchNorm statistics: the running ones
-    belong to the mixture. The supernet stays as it is.
+    belong to the mixture. The genotype is scored without the ``auxiliary`` skip connections, which
+    are cut with the other edges. The supernet stays as it is.
     """
     device = next(supernet.parameters()).device
     discrete = {
         cell: weights.to(device)
         for cell, weights in discretised_mixture(supernet.space, genotype).items()
     }
-    scores = [score(supernet, split, m, batch_size) for m in (mixture, discrete)]
-    return Gap(mixture=scores[0], discretised=scores[1])
+    whole = score(supernet, split, mixture, batch_size)
+    auxiliary, supernet.auxiliary = supernet.auxiliary, 0.0
+    try:
+        cut = score(supernet, split, discrete, batch_size)
+    finally:
+        supernet.auxiliary = auxiliary
+    return Gap(mixture=whole, discretised=cut)
 
 
 @torch.no_grad()

@@ -12,7 +12,8 @@ from dartsedu.architect import Architect, Exact, FiniteDifference, FirstOrder, V
 from dartsedu.base.values import Value
 from dartsedu.base.yardstick import Yardstick
 from dartsedu.data.task import Task, TaskSettings
-from dartsedu.derivation import RULES
+from dartsedu.derivation import rules
+from dartsedu.methods.method import Method
 from dartsedu.stream.averaging import Averaging
 from dartsedu.stream.stream import seed_of
 
@@ -71,15 +72,25 @@ class SearchSettings(Value):
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="of products on a GPU; bfloat16: mixed with float32"
     )
-    rule: str = Field("paper", description="derivation rule, of derivation.RULES")
+    method: Method = Method()
+    rule: str = Field("paper", description="derivation rule, see derivation.RULES")
     checkpoint_every: int = Field(1, ge=1, le=MOST, description="steps between checkpoints")
 
     @field_validator("rule")
     @classmethod
     def _is_known(cls, rule: str) -> str:
-        if rule not in RULES:
-            raise ValueError(f"unknown derivation rule; expected one of: {', '.join(RULES)}")
+        if rule not in rules():
+            raise ValueError(f"unknown derivation rule; expected one of: {', '.join(rules())}")
         return rule
+
+    @model_validator(mode="after")
+    def _is_one_problem(self) -> Self:
+        if self.method.level == "single" and self.architect != "first-order":
+            raise ValueError(
+                f"method.level=single has no inner problem that architect={self.architect} could "
+                "look through; use architect=first-order, or method.level=bilevel"
+            )
+        return self
 
     @property
     def identity(self) -> str:
@@ -194,13 +205,14 @@ def _floats(value: Value, prefix: str = "") -> Iterator[tuple[str, float]]:
             yield prefix + name, inner
 
 
-LATER = {"official"}
+LATER = {"official", "method"}
 """Fields that checkpoints of version 0.1.0 know nothing of; they go on where these are off."""
 
 
 def _identity(settings: Value, without: set[str]) -> str:
     """Settings as JSON, without some fields and without what has come later and is off."""
+    fields = type(settings).model_fields
     off = {
-        name for name in LATER & type(settings).model_fields.keys() if not getattr(settings, name)
+        name for name in LATER & fields.keys() if getattr(settings, name) == fields[name].default
     }
     return settings.model_dump_json(exclude=without | off)

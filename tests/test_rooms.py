@@ -21,7 +21,8 @@ ROOMS = (
         "relaxation",
         "architect",
     ),
-    *("stream", "data", "discretisation", "network", "settings", "presets", "search", "train"),
+    *("stream", "data", "discretisation", "network", "methods", "settings", "presets", "search"),
+    "train",
     *("show", "spaces", "truth", "dashboard", "runs", "lessons"),
 )
 """From the ground up. What is named first knows nothing of what is named later."""

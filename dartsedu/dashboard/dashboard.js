@@ -25,7 +25,14 @@ export function softmax(alpha) {
 /** Mixture weights that do not compete: each α alone. */
 export const sigmoid = (alpha) => Array.from(alpha, (a) => 1 / (1 + Math.exp(-a)));
 
-const RELAXATIONS = { softmax, sigmoid };
+/** The mean of the Dirichlet distribution with the concentrations elu(alpha) + 1. */
+export const dirichlet = (alpha) => {
+  const beta = Array.from(alpha, (a) => (a > 0 ? a + 1 : Math.exp(a)));
+  const total = beta.reduce((sum, b) => sum + b, 0);
+  return beta.map((b) => b / total);
+};
+
+const RELAXATIONS = { softmax, sigmoid, dirichlet };
 
 /** The steps of one run; `spec` is what History.describe gives. */
 export class Run {

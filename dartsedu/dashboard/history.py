@@ -141,7 +141,7 @@ class History:
     def _row(self, step: Step, found: Genotype) -> NDArray[np.float32]:
         kind = passing(self.space)
         cells = [topology.name for topology in self.space.cells]
-        competing = self.space.relaxation == "softmax"  # Other weights are no chances.
+        competing = self.space.relaxation != "sigmoid"  # Its weights are no chances.
         scalars = [
             step.index,
             step.epoch,

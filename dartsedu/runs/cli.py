@@ -23,6 +23,7 @@ from dartsedu.base.extensions import SPACES, names
 from dartsedu.data.splits import TaskError, TaskWarning
 from dartsedu.data.tasks import kinds, tasks
 from dartsedu.genotype import Genotype, GenotypeError
+from dartsedu.methods.table import METHODS
 from dartsedu.presets import PRESETS, load_preset
 from dartsedu.runs import truths
 from dartsedu.runs.claim import RunError
@@ -73,6 +74,12 @@ TaskName = Annotated[
     str | None,
     typer.Option("--task", help=f"Data set: {', '.join(tasks())}. [default: the preset's]"),
 ]
+MethodName = Annotated[
+    str | None,
+    typer.Option(
+        "--method", help=f"Variant of DARTS: {', '.join(METHODS)}. [default: the preset's]"
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option(
@@ -122,6 +129,7 @@ def search(
     preset: Preset = None,
     space: Space = None,
     task: TaskName = None,
+    method: MethodName = None,
     data: Data = None,
     target: TargetColumn = None,
     variables: Columns = None,
@@ -143,13 +151,14 @@ def search(
     chosen = preset or default_preset(space, task)
     if data is not None:
         check_takes_tables(chosen)
-    asked = chosen_settings(chosen, task, [*table, *(overrides or [])])
+    asked = chosen_settings(chosen, task, [*table, *(overrides or [])], method)
     if space not in (None, asked.space):
         raise SettingsError(
             f"the preset {chosen!r} is of the space {asked.space!r}, not {space!r}; drop one of "
             "--preset and --space"
         )
-    folder = home(out or Path("runs") / f"{asked.preset}-{seed or 0}")
+    named = f"{asked.preset}-{method}" if method else asked.preset
+    folder = home(out or Path("runs") / f"{named}-{seed or 0}")
     where = chosen_device(device)
     with Run.begun(folder, asked, seed or 0, device=_kind(where)) as run:
         _search(run, where)

@@ -57,6 +57,7 @@ class _Line(Value):
     alphas: dict[str, list[list[float]]]
     elapsed: float = Field(ge=0)
     written: str | None = None
+    measured: dict[str, float] = Field(default_factory=dict)
 
 
 def _nine_digits(values: NDArray[np.float32]) -> list[list[float]]:
@@ -109,6 +110,8 @@ class Recorder:
         }
         if step.written is not None:
             line["written"] = step.written
+        if step.measured:
+            line["measured"] = dict(step.measured)
         self._write(json.dumps(line, separators=(",", ":"), allow_nan=False))
 
     def sync(self) -> None:
@@ -296,4 +299,5 @@ def _read(line: _Line, header: Header, index: int) -> Step:
         mixture=mixture,
         elapsed=line.elapsed,
         written=line.written,
+        measured=line.measured,
     )

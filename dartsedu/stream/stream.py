@@ -46,6 +46,7 @@ class Step:
         mixture: mixture weights by cell, likewise.
         elapsed: seconds spent in steps since the run began, pauses excluded, resumed runs added.
         written: what the genotype of these α says as a formula, where the space has formulas.
+        measured: what the method measured in this step, by name; mostly nothing.
     """
 
     index: int
@@ -57,9 +58,10 @@ class Step:
     mixture: Arrays = field(default_factory=dict)
     elapsed: float = 0.0
     written: str | None = None
+    measured: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("loss", "accuracy", "learning_rate", "alphas", "mixture"):
+        for name in ("loss", "accuracy", "learning_rate", "alphas", "mixture", "measured"):
             values = dict(getattr(self, name))
             for value in values.values():
                 if isinstance(value, np.ndarray):
@@ -91,6 +93,7 @@ class Stream(Iterator[Step], ABC):
     (everything that the next steps depend on). Random numbers of a step come from the seed and
     the step's index alone, so they need no saving, and nothing drawn between two steps changes a
     run. (PyTorch's generator is one for all threads: draw none in another thread during a step.)
+    A subclass that is over before ``total`` steps sets ``ended``, and restores it.
 
     ``identity`` is a text that names what is run, ``fingerprint`` one that names the data it is
     run on; a checkpoint continues only its own.
@@ -113,6 +116,7 @@ class Stream(Iterator[Step], ABC):
         self.device = device
         self.done = 0
         self.last: Step | None = None
+        self.ended = False
         self._elapsed = 0.0
         self._failure: Exception | None = None
         keep_freed_memory()
@@ -137,7 +141,7 @@ class Stream(Iterator[Step], ABC):
         """Do one step. SIGINT and SIGTERM wait until it is complete (``last`` then holds it)."""
         if self._failure is not None:
             raise self._failure
-        if self.done >= self.total:
+        if self.ended or self.done >= self.total:
             raise StopIteration
         with signals_held():
             began = time.perf_counter()

@@ -1,7 +1,7 @@
 // The front end alone: data, messages, drawing and keys, with a kernel made of two functions.
 
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import widget, { Run, Session, sigmoid, softmax } from "../../dartsedu/dashboard/dashboard.js";
+import widget, { Run, Session, dirichlet, sigmoid, softmax } from "../../dartsedu/dashboard/dashboard.js";
 
 const OPS = ["none", "skip_connect", "sep_conv_3x3"];
 
@@ -131,11 +131,14 @@ describe("rows", () => {
 
   it("turn into mixture weights by what the description says", () => {
     const data = rows(0, 1);
-    const [plain, fair] = [description(), { ...description(), relaxation: "sigmoid" }].map((spec) => new Run(spec));
-    for (const run of [plain, fair]) run.append(0, data);
+    const kinds = ["softmax", "sigmoid", "dirichlet"];
+    const [plain, fair, mean] = kinds.map((relaxation) => new Run({ ...description(), relaxation }));
+    for (const run of [plain, fair, mean]) run.append(0, data);
     expect(plain.mixture(0, 0, 0)).toEqual(softmax([0, 2, 1]));
     expect(fair.mixture(0, 0, 0)).toEqual(sigmoid([0, 2, 1]));
     expect(sigmoid([0, Math.log(3)])[1]).toBeCloseTo(0.75);
+    expect(mean.mixture(0, 0, 0)).toEqual([1 / 6, 3 / 6, 2 / 6]);
+    expect(dirichlet([0, -Math.log(3)])[0]).toBeCloseTo(0.75);
   });
 
   it("turn into mixture weights by softmax", () => {

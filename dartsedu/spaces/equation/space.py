@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dartsedu.data.tables import TableTask
+from dartsedu.methods.method import Method
 from dartsedu.relaxation import Supernet
 from dartsedu.search import Search
 from dartsedu.spaces.equation import memory
@@ -60,6 +61,14 @@ class EquationSpace(Space):
             complexity=given.complexity,
             alpha_scale=given.alpha_scale,
         )
+
+    def lacks(self, method: Method) -> str:
+        if method.stop.kind == "eigenvalue":
+            return (
+                "stop=eigenvalue looks at one α, and an equation is searched by many restarts, "
+                "each with its own; choose another stop"
+            )
+        return super().lacks(method)
 
     def search_memory(self, settings: EquationSettings, task: TableTask) -> int:
         return memory.search_memory(settings, task)
