@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dartsedu.architect import Named, detached, held, trial
+from dartsedu.base.observed import Observed
 from dartsedu.base.packing import as_tensors, as_vector, largest_of
 from dartsedu.data.splits import Passes
 from dartsedu.data.task import Task
@@ -127,6 +128,11 @@ class Search(Stream):
         """The cells and primitives that are searched."""
         return self.supernet.space
 
+    @property
+    def observed(self) -> Observed | None:
+        """The data that pictures of this search show, if there are some."""
+        return self.supernet.observed(self.task)
+
     def _open_data(self) -> None:
         size, seed, task = self.settings.batch_size, self.seed, self.task
         reading = self.settings.reading()
@@ -188,6 +194,7 @@ class Search(Stream):
             mixture=_arrays(self.supernet.leading(self.supernet.mixture())),
             written=self.supernet.written(self.task),
             measured=measured,
+            fitted=_arrays(self.supernet.fitted(self.task)),
         )
 
     def genotype(self) -> Genotype:

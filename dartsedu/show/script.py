@@ -5,19 +5,28 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-_ELEMENTS = Path(__file__).parent / "elements.js"
-_IMPORT = re.compile(r'^import \{[^}]*\} from "\.\./show/elements\.js";$', re.MULTILINE)
+_IMPORT = re.compile(r'^import \{[^}]*\} from "(\.[^"\n]*\.js)";\n', re.MULTILINE)
 
 
 def script(path: Path) -> str:
-    """The text of a module, with ``elements.js`` in the place of the line that imports it.
+    """The text of a module, with those that it imports before it.
 
-    Raises ``ValueError`` for a module without such a line.
+    Modules say ``import { … } from "./other.js"``; every name is defined once in all of them.
+    Raises ``ValueError`` for a module that imports otherwise, or nothing.
     """
-    elements = re.sub("^export ", "", _ELEMENTS.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    text, count = _IMPORT.subn(lambda _: elements, path.read_text(encoding="utf-8"))
-    if count != 1:
-        raise ValueError(
-            f'{path} has {count} lines such as import {{ … }} from "../show/elements.js"'
-        )
-    return text
+    texts: dict[Path, str] = {}
+    _collect(path.resolve(), texts)
+    if len(texts) == 1:
+        raise ValueError(f'{path} has no line such as import {{ … }} from "../show/elements.js";')
+    *others, own = texts.values()
+    return "\n".join([*(re.sub("^export ", "", text, flags=re.MULTILINE) for text in others), own])
+
+
+def _collect(path: Path, texts: dict[Path, str]) -> None:
+    """Add a module to ``texts`` after those that it imports."""
+    if path in texts:
+        return
+    text = path.read_text(encoding="utf-8")
+    for name in _IMPORT.findall(text):
+        _collect((path.parent / name).resolve(), texts)
+    texts[path] = _IMPORT.sub("", text)
