@@ -104,6 +104,13 @@ def first_of_equals(errors, spreads, complexities):
     return min(close, key=lambda i: complexities[i])
 
 
+def limited(errors, spreads, complexities, close):
+    best = int(np.argmin(errors))
+    limit = errors[best], spreads[best]
+    found = [i for i, e in enumerate(errors) if i == best or close(e, *limit)]
+    return min(found, key=lambda i: (complexities[i], errors[i]))
+
+
 @pytest.mark.parametrize(
     ("choose", "status", "words"),
     [
@@ -113,6 +120,8 @@ def first_of_equals(errors, spreads, complexities):
         (lambda e, s, c: int(np.argmin(c)), "wrong", "simplest of all"),
         (own_spread, "wrong", "its own spread"),
         (first_of_equals, "wrong", "lesser error"),
+        (lambda *lists: limited(*lists, lambda e, best, s: e < best + s), "wrong", "it is <="),
+        (lambda *lists: limited(*lists, lambda e, best, s: e <= best + 2 * s), "wrong", "one"),
         (lambda e, s, c: 0.5, "wrong", "should return a place"),
         (lambda e, s, c: ..., "open", "gives nothing yet"),
     ],

@@ -124,6 +124,14 @@ def shifted(states, weight, shares):
     return node(states, weight, torch.cat([shares[:, :1], shares[:, :4]], dim=1))
 
 
+def renormalised(states, weight, shares):
+    return node(states, weight, shares / (1 - shares[:, :1]))
+
+
+def first_row(states, weight, shares):
+    return node(states, weight, shares[:1].repeat(len(states), 1))
+
+
 @pytest.mark.parametrize(
     ("answer", "status", "words"),
     [
@@ -134,6 +142,8 @@ def shifted(states, weight, shares):
         (lambda s, w, p: node(s, w, torch.ones_like(p)), "wrong", "shares are not used"),
         (one_gate, "wrong", "the share 1 − p(none)"),
         (shifted, "wrong", "off by one"),
+        (renormalised, "wrong", "shared out among the others"),
+        (first_row, "wrong", "a row of its own"),
         (lambda s, w, p: node(s, w, p).sum(), "wrong", "shape (4, 3)"),
         (lambda s, w, p: 0.5, "wrong", "shape (4, 3)"),
         (lambda s, w, p: p[0, 9], "wrong", "IndexError"),

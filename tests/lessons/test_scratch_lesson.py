@@ -60,6 +60,12 @@ def test_an_interval_has_two_ends():
     assert checks.check_interval(lambda x: torch.tensor(interval(x))).status == "right"
 
 
+def doubled(d, df):
+    """As if the n differences were 2n."""
+    half = stats.t.ppf(0.975, df) * d.std(ddof=1) / (2 * len(d)) ** 0.5
+    return d.mean() - half, d.mean() + half
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
@@ -70,6 +76,13 @@ def test_an_interval_has_two_ends():
         (lambda a, b: interval(a - b, root=0), "divide by √n"),
         (lambda a, b: interval(a - b, ddof=0), "ddof=1"),
         (lambda a, b: interval(a - b, df=len(a) - 2), "2n − 2"),
+        (lambda a, b: doubled(a - b, len(a) - 1), "divide by √n"),
+        (lambda a, b: doubled(a - b, 2 * len(a) - 1), "2n numbers throughout"),
+        (lambda a, b: interval(a - b, z=1.96), "you used 1.96"),
+        (lambda a, b: interval(a - b, df=0), "n degrees of freedom"),
+        (lambda a, b: interval(a - b, p=0.95), "0.975"),
+        (lambda a, b: interval(a - b, root=1), "n instead of √n"),
+        (lambda a, b: interval(a - b, t=False), "one standard error"),
     ],
 )
 def test_a_wrong_paired_interval_is_told_why(answer, words):
