@@ -10,7 +10,7 @@ import torch
 from scipy import stats
 
 from dartsedu.lessons.check import Wrong, ask, check, same
-from dartsedu.lessons.scratch import Scores, difference, interval
+from dartsedu.lessons.intervals import Scores, difference, interval
 
 
 def _ends(found: Any, where: str) -> torch.Tensor:
