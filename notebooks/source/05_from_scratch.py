@@ -97,7 +97,6 @@ predict(
 # ([`random_genotype`](dartsedu/genotype.py:random_genotype)) from the same
 # [space](../docs/glossary.md#search-space), the same network around it, the same training, the same seed.
 # [`lesson.train`](dartsedu/lessons/scratch.py:train) does what you have just seen, and counts.
-#
 
 # %% tags=["nbval-ignore-output"]
 from dartsedu import random_genotype

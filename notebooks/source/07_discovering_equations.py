@@ -127,7 +127,7 @@ predict(
 #
 # In 1860 Fechner proposed a law of sensation: the response R grows with the logarithm of the stimulus S. To
 # find it, an edge needs ln. But during a search an edge may be handed *any* number.
-#
+
 # %%
 weights = torch.tensor([1.0, 0.0])
 values = torch.stack([torch.tensor(2.0), torch.tensor(-1.0).log()])

@@ -7,16 +7,17 @@ import pytest
 import torch
 
 from dartsedu.data.tasks import load_task
-from dartsedu.derivation import RULES
+from dartsedu.derivation import RULES, derive
 from dartsedu.discretisation import discretisation_gap, discretised_mixture
 from dartsedu.genotype import random_genotype
-from dartsedu.lessons import cuts
+from dartsedu.lessons import cuts, start
 from dartsedu.lessons import discretisation as lesson
 from dartsedu.lessons import discretisation_checks as checks
 from dartsedu.lessons.search import digits_search
 from dartsedu.published import PUBLISHED
 from dartsedu.relaxation import mixture_weights
 from dartsedu.spaces.cnn import cnn_space
+from dartsedu.stream.recording import Recording
 
 
 def strengths(alpha):
@@ -172,6 +173,18 @@ def test_pictures_say_what_they_show(search):
     alt = lesson.agreement_picture({"paper": 20, "argmax": 0}, 20).alt
     assert "of 20 steps, by paper at 20, argmax at 0" in alt
     assert lesson.dropped(lesson.node_alpha()) == "cₖ₋₂"
+
+
+def test_rules_on_the_shipped_recording():
+    """argmax drops nothing, threshold asks for more than any α of it."""
+    recording = Recording.load(start.RECORDING)
+    paper, argmax, threshold = (
+        [derive(recording.space, step.alphas, rule) for step in recording.steps]
+        for rule in ("paper", "argmax", "threshold")
+    )
+    assert not any(a == p or t == p for a, t, p in zip(argmax, threshold, paper, strict=True))
+    highest = max(alpha.max() for step in recording.steps for alpha in step.alphas.values())
+    assert 1 / (1 + np.exp(-highest)) < 0.85
 
 
 # ---- The record: what the lesson says of it -----------------------------------------------------
