@@ -230,7 +230,7 @@ def cuts_picture(mixture: float, cut: float, blind: Sequence[float]) -> Picture:
         "",
         (0.0, 1.1),
         (0.5, 3.6),
-        ticks={"y": [(3, "mixture"), (2, "cut by α"), (1, "random cuts")]},
+        ticks={"y": []},
     )
     text = (
         f"Right on {mixture:.0%} of the images as a mixture, on {cut:.0%} cut by α. Random cuts: "
@@ -340,13 +340,26 @@ def kept_pictures(record: Record) -> Picture:
     return draw(Scene([panel for scene in scenes for panel in scene.panels], text))
 
 
+_CODES = {
+    "none": "none",
+    "max_pool_3x3": "max",
+    "avg_pool_3x3": "avg",
+    "skip_connect": "skip",
+    "sep_conv_3x3": "s3",
+    "sep_conv_5x5": "s5",
+    "dil_conv_3x3": "d3",
+    "dil_conv_5x5": "d5",
+}
+"""Names of primitives that fit under the columns of a small table."""
+
+
 def temperature_explorer(found: Sharpened) -> Explorer:
     """A slider for T: the mixtures softmax(α / T), their entropy, what the supernet scores."""
     bits, ends = found.bits, (3.1, -0.1)
     space = cnn_space(nodes=3)
     names = [state_label(n) for n in state_names(2, 3)]
-    edges = [f"{names[e.source]} → {names[e.target]}" for e in space["normal"].edges]
-    operations = [short(p) for p in space.primitives]
+    edges = [f"{names[e.source]}→{names[e.target]}" for e in space["normal"].edges]
+    operations = [_CODES[p] for p in space.primitives]
     ticks = {"x": list(enumerate(operations)), "y": list(enumerate(edges[::-1]))}
     limits = (-0.5, len(operations) - 0.5), (-0.5, len(edges) - 0.5)
 
@@ -365,7 +378,9 @@ def temperature_explorer(found: Sharpened) -> Explorer:
         return Scene(
             [
                 Panel("the same w", marks, "entropy (bits)", "accuracy", ends, (0, 1.1)),
-                Panel("normal cell", [table], "", "", *limits, ticks=ticks),
+                Panel(
+                    "normal cell", [table], "operation (s: sep, d: dil)", "", *limits, ticks=ticks
+                ),
             ],
             f"T = {temperature:g}: entropy {here[0]:.2f} bits, accuracy {here[1]:.2f}. "
             f"Half a bit less costs {found.mixture - found.after_losing(0.5):.2f}, a whole bit "

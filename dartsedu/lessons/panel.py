@@ -129,7 +129,8 @@ def _panel_json(panel: Panel) -> dict[str, Any]:
 
     def axis(name: str, ends: tuple[float, float]) -> dict[str, Any]:
         named = panel.ticks.get(name)
-        return {"ends": coordinates(name, ends), "ticks": named or _ticks(ends, name in panel.log)}
+        ticks = _ticks(ends, name in panel.log) if named is None else list(named)
+        return {"ends": coordinates(name, ends), "ticks": ticks}
 
     marks: list[dict[str, Any]] = []
     for mark in panel.marks:
@@ -212,7 +213,8 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
             axis.set_ticks([10**place for place, _ in ticks], [text for _, text in ticks])
             axis.set_minor_locator(NullLocator())
         if name in panel.ticks:
-            axis.set_ticks(*zip(*panel.ticks[name], strict=True))
+            named = panel.ticks[name]
+            axis.set_ticks([place for place, _ in named], [text for _, text in named])
     if panel.bare:
         axes.axis("off")
     axes.set_xlim(panel.xlim)
