@@ -103,9 +103,6 @@ def groups_scene(
         marks.append(Line([0.5, len(groups) + 0.6], [value, value], SOFT, name, "--"))
         words.append(f"{name}: {value:.1f}")
     ends = floor(min(every) - margin), min(most, ceil(max(every) + margin))
-    names = [
-        (row, f"{name} ({len(scores)})") for row, (name, scores) in enumerate(groups.items(), 1)
-    ]
     panel = Panel(
         "each network; the mean, its interval",
         marks,
@@ -113,6 +110,6 @@ def groups_scene(
         what,
         (0.5, len(groups) + 0.6),
         ends,
-        ticks={"x": names},
+        ticks={"x": list(enumerate(groups, 1))},
     )
     return Scene([panel], f"{what.capitalize()}. {'; '.join(words)}.")

@@ -259,10 +259,10 @@ def training_picture(steps: Iterable[Step], lines: Mapping[str, float]) -> Pictu
 # ---- Recorded trainings -------------------------------------------------------------------------
 
 GROUPS: dict[str, tuple[str, int]] = {
-    "cells found": ("found", 4),
-    "random cells": ("random", 4),
+    "found": ("found", 4),
+    "random": ("random", 4),
     "LSTM": ("LSTM", 4),
-    "published cell": ("published", 8),
+    "published": ("published", 8),
 }
 """What is compared, with its kind and number of nodes in the recording. (An LSTM has no nodes; its
 size is that of cells of four.)"""

@@ -331,9 +331,9 @@ lesson.training_picture(steps, lines)
 
 # %%
 scores = lesson.scores("pydoc")
-for other in ("cells found", "LSTM"):
-    between = difference(scores[other], scores["random cells"])
-    print(f"{other} − random cells: {told(between, 'in perplexity')}")
+for other in ("found", "LSTM"):
+    between = difference(scores[other], scores["random"])
+    print(f"{other} − random: {told(between, 'in perplexity')}")
 lesson.perplexities_picture("pydoc")
 
 # %% [markdown]

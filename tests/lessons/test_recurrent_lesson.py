@@ -230,9 +230,9 @@ def test_the_recorded_search_is_the_one_whose_cell_was_trained():
 
 def test_pictures_say_the_numbers():
     alt = lesson.perplexities_picture("pydoc").alt
-    mean = fmean(lesson.perplexities("pydoc", "random cells"))
+    mean = fmean(lesson.perplexities("pydoc", "random"))
     assert f"mean {mean:.1f}, interval" in alt
-    assert "published cell: 50.4, a single one" in alt
+    assert "published: 50.4, a single one" in alt
     recording = Recording.load(lesson.SEARCH)
     assert "identity leads of all but none, with 0.55" in lesson.leaders_picture(recording).alt
 
@@ -246,7 +246,7 @@ def test_identity_leads_in_the_recorded_cells():
 
 def test_what_the_lesson_says_of_the_recorded_networks():
     scores = lesson.scores("pydoc")
-    found, drawn, lstm = (scores[g] for g in ("cells found", "random cells", "LSTM"))
+    found, drawn, lstm = (scores[g] for g in ("found", "random", "LSTM"))
     assert difference(found, drawn).low < 0 < difference(found, drawn).high
     assert difference(lstm, drawn).high < 0
     assert max(lstm) < min(*found, *drawn)
@@ -256,7 +256,7 @@ def test_luck_is_counted_over_all_pairs():
     pairs = list(product([1.0, 3.0], [2.0, 3.0]))
     expected = fmean((a < b) + 0.5 * (a == b) for a, b in pairs)
     assert lesson.one_of_each(np.array([1.0, 3.0]), np.array([2.0, 3.0])) == expected
-    same = lesson.scores("pydoc")["random cells"]
+    same = lesson.scores("pydoc")["random"]
     assert lesson.one_of_each(same, same) == 0.5
 
 
@@ -267,8 +267,8 @@ def test_a_plan_says_how_many_networks_it_takes():
         explorer.set(first=first, second=second, networks=n)
         return explorer.shown.text.split("it ")[-1].split(".")[0]
 
-    for first, needed in (("cells found", 20), ("LSTM", 4)):
-        assert verdict(first, "random cells", needed - 1) == "holds zero"
-        assert verdict(first, "random cells", needed) == "leaves out zero"
+    for first, needed in (("found", 20), ("LSTM", 4)):
+        assert verdict(first, "random", needed - 1) == "holds zero"
+        assert verdict(first, "random", needed) == "leaves out zero"
     explorer.set(first="LSTM", second="LSTM")
     assert "LSTM − LSTM: +0.0" in explorer.shown.text
