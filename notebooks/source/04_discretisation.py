@@ -24,7 +24,6 @@ from dartsedu.derivation import RULES
 from dartsedu.lessons import cuts, start
 from dartsedu.lessons import discretisation as lesson
 from dartsedu.lessons import discretisation_checks as checks
-from dartsedu.lessons.discretisation_quiz import QUIZ
 from dartsedu.lessons.guess import predict
 from dartsedu.lessons.intervals import told
 
@@ -433,7 +432,7 @@ print(
 # ## Quiz
 
 # %%
-QUIZ
+checks.QUIZ
 
 # %% [markdown]
 # ## Break it

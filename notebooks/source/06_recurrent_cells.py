@@ -15,13 +15,12 @@
 
 # %%
 import torch
-from dartsedu.lessons.guess import predict
 
 from dartsedu import PUBLISHED, Recording, live, replay
 from dartsedu.lessons import recurrent as lesson
 from dartsedu.lessons import recurrent_checks as checks
+from dartsedu.lessons.guess import predict
 from dartsedu.lessons.intervals import difference, told
-from dartsedu.lessons.recurrent_quiz import QUIZ
 
 torch.set_num_threads(1)
 
@@ -408,7 +407,7 @@ predict(
 # ## Quiz
 
 # %%
-QUIZ
+checks.QUIZ
 
 # %% [markdown]
 # ## Break it
