@@ -486,7 +486,7 @@ predict(
 # %% tags=["nbval-ignore-output"]
 from dartsedu import replay
 
-replay(lesson.LARGER)
+replay(lesson.LARGER, play=True)
 
 # %% [markdown]
 # The normal cell decides a little, down to 2.3 bits, and then less again, 2.6; the reduction cell hardly at all. At

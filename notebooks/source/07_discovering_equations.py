@@ -221,7 +221,7 @@ lesson.data_picture(task)
 
 # %% tags=["nbval-ignore-output"]
 search = lesson.equation_search(task)
-run = live(search)
+run = live(search, speed=15)
 run
 
 # %% tags=["nbval-ignore-output"]
