@@ -1,4 +1,4 @@
-"""Lesson 05: the checks of its exercises."""
+"""Lesson 05: the checks of its exercises, its quiz."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import torch
 from scipy import stats
 
 from dartsedu.lessons.check import Wrong, ask, check, same
-from dartsedu.lessons.scratch import Scores, difference, interval
+from dartsedu.lessons.guess import Question, Quiz
+from dartsedu.lessons.intervals import Scores, difference, interval
 
 
 def _ends(found: Any, where: str) -> torch.Tensor:
@@ -95,6 +96,25 @@ def check_paired(answer: Callable[..., Any]) -> str:
             "you counted 2n − 2 degrees of freedom; n pairs leave n − 1": _around(
                 expected.mean, float(stats.t.ppf(0.975, 2 * n - 2)) * s / n**0.5
             ),
+            "you counted 2n numbers; after subtracting, n are left: divide by √n": _around(
+                expected.mean, t * s / (2 * n) ** 0.5
+            ),
+            "you counted 2n numbers throughout; after subtracting, n are left": _around(
+                expected.mean, float(stats.t.ppf(0.975, 2 * n - 1)) * s / (2 * n) ** 0.5
+            ),
+            "you used 1.96, which holds for many pairs; for a few, Student's t is wider": _around(
+                expected.mean, 1.96 * s / n**0.5
+            ),
+            "you used t with n degrees of freedom; one went into the mean, n − 1 are left": _around(
+                expected.mean, float(stats.t.ppf(0.975, n)) * s / n**0.5
+            ),
+            "you took the 95 % point of t; with 2.5 % on either side it is t.ppf(0.975, …)": (
+                _around(expected.mean, float(stats.t.ppf(0.95, n - 1)) * s / n**0.5)
+            ),
+            "you divided by n instead of √n": _around(expected.mean, t * s / n),
+            "you forgot the factor t: that is one standard error to either side": _around(
+                expected.mean, s / n**0.5
+            ),
         }
         same(
             _ends(ask(answer, a, b), "paired(a, b)"),
@@ -129,3 +149,83 @@ def check_report(answer: Callable[..., Any]) -> str:
             {meaning: torch.tensor(float(value)) for meaning, value in numbers.items()},
         )
     return "chosen by one split, judged by another."
+
+
+# ---- The quiz ----------------------------------------------------------------------------------
+
+QUIZ = Quiz(
+    [
+        Question(
+            "A paper trains its cell ten times and reports 2.8 ± 0.1 %, and one random cell with "
+            "3.3 %. What does the ± not contain?",
+            "that another search would find another cell",
+            "Only the training was repeated. The luck of the cell, on either side, is not in it; "
+            "nor is that of the test set.",
+            {
+                "that another seed gives another number": (
+                    "That is the one thing that was repeated, ten times."
+                ),
+                "nothing: it is the error of the method": (
+                    "It is the error of the mean of one cell's trainings. The method was used once."
+                ),
+                "the spread of single trainings": (
+                    "The spread is what the ± is made of, divided by the root of ten if it is a "
+                    "standard error."
+                ),
+            },
+        ),
+        Question(
+            "An interval for found − random is −0.8 to +2.1 points. What may you say?",
+            "we cannot tell which is better",
+            "Zero is inside, and so is +2. More searches and more random cells would narrow it.",
+            {
+                "the search is useless": ("A gain of two points is inside the interval, too."),
+                "they are equally good": (
+                    "Holding zero is no proof of zero: −0.8 and +2.1 are as compatible."
+                ),
+                "found is better, since most of the interval is above zero": (
+                    "That is not what a 95 % interval promises, and a search is not better by a "
+                    "share of an interval."
+                ),
+            },
+        ),
+        Question(
+            "You try 30 settings of a search and report the test accuracy of the best. What is "
+            "wrong?",
+            "it was chosen by the number that is reported",
+            "The best of 30 is lucky as well as good. Choose by a validation split, test the "
+            "chosen one once.",
+            {
+                "30 are too few": (
+                    "More settings make it worse: the best of more is luckier still."
+                ),
+                "nothing, if all are trained alike": (
+                    "The leaderboard at the top had candidates that were alike in everything, and"
+                    " a leader all the same."
+                ),
+                "the mean should be reported": (
+                    "The mean of all says what a setting does on average, not what the chosen one"
+                    " does."
+                ),
+            },
+        ),
+        Question(
+            "When does it help to subtract in pairs?",
+            "when the two of a pair share what makes scores differ, such as the cell",
+            "What they share drops out. If they share nothing that matters, half of the degrees "
+            "of freedom are lost for nothing.",
+            {
+                "whenever there are as many of either kind": (
+                    "Found cell 3 and random cell 3 share a number, which is nothing."
+                ),
+                "when the interval gets narrower by it": (
+                    "To choose what gives the nicer interval is to choose by luck. Decide before."
+                ),
+                "never: it throws away half of the numbers": (
+                    "It loses degrees of freedom, but with shared luck gone the interval may be "
+                    "several times as narrow."
+                ),
+            },
+        ),
+    ]
+)
