@@ -1,6 +1,6 @@
 # make demo   search a cell on real digits, train it, write a report (3 minutes after installing)
 # make test   style, types, every test, notebooks included
-# make lab    JupyterLab on the notebooks
+# make lab    JupyterLab on copies of the lessons to work in (my_lessons/)
 # For shells without make, README.md has the plain commands behind each.
 
 PYTHON ?= python3
@@ -24,7 +24,8 @@ test: .venv/installed
 	  --nbval --nbval-current-env --nbval-cell-timeout 120 notebooks tests
 
 lab: .venv/installed
-	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
+	$(BIN)/python notebooks/source/working_copies.py
+	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/my_lessons $(if $(filter 0,$(shell id -u)),--allow-root)
 
 notebooks: .venv/installed
 	$(BIN)/python notebooks/source/build_lessons.py

@@ -70,7 +70,7 @@ class Shown(ABC):
         metadata: dict[str, Any] = {}
         if self._at_rest and all(map(len, self._histories.values())):
             picture, alternative = self.figure()._repr_mimebundle_()
-            data["image/png"] = picture["image/png"]
+            data |= {name: picture[name] for name in ("image/png", "text/html")}
             metadata = alternative
         return data, metadata
 

@@ -11,6 +11,7 @@ A check is a function that raises ``Open`` or ``Wrong``, or returns what is righ
 from __future__ import annotations
 
 import functools
+import html
 import textwrap
 import traceback
 from collections.abc import Callable, Mapping
@@ -29,6 +30,10 @@ class Wrong(Exception):
     """The answer is wrong; the message says what is wrong and, if known, why."""
 
 
+_HEADS = {"right": "✔ Right: ", "wrong": "✘ Not right: ", "open": "… To do: "}
+_COLOURS = {"right": "#2e8b57", "wrong": "#c0392b", "open": "#888888"}
+
+
 @dataclass(frozen=True, repr=False)
 class Verdict:
     """What a check says; its text is what the notebook shows."""
@@ -37,9 +42,16 @@ class Verdict:
     message: str
 
     def __repr__(self) -> str:
-        head = {"right": "✔ Right: ", "wrong": "✘ Not right: ", "open": "… To do: "}[self.status]
-        lines = (head + self.message).splitlines()
+        lines = (_HEADS[self.status] + self.message).splitlines()
         return "\n".join(textwrap.fill(line, 92, subsequent_indent="  ") for line in lines)
+
+    def _repr_html_(self) -> str:
+        """In a notebook: with the colour of the verdict at its side."""
+        message = html.escape(self.message).replace("\n", "<br>")
+        return (
+            f'<div style="border-left: 6px solid {_COLOURS[self.status]}; padding: 4px 10px">'
+            f"<strong>{_HEADS[self.status]}</strong>{message}</div>"
+        )
 
 
 def check(function: Callable[..., str]) -> Callable[..., Verdict]:

@@ -20,6 +20,12 @@ from dartsedu.show.picture import Picture, blank_picture
 
 Style = Literal["-", "--", ":"]
 
+INK, SOFT = "ink", "soft"
+"""Inks of the theme: that of text, and a paler one. As colours of marks, like any ``#rrggbb``."""
+BLUE, RED = "#2468c9", "#c8371d"
+"""Two more for what is no operation: no operation has them."""
+_PRINTED = {INK: "#1a1a1a", SOFT: "#757575"}
+
 
 @dataclass(frozen=True)
 class Line:
@@ -79,7 +85,25 @@ class Pixels:
         return [[to_hex(c) for c in row] for row in mpl.colormaps["cividis"](scaled)]
 
 
-Mark = Line | Dots | Arrow | Bars | Pixels
+@dataclass(frozen=True)
+class Heat:
+    """Numbers over two axes as colours, (rows, columns), the first row below.
+
+    Args:
+        x, y: the centres of the first and the last column and row.
+        low, high: what is black, what is yellow; the same for all scenes that are compared.
+        name: what the colours show; written beside the colour bar.
+    """
+
+    values: ArrayLike
+    x: tuple[float, float]
+    y: tuple[float, float]
+    low: float
+    high: float
+    name: str
+
+
+Mark = Line | Dots | Arrow | Bars | Pixels | Heat
 
 
 @dataclass(frozen=True)
@@ -142,11 +166,16 @@ def _panel_json(panel: Panel) -> dict[str, Any]:
                 drawn = {
                     "names": list(mark.names),
                     "values": [float(v) for v in mark.values],
-                    "colours": list(mark.colours),
+                    "colours": [_css(c) for c in mark.colours],
                 }
             case Pixels():
                 drawn = {"colours": mark.colours()}
+            case Heat():
+                rows = [[float(f"{v:.4g}") for v in row] for row in np.asarray(mark.values)]
+                drawn = {"x": list(mark.x), "y": list(mark.y), "rows": rows}
         look = {k: v for k, v in vars(mark).items() if isinstance(v, (str, bool, int, float))}
+        if "colour" in look:
+            look["colour"] = _css(str(look["colour"]))
         marks.append({"kind": kind, **look, **drawn})
     return {
         "title": panel.title,
@@ -157,6 +186,16 @@ def _panel_json(panel: Panel) -> dict[str, Any]:
         "yaxis": axis("y", panel.ylim),
         "marks": marks,
     }
+
+
+def _css(colour: str) -> str:
+    """A colour for the browser: inks are those of the page."""
+    return f"var(--{colour})" if colour in _PRINTED else colour
+
+
+def _printed(colour: str) -> str:
+    """A colour for paper."""
+    return _PRINTED.get(colour, colour)
 
 
 def _ticks(ends: tuple[float, float], log: bool) -> list[tuple[float, str]]:
@@ -228,7 +267,7 @@ def _line(axes: Axes, mark: Line) -> None:
         mark.x,
         mark.y,
         mark.style,
-        color=mark.colour,
+        color=_printed(mark.colour),
         linewidth=width,
         alpha=alpha,
         label=mark.name or None,
@@ -237,7 +276,12 @@ def _line(axes: Axes, mark: Line) -> None:
 
 def _dots(axes: Axes, mark: Dots) -> None:
     axes.plot(
-        mark.x, mark.y, "o", color=mark.colour, markersize=mark.size * 1.6, label=mark.name or None
+        mark.x,
+        mark.y,
+        "o",
+        color=_printed(mark.colour),
+        markersize=mark.size * 1.6,
+        label=mark.name or None,
     )
     if mark.label:
         at = float(np.ravel(mark.x)[-1]), float(np.ravel(mark.y)[-1])
@@ -245,15 +289,20 @@ def _dots(axes: Axes, mark: Dots) -> None:
 
 
 def _arrow(axes: Axes, mark: Arrow) -> None:
-    style = {"arrowstyle": "-|>", "color": mark.colour, "linewidth": 2.5, "mutation_scale": 16}
+    style = {
+        "arrowstyle": "-|>",
+        "color": _printed(mark.colour),
+        "linewidth": 2.5,
+        "mutation_scale": 16,
+    }
     axes.annotate("", mark.end, mark.start, arrowprops={**style, "shrinkA": 0, "shrinkB": 0})
     if mark.name:
-        axes.plot([], [], color=mark.colour, linewidth=2.5, label=mark.name)
+        axes.plot([], [], color=_printed(mark.colour), linewidth=2.5, label=mark.name)
 
 
 def _bars(axes: Axes, mark: Bars) -> None:
     rows = range(len(mark.names))
-    axes.barh(rows, mark.values, color=mark.colours)
+    axes.barh(rows, mark.values, color=[_printed(c) for c in mark.colours])
     axes.axvline(0, color="#5b6676", linewidth=1)
     axes.set_yticks(rows, list(mark.names))
     axes.set_ylim(len(mark.names) - 0.5, -0.5)
@@ -267,12 +316,31 @@ def _pixels(axes: Axes, mark: Pixels) -> None:
     axes.imshow(np.asarray(mark.values), cmap="cividis", vmin=mark.low, vmax=mark.high)
 
 
+def _heat(axes: Axes, mark: Heat) -> None:
+    values = np.asarray(mark.values)
+    ends = []
+    for (low, high), count in ((mark.x, values.shape[1]), (mark.y, values.shape[0])):
+        half = (high - low) / (count - 1) / 2
+        ends += [low - half, high + half]
+    image = axes.imshow(
+        values,
+        cmap="cividis",
+        vmin=mark.low,
+        vmax=mark.high,
+        extent=(ends[0], ends[1], ends[2], ends[3]),
+        origin="lower",
+        aspect="auto",
+    )
+    axes.figure.colorbar(image, ax=axes, label=mark.name)
+
+
 _DRAW: dict[type, Callable[[Axes, Any], None]] = {
     Line: _line,
     Dots: _dots,
     Arrow: _arrow,
     Bars: _bars,
     Pixels: _pixels,
+    Heat: _heat,
 }
 
 

@@ -5,19 +5,29 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-_ELEMENTS = Path(__file__).parent / "elements.js"
-_IMPORT = re.compile(r'^import \{[^}]*\} from "\.\./show/elements\.js";$', re.MULTILINE)
+_IMPORT = re.compile(r'^import \{[^}]*\} from "(\.{1,2}/[\w./]+\.js)";$', re.MULTILINE)
 
 
 def script(path: Path) -> str:
-    """The text of a module, with ``elements.js`` in the place of the line that imports it.
+    """The text of a module, with every file that it imports in the place of the import.
 
-    Raises ``ValueError`` for a module without such a line.
+    A file that several import stands where it is needed first. Raises ``ValueError`` for a module
+    without a line such as ``import { … } from "../show/elements.js";``.
     """
-    elements = re.sub("^export ", "", _ELEMENTS.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    text, count = _IMPORT.subn(lambda _: elements, path.read_text(encoding="utf-8"))
-    if count != 1:
-        raise ValueError(
-            f'{path} has {count} lines such as import {{ … }} from "../show/elements.js"'
-        )
-    return text
+    text = path.read_text(encoding="utf-8")
+    if not _IMPORT.search(text):
+        raise ValueError(f'{path} has 0 lines such as import {{ … }} from "../show/elements.js"')
+    return _with_imports(path, set())
+
+
+def _with_imports(path: Path, known: set[Path]) -> str:
+    """The file's text after those of its imports that are not ``known`` yet."""
+
+    def text_of(found: re.Match[str]) -> str:
+        other = (path.parent / found[1]).resolve()
+        if other in known:
+            return ""
+        known.add(other)
+        return re.sub("^export ", "", _with_imports(other, known), flags=re.MULTILINE)
+
+    return _IMPORT.sub(text_of, path.read_text(encoding="utf-8"))

@@ -19,6 +19,7 @@ import jupytext
 import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+from working_copies import LANGUAGE
 
 SOURCES = Path(__file__).parent
 NOTEBOOKS = SOURCES.parent
@@ -70,8 +71,12 @@ def lesson(source: Path, solved: bool = False) -> NotebookNode:
         cell.metadata = NotebookNode({k: v for k, v in cell.metadata.items() if k == "tags"})
     notebook = nbformat.v4.new_notebook(cells=cells)
     notebook.metadata = NotebookNode(
-        kernelspec={"name": "python3", "display_name": "Python 3", "language": "python"},
-        language_info={"name": "python"},
+        kernelspec={
+            "name": "python3",
+            "display_name": "Python 3 (ipykernel)",
+            "language": "python",
+        },
+        language_info=LANGUAGE,
     )
     return notebook
 
@@ -111,7 +116,7 @@ def execute(notebook: NotebookNode) -> None:
         record_timing=False,
         store_widget_state=False,
     ).execute()
-    notebook.metadata.language_info = NotebookNode(name="python")
+    notebook.metadata.language_info = NotebookNode(LANGUAGE)
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(VIEW, None)

@@ -1,7 +1,7 @@
 """The frame of the lessons: builder, checks, panels, explorer."""
 
-import base64
 import json
+import re
 
 import build_lessons
 import nbformat
@@ -10,8 +10,9 @@ import pytest
 import torch
 from traitlets import TraitError
 
-from dartsedu.lessons.check import Open, Wrong, ask, check, same
+from dartsedu.lessons.check import Open, Verdict, Wrong, ask, check, same
 from dartsedu.lessons.explorer import Control, Explorer
+from dartsedu.lessons.guess import Question, Quiz, predict
 from dartsedu.lessons.panel import (
     Arrow,
     Bars,
@@ -227,9 +228,81 @@ def test_an_explorer_takes_no_nonsense():
         Explorer("Slopes", scene, a=Control("slope", [0.0, 1.0], 3))
 
 
-def test_an_explorer_carries_a_picture_and_a_constant_text():
-    bundle, metadata = Explorer("Slopes", scene)._repr_mimebundle_()
+def test_an_explorer_is_a_page_for_readers_without_a_kernel():
+    explorer = Explorer("Slopes", scene, a=Control("slope", [0.0, 1.0, 2.0], 1.0))
+    bundle, _ = explorer._repr_mimebundle_()
     assert bundle["text/plain"] == "Explorer: Slopes"
-    assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
-    assert metadata["image/png"]["alt"] == "Slopes. The slope is 1.0."
     assert build_lessons.VIEW in bundle
+    page = bundle["text/html"]
+    assert 'alt="The slope is 1.0."' in page
+    assert "<figcaption>The slope is 1.0. Run this cell" in page
+    traits = re.search(r'<script type="application/json">(.*?)</script>', page, re.DOTALL)[1]
+    grid = json.loads(traits)["grid"]
+    for place, a in enumerate((0.0, 1.0, 2.0)):
+        kept = grid["scenes"][str(place)]
+        frames = [
+            {**grid["frames"][f], "marks": [grid["marks"][m] for m in marks]}
+            for f, marks in kept["panels"]
+        ]
+        assert {"text": kept["text"], "panels": frames} == json.loads(json.dumps(as_json(scene(a))))
+    assert len(grid["frames"]) == 4
+
+
+def test_an_explorer_of_too_many_scenes_says_that_it_asks():
+    values = list(range(30))
+    many = {"a": Control("a", values, 0), "kind": Control("b", [f"k{v}" for v in values], "k0")}
+    explorer = Explorer("Slopes", scene, **many)
+    assert not explorer.alone
+    explorer._carry()
+    assert explorer.grid == {}
+    assert Explorer("Slopes", scene, **many).in_browser("softmax", x=1).alone
+
+
+# ---- Guesses and quizzes ------------------------------------------------------------------------
+
+
+def test_a_guess_folds_its_result_without_a_script():
+    page = predict("How many `edges`?", 5.0, scene(), unit=" edges")._repr_html_()
+    assert "<code>edges</code>" in page
+    fold = page.split("<details>")[1].split("</details>")[0]
+    assert "<strong>5 edges</strong>" in fold
+    assert 'alt="The slope is 1.0."' in fold
+    assert repr(predict("Why?", "a", among=["a", "b"])) == "Your guess first: Why?"
+
+
+def test_a_guess_may_be_drawn():
+    line = Line(np.linspace(0, 1, 101), np.linspace(0, 2, 101), "#a90fe8", "the share")
+    axes = Panel("share", [Dots([0.0], [0.0], "ink")], "step", "share", (0, 1), (0, 2))
+    drawn = predict("How will it go?", line, panel=axes)
+    assert drawn.spec["x"][-1] == 1.0
+    assert len(drawn.spec["x"]) == len(drawn.spec["answer"]) == 24
+    assert "the share: from 0 to 2" in drawn._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("answer", "more", "words"),
+    [
+        ("c", {"among": ["a", "b"]}, "not among the choices"),
+        (Line([0, 1], [0, 1], "ink"), {}, "needs axes"),
+    ],
+)
+def test_a_guess_that_cannot_be_asked_is_refused(answer, more, words):
+    with pytest.raises(ValueError, match=words):
+        predict("?", answer, **more)
+
+
+def test_every_answer_of_a_quiz_says_what_is_with_it():
+    wrong = {"A number": "It has no digit.", "<b>": "No tag."}
+    quiz = Quiz([Question("What is `x`?", "A letter", "It is one.", wrong)])
+    page = quiz._repr_html_()
+    assert page.count("<details") == 3
+    assert page.count('<details class="dartsedu-right">') == 1
+    assert re.search(r"A letter</summary>\s*<p>✔ Right. It is one", page)
+    assert "<summary>&lt;b&gt;</summary>" in page
+    assert repr(quiz) == "A quiz of 1 questions."
+    assert quiz._repr_html_() == page
+
+
+def test_a_verdict_has_its_colour():
+    assert "✔" in check_double(lambda x: 2 * x)._repr_html_()
+    assert "&lt;" in Verdict("wrong", "a < b")._repr_html_()

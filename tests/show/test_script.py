@@ -9,7 +9,7 @@ from dartsedu.show.script import script
 PACKAGE = Path(dartsedu.__file__).parent
 
 
-@pytest.mark.parametrize("path", ["dashboard/dashboard.js", "lessons/explorer.js"])
+@pytest.mark.parametrize("path", ["dashboard/dashboard.js", "lessons/explorer.js", "lessons/guess.js"])
 def test_a_script_needs_no_other_file_and_defines_every_name_once(path):
     text = script(PACKAGE / path)
     assert not re.search(r"^import\b|\bimport\(|^export .*\bfrom [\"']", text, re.MULTILINE)
