@@ -7,7 +7,7 @@
     dartsedu train darts-rnn-v2 --out runs/published
     python benchmarks/recurrent_cells.py runs/pydoc-? runs/published
 
-Writes ``dartsedu/lessons/recordings/recurrent.json`` and prints mean, deviation and range of each
+Writes ``dartsedu/lessons/recordings/recurrent.json`` and prints range, mean and interval of each
 group, of whatever the runs have trained by then.
 """
 
@@ -73,8 +73,7 @@ def main() -> None:
     write_text(recurrent.RECORDED, json.dumps(found, indent=1) + "\n")
     for task, lines in found["references"].items():
         print(task, lines)
-        for group in recurrent.groups(task):
-            print(f"  {recurrent.describe(task, group)}")
+        print(recurrent.perplexities_picture(task).alt)
 
 
 if __name__ == "__main__":

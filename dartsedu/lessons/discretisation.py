@@ -3,51 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from statistics import fmean
 
 import numpy as np
-import torch
-from torch import Tensor
+from torch import Tensor, tensor
 
-from dartsedu.data.splits import Split
-from dartsedu.data.task import Task
 from dartsedu.derivation import RULES, derive
-from dartsedu.discretisation import discretised_mixture, score
-from dartsedu.genotype import Genotype, random_genotype
+from dartsedu.genotype import Genotype
+from dartsedu.lessons.cuts import TEMPERATURES, Kept, Record, Sharpened, keeping
 from dartsedu.lessons.explorer import Control, Explorer
-from dartsedu.lessons.panel import Arrow, Bars, Dots, Line, Mark, Panel, Pixels, Scene, Style, draw
-from dartsedu.presets import load_preset
+from dartsedu.lessons.intervals import Interval, difference
+from dartsedu.lessons.panel import (
+    BLUE,
+    INK,
+    RED,
+    SOFT,
+    Arrow,
+    Bars,
+    Dots,
+    Heat,
+    Line,
+    Mark,
+    Panel,
+    Scene,
+    Style,
+    draw,
+)
 from dartsedu.relaxation import Supernet, mixture_weights
 from dartsedu.show.layout import Curve, arrange
-from dartsedu.show.measures import entropy
 from dartsedu.show.palette import OTHER, colour, dashes, short, state_label, state_names
 from dartsedu.show.picture import Picture
-from dartsedu.spaces.cnn import CNNNetwork, cnn_space
-from dartsedu.spaces.cnn.settings import CNNTrainSettings
-from dartsedu.topology import SearchSpace
-from dartsedu.train import Training, evaluate
+from dartsedu.spaces.cnn import cnn_space
 
 PRIMITIVES = ("none", "skip_connect", "max_pool_3x3", "sep_conv_3x3")
 NONE = 0
 """The column of *none*."""
 SOURCES = [state_label(name) for name in state_names(inputs=2, nodes=1)]
 """The three states that node 1 of a cell can hear."""
-ALPHA_STEPS = [round(-2 + 0.1 * i, 1) for i in range(61)]
-TEMPERATURES = [0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0]
-DROPPED = "#c8ced8"
-FOUND, DRAWN = colour("sep_conv_3x3"), colour("avg_pool_3x3")
+NONE_STEPS = [round(-2 + 0.1 * i, 1) for i in range(61)]
+SEP_STEPS = [-2.0, -1.0, -0.5, 0.0, 0.4, 0.7, 1.0, 2.0]
+FOUND, DRAWN, WHOLE = BLUE, RED, INK
+"""Inks of what α chose, of what chance chose, of the mixture."""
 
-Kept = list[tuple[int, int]]
+Places = list[tuple[int, int]]
 """Pairs (row, column) of α that stay."""
 
 
 def node_alpha() -> Tensor:
     """α of the three edges into node 1, shape (3, 4): the rules of ``RULES`` read six nodes."""
-    return torch.tensor([[2.6, 0.2, 0.0, 1.8], [0.0, 0.9, 0.8, 0.7], [-1.0, -0.2, 0.4, 0.6]])
+    return tensor([[2.6, 0.2, 0.0, 1.8], [0.0, 0.9, 0.8, 0.7], [-1.0, -0.2, 0.4, 0.6]])
 
 
-def derived(alpha: Tensor, rule: str = "paper", keep: int = 2) -> Kept:
+def derived(alpha: Tensor, rule: str = "paper", keep: int = 2) -> Places:
     """What the package keeps of a node's α (edges, primitives), strongest first.
 
     It is the last node of a cell that has one edge for each row; column 0 is *none*.
@@ -58,6 +65,12 @@ def derived(alpha: Tensor, rule: str = "paper", keep: int = 2) -> Kept:
     alphas["normal"][-len(alpha) :] = alpha.numpy()
     node = derive(space, alphas, rule)["normal"].nodes[-1]
     return [(edge.source, primitives.index(edge.primitive)) for edge in node]
+
+
+def dropped(alpha: Tensor) -> str:
+    """The state whose edge into node 1 the paper's rule drops, as it is called on the screen."""
+    kept = {row for row, _ in derived(alpha)}
+    return next(name for row, name in enumerate(SOURCES) if row not in kept)
 
 
 # ---- One node -----------------------------------------------------------------------------------
@@ -74,7 +87,7 @@ def node_picture(weights: Tensor) -> Picture:
     return draw(Scene(panels, "Weights of the three edges into node 1. " + " ".join(words)))
 
 
-def _node(title: str, kept: Kept) -> Panel:
+def _node(title: str, kept: Places) -> Panel:
     """Node 1 with what it keeps of its three edges; the others are faint, *none* is dotted."""
     target = 3
     links = [(source, target) for source in range(target)]
@@ -105,7 +118,7 @@ def _node(title: str, kept: Kept) -> Panel:
     return Panel(title, marks, xlim=(-0.2, 3.2), ylim=(-1.4, 1.6), bare=True)
 
 
-def _told(kept: Kept) -> str:
+def _told(kept: Places) -> str:
     """What is kept, in words."""
     words = [f"{short(PRIMITIVES[column])} of {SOURCES[row]}" for row, column in kept]
     return " and ".join(words)
@@ -125,7 +138,7 @@ def node_explorer(alpha: Tensor) -> Explorer:
         bars = Bars(
             [f"{SOURCES[row]}: {short(best[row])}" for row in range(3)],
             [strength[row] for row in range(3)],
-            [colour(best[row]) if row in kept else DROPPED for row in range(3)],
+            [colour(best[row]) if row in kept else SOFT for row in range(3)],
         )
         margin = strength[ranked[1][0]] - strength[ranked[2][0]]
         return Scene(
@@ -139,8 +152,8 @@ def node_explorer(alpha: Tensor) -> Explorer:
     return Explorer(
         "Which edges does node 1 keep?",
         show,
-        none=Control(f"α none, {SOURCES[0]}", ALPHA_STEPS, round(alpha[0, 0].item(), 1)),
-        sep=Control(f"α sep 3×3, {SOURCES[1]}", ALPHA_STEPS, round(alpha[1, 3].item(), 1)),
+        none=Control(f"α none, {SOURCES[0]}", NONE_STEPS, round(alpha[0, 0].item(), 1)),
+        sep=Control(f"α sep 3×3, {SOURCES[1]}", SEP_STEPS, round(alpha[1, 3].item(), 1)),
     )
 
 
@@ -153,17 +166,23 @@ def rules_explorer(alpha: Tensor) -> Explorer:
         kept = {rule: derived(moved, rule) for rule in RULES}
         different = len({tuple(sorted(k)) for k in kept.values()})
         count = f"{different} different nodes" if different > 1 else "the same node from all"
-        return Scene(
-            [_node(rule, k) for rule, k in kept.items()],
-            f"{len(RULES)} rules, {count}. "
-            + " ".join(f"{rule}: {_told(k)}." for rule, k in kept.items()),
-        )
+        panels = [_node(f"{rule}: {_told(k)}", k) for rule, k in kept.items()]
+        return Scene(panels, f"{len(RULES)} rules, {count}.")
 
     return Explorer(
         "Six rules, one α",
         show,
-        none=Control(f"α none, {SOURCES[0]}", ALPHA_STEPS, round(alpha[0, 0].item(), 1)),
+        none=Control(f"α none, {SOURCES[0]}", NONE_STEPS, round(alpha[0, 0].item(), 1)),
     )
+
+
+def agreement_picture(same: Mapping[str, int], steps: int) -> Picture:
+    """At how many of so many steps each rule derives the paper's cell."""
+    shares = [count / steps for count in same.values()]
+    bars = Bars(list(same), shares, [SOFT if rule == "paper" else FOUND for rule in same])
+    panel = Panel("derives the paper's cell", [bars], "share of the steps", xlim=(0.0, 1.2))
+    told = ", ".join(f"{rule} at {count}" for rule, count in same.items())
+    return draw(Scene([panel], f"The paper's cell is derived, of {steps} steps, by {told}."))
 
 
 # ---- A whole cell -------------------------------------------------------------------------------
@@ -186,7 +205,7 @@ def competition_picture(supernet: Supernet, cell: str = "normal") -> Picture:
         bars = Bars(
             [f"{names[e.source]}: {short(e.primitive)}" for e in edges],
             values,
-            [colour(e.primitive) if e in kept else DROPPED for e in edges],
+            [colour(e.primitive) if e in kept else SOFT for e in edges],
         )
         panels.append(Panel(f"into node {node}", [bars], xlim=(0, 1.2 * float(weights.max()))))
         if len(edges) > len(kept):
@@ -195,56 +214,90 @@ def competition_picture(supernet: Supernet, cell: str = "normal") -> Picture:
     return draw(Scene(panels, f"Strengths of the edges of the {cell} cell; {', '.join(words)}."))
 
 
-def _arrays(supernet: Supernet) -> dict[str, Any]:
-    return {name: alpha.detach().numpy() for name, alpha in supernet.alphas.items()}
+def cuts_picture(mixture: float, cut: float, blind: Sequence[float]) -> Picture:
+    """One supernet's accuracies: as the mixture it is, cut by α, and cut blindly so many times."""
+    marks: list[Mark] = [
+        Dots([mixture], [3], WHOLE, "the mixture", label=f"{mixture:.2f}", size=6),
+        Dots([cut], [2], FOUND, "cut by α", label=f"{cut:.2f}", size=6),
+        Dots(blind, [1] * len(blind), DRAWN, "random cuts"),
+        Line([cut, cut], [0.5, 2], FOUND, faint=True),
+    ]
+    beaten = sum(cut > one for one in blind)
+    panel = Panel(
+        "the same w",
+        marks,
+        "accuracy on the architecture split",
+        "",
+        (0.0, 1.1),
+        (0.5, 3.6),
+        ticks={"y": []},
+    )
+    text = (
+        f"Right on {mixture:.0%} of the images as a mixture, on {cut:.0%} cut by α. Random cuts: "
+        f"{min(blind):.0%} to {max(blind):.0%}, {fmean(blind):.0%} on average; the cut by α beats "
+        f"{beaten} of {len(blind)}."
+    )
+    return draw(Scene([panel], text))
 
 
-def _keeping(space: SearchSpace, keep: int) -> SearchSpace:
-    """The same space with so many edges kept at a node, or as many as there are."""
-    cells = tuple(cell.model_copy(update={"keep": keep}) for cell in space.cells)
-    return space.model_copy(update={"cells": cells})
+def seeds_picture(record: Record) -> Picture:
+    """Mixture and cut of every recorded search, patient and hasty."""
+    pairs = {
+        "patient": [(run.sharpened.mixture, run.sharpened.paper) for run in record.runs],
+        "hasty": [(run.hasty_mixture, run.hasty_cut) for run in record.runs],
+    }
+    panels, words = [], []
+    for name, found in pairs.items():
+        marks: list[Mark] = []
+        for number, ends in enumerate(found, 1):
+            marks.append(Line([number] * 2, ends, OTHER, faint=True))
+        numbers = range(1, len(found) + 1)
+        marks.append(Dots(list(numbers), [m for m, _ in found], WHOLE, "mixture"))
+        marks.append(Dots(list(numbers), [c for _, c in found], FOUND, "cut by α"))
+        ends = (0.5, len(found) + 0.5)
+        panels.append(Panel(f"{name} α", marks, "search", "accuracy", ends, (0.0, 1.05)))
+        gaps = [m - c for m, c in found]
+        words.append(
+            f"{name}: mixture {fmean(m for m, _ in found):.2f} on average, gap "
+            f"{fmean(gaps):.2f} ({min(gaps):.2f} to {max(gaps):.2f})"
+        )
+    return draw(Scene(panels, f"{len(record.runs)} searches of either kind. {'; '.join(words)}."))
 
 
-def keeping(supernet: Supernet, keep: int) -> Genotype:
-    """The genotype of a supernet if every node keeps ``keep`` edges, or all it has."""
-    return derive(_keeping(supernet.space, keep), _arrays(supernet))
+def patience(record: Record) -> dict[str, Interval]:
+    """Hasty − patient over the recorded seeds, in points: the mixture, the cell from scratch."""
+    runs = record.runs
+    patient = [_kept(run.kept, 6).scratch for run in runs]
+    return {
+        "mixture": _points(
+            [run.hasty_mixture for run in runs], [run.sharpened.mixture for run in runs]
+        ),
+        "cell from scratch": _points([run.hasty_scratch for run in runs], patient),
+    }
 
 
-def random_keeping(supernet: Supernet, keep: int, seed: int) -> Genotype:
-    """A random genotype of the supernet's space with ``keep`` edges a node, or all it has."""
-    return random_genotype(_keeping(supernet.space, keep), seed)
+def derived_or_drawn(record: Record) -> dict[int, Interval]:
+    """Derived − random cell, both trained from scratch, in points, by edges that are kept."""
+    found = {}
+    for edges in (kept.edges for kept in record.runs[0].kept):
+        each = [_kept(run.kept, edges) for run in record.runs]
+        found[edges] = _points(
+            [k.scratch for k in each], [k.scratch_drawn for k in each], paired=False
+        )
+    return found
 
 
-def cut_accuracy(supernet: Supernet, split: Split, genotype: Genotype) -> float:
-    """Accuracy of the supernet when all but the genotype's edges are cut, with the same w."""
-    accuracy = score(supernet, split, discretised_mixture(supernet.space, genotype)).accuracy
-    assert accuracy is not None
-    return accuracy
+def _kept(every: Sequence[Kept], edges: int) -> Kept:
+    return next(kept for kept in every if kept.edges == edges)
 
 
-def scratch_accuracy(genotype: Genotype, task: Task, seed: int = 0, epochs: int = 4) -> float:
-    """Accuracy on the architecture split of a small network trained on the weights split only."""
-    torch.manual_seed(seed)
-    network = CNNNetwork(genotype, image_shape=(1, 8, 8), channels=4, cells=3)
-    settings = load_preset("classroom", [f"train.epochs={epochs}"]).train
-    assert isinstance(settings, CNNTrainSettings)
-    for _ in Training(network, replace(task, training=task.weights), settings, seed=seed):
-        pass
-    return evaluate(network, task.architecture)
+def _points(one: Sequence[float], other: Sequence[float], paired: bool = True) -> Interval:
+    return difference(100 * np.array(one), 100 * np.array(other), paired)
 
 
-def accuracies_picture(accuracies: Mapping[str, float]) -> Picture:
-    """A bar for each accuracy."""
-    colours = [FOUND if i < 2 else DRAWN for i in range(len(accuracies))]
-    bars = Bars(list(accuracies), list(accuracies.values()), colours)
-    words = ", ".join(f"{name} {value:.2f}" for name, value in accuracies.items())
-    panel = Panel("accuracy on the architecture split", [bars], xlim=(0, 1.1))
-    return draw(Scene([panel], f"Accuracy on the architecture split: {words}."))
-
-
-def keep_picture(
+def _keep_scene(
     title: str, found: Mapping[int, Sequence[float]], drawn: Mapping[int, Sequence[float]]
-) -> Picture:
+) -> Scene:
     """Accuracies by how many edges a cell keeps: of derived cells and of random ones."""
     marks: list[Mark] = []
     words = []
@@ -252,53 +305,99 @@ def keep_picture(
     for shift, name, values, ink, style in zip(
         (-0.1, 0.1), ("derived", "random"), (found, drawn), (FOUND, DRAWN), styles, strict=True
     ):
-        means = [float(np.mean(v)) for v in values.values()]
+        means = [fmean(v) for v in values.values()]
         places = [edges + shift for edges in values]
         each = [(x, a) for x, group in zip(places, values.values(), strict=True) for a in group]
         marks.append(Line(places, means, ink, f"{name}, mean", style))
-        marks.append(Dots([x for x, _ in each], [a for _, a in each], ink, f"{name}, each"))
+        marks.append(Dots([x for x, _ in each], [a for _, a in each], ink, f"{name}, each", size=3))
         told = ", ".join(f"{m:.2f} with {n} edges" for n, m in zip(values, means, strict=True))
         words.append(f"{name} {told}")
     ends = (min(found) - 1, max(found) + 1), (0.0, 1.05)
     panel = Panel(title, marks, "edges that the cell keeps", "accuracy", *ends)
-    return draw(Scene([panel], f"{title}, mean accuracy: {'; '.join(words)}."))
+    return Scene([panel], f"{title.capitalize()}, mean accuracy: {'; '.join(words)}.")
 
 
-def temperature_explorer(supernet: Supernet, split: Split) -> Explorer:
+def keep_picture(
+    title: str, found: Mapping[int, Sequence[float]], drawn: Mapping[int, Sequence[float]]
+) -> Picture:
+    """Accuracies by how many edges a cell keeps: of derived cells and of random ones."""
+    return draw(_keep_scene(title, found, drawn))
+
+
+def kept_pictures(record: Record) -> Picture:
+    """Every recorded cell by the edges that it keeps: cut out, and trained from scratch."""
+    scenes = []
+    for title, values in (
+        ("cut out of the supernet", lambda k: ([k.cut], k.cut_drawn)),
+        ("trained from scratch", lambda k: ([k.scratch], [k.scratch_drawn])),
+    ):
+        sides: tuple[dict[int, list[float]], dict[int, list[float]]] = ({}, {})
+        for kept in (kept for run in record.runs for kept in run.kept):
+            for side, more in zip(sides, values(kept), strict=True):
+                side.setdefault(kept.edges, []).extend(more)
+        scenes.append(_keep_scene(title, *sides))
+    text = " ".join(scene.text for scene in scenes)
+    return draw(Scene([panel for scene in scenes for panel in scene.panels], text))
+
+
+_CODES = {
+    "none": "none",
+    "max_pool_3x3": "max",
+    "avg_pool_3x3": "avg",
+    "skip_connect": "skip",
+    "sep_conv_3x3": "s3",
+    "sep_conv_5x5": "s5",
+    "dil_conv_3x3": "d3",
+    "dil_conv_5x5": "d5",
+}
+"""Names of primitives that fit under the columns of a small table."""
+
+
+def temperature_explorer(found: Sharpened) -> Explorer:
     """A slider for T: the mixtures softmax(α / T), their entropy, what the supernet scores."""
-    mixtures = [
-        {name: mixture_weights(alpha.detach() / t) for name, alpha in supernet.alphas.items()}
-        for t in TEMPERATURES
-    ]
-    bits = [entropy(torch.cat(list(mixture.values()))) for mixture in mixtures]
-    accuracies = [score(supernet, split, mixture).accuracy or 0.0 for mixture in mixtures]
-    paper, argmax = (
-        cut_accuracy(supernet, split, supernet.genotype(rule)) for rule in ("paper", "argmax")
-    )
-    ends = (3.1, -0.1)
+    bits, ends = found.bits, (3.1, -0.1)
+    space = cnn_space(nodes=3)
+    names = [state_label(n) for n in state_names(2, 3)]
+    edges = [f"{names[e.source]}→{names[e.target]}" for e in space["normal"].edges]
+    operations = [_CODES[p] for p in space.primitives]
+    ticks = {"x": list(enumerate(operations)), "y": list(enumerate(edges[::-1]))}
+    limits = (-0.5, len(operations) - 0.5), (-0.5, len(edges) - 0.5)
 
     def show(temperature: float) -> Scene:
         place = TEMPERATURES.index(temperature)
-        here = bits[place], accuracies[place]
+        here = bits[place], found.accuracies[place]
         marks: list[Mark] = [
-            Line(bits, accuracies, FOUND, "softmax(α / T)"),
-            Line(ends, [paper] * 2, colour("max_pool_3x3"), "cut, paper", "--"),
-            Line(ends, [argmax] * 2, DRAWN, "cut, argmax", ":"),
-            Dots([here[0]], [here[1]], "#d1306a", label=f"T = {temperature:g}", size=6),
+            Line(bits, found.accuracies, WHOLE, "softmax(α / T)"),
+            Line(ends, [found.paper] * 2, FOUND, "cut, paper", "--"),
+            Line(ends, [found.argmax] * 2, SOFT, "cut, argmax", ":"),
+            Dots([here[0]], [here[1]], RED, label=f"T = {temperature:g}", size=6),
         ]
-        table = Pixels(mixtures[place]["normal"], 0, 1)
+        shares = found.weights(temperature)["normal"].numpy()[::-1]
+        ends_of = [(0.0, float(count - 1)) for count in shares.shape[::-1]]
+        table = Heat(shares, *ends_of, 0.0, 1.0, "share")
         return Scene(
             [
                 Panel("the same w", marks, "entropy (bits)", "accuracy", ends, (0, 1.1)),
-                Panel("normal cell: edges × operations", [table]),
+                Panel(
+                    "normal cell", [table], "operation (s: sep, d: dil)", "", *limits, ticks=ticks
+                ),
             ],
             f"T = {temperature:g}: entropy {here[0]:.2f} bits, accuracy {here[1]:.2f}. "
-            f"Cut by the paper's rule {paper:.2f}, by argmax {argmax:.2f}.",
+            f"Half a bit less costs {found.mixture - found.after_losing(0.5):.2f}, a whole bit "
+            f"{found.mixture - found.after_losing(1):.2f}. "
+            f"Cut by the paper's rule {found.paper:.2f}, by argmax {found.argmax:.2f}.",
         )
 
     return Explorer(
-        "From mixture to choice", show, temperature=Control("temperature T", TEMPERATURES, 1.0)
+        "From mixture to choice",
+        show,
+        temperature=Control("temperature T", TEMPERATURES[::-1], 1.0, rate=2.0),
     )
+
+
+def counted(genotype: Genotype, cell: str, word: str) -> int:
+    """How many of a cell's operations have a word in their names."""
+    return sum(word in edge.primitive for _, edge in genotype[cell].edges)
 
 
 def published_table(genotypes: Mapping[str, Genotype]) -> str:
@@ -306,8 +405,7 @@ def published_table(genotypes: Mapping[str, Genotype]) -> str:
     lines = [f"{'':18}{'conv':>6}{'pool':>6}{'skip':>6}{'nodes taking one state twice':>31}"]
     for name, genotype in genotypes.items():
         for cell in genotype.cells:
-            used = [edge.primitive for _, edge in cell.edges]
-            counts = [sum(word in p for p in used) for word in ("conv", "pool", "skip")]
+            counts = [counted(genotype, cell.name, word) for word in ("conv", "pool", "skip")]
             twice = sum(len({edge.source for edge in node}) < len(node) for node in cell.nodes)
             numbers = "".join(f"{count:6}" for count in counts)
             lines.append(f"{name + ' ' + cell.name:18}{numbers}{twice:31}")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dartsedu.lessons.check import Wrong, ask, check, same
-from dartsedu.lessons.discretisation import Kept, derived, node_alpha
+from dartsedu.lessons.discretisation import Places, derived, node_alpha
 from dartsedu.relaxation import mixture_weights
 
 
@@ -47,12 +47,12 @@ def check_strengths(answer: Callable[[Tensor], Any]) -> str:
     return "softmax over all, none included; then the best that is not none."
 
 
-def _none_may_win(alpha: Tensor) -> Kept:
+def _none_may_win(alpha: Tensor) -> Places:
     best = mixture_weights(alpha).max(1)
     return [(int(row), int(best.indices[row])) for row in best.values.argsort(descending=True)[:2]]
 
 
-_KEPT_BY_MISTAKE: dict[str, Callable[[Tensor], Kept]] = {
+_KEPT_BY_MISTAKE: dict[str, Callable[[Tensor], Places]] = {
     "you rank by raw α: the strength is softmax(α)": lambda a: derived(a, "raw-alpha"),
     "none has left the denominator: take softmax over all columns first": (
         lambda a: derived(a, "none-excluded")
@@ -90,7 +90,7 @@ def check_derive(answer: Callable[[Tensor], Any]) -> str:
     return f"the same two edges as dartsedu.derive, for {len(cases)} different α."
 
 
-def _pairs(found: Any) -> Kept:
+def _pairs(found: Any) -> Places:
     try:
         return sorted((int(row), int(column)) for row, column in found)
     except (TypeError, ValueError):

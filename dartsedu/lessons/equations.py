@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from math import comb
 
 import numpy as np
 import torch
+from IPython.display import display
 from numpy.typing import NDArray
 from torch import Tensor
 
 from dartsedu.data.tables import TableTask, table_task
 from dartsedu.discretisation import discretised_mixture
 from dartsedu.lessons.explorer import Control, Explorer
-from dartsedu.lessons.panel import Bars, Dots, Line, Mark, Panel, Scene, Style, draw
+from dartsedu.lessons.panel import (
+    BLUE,
+    INK,
+    RED,
+    SOFT,
+    Bars,
+    Dots,
+    Line,
+    Mark,
+    Panel,
+    Scene,
+    Style,
+    draw,
+)
 from dartsedu.lessons.relaxation import growth_data
 from dartsedu.presets import load_preset
 from dartsedu.search import Search
-from dartsedu.show.palette import OTHER, colour, short
+from dartsedu.show.palette import colour, short
 from dartsedu.show.picture import Picture
-from dartsedu.spaces.equation import Discovery, EquationSupernet, equation_space
+from dartsedu.spaces.equation import Discovery, EquationSupernet, conclude, equation_space
+from dartsedu.spaces.equation.formulas import Formula
 from dartsedu.spaces.equation.refit import refit
 from dartsedu.spaces.equation.words import CELL
 
@@ -29,7 +44,8 @@ Floats = NDArray[np.float64]
 
 THREE = ("linear", "linear_exp", "linear_logistic")
 """The functions of lesson 01's edge, by their names here."""
-MIXTURE, CUT, FITTED = colour("linear_logistic"), colour("linear_exp"), colour("power")
+MIXTURE, CUT, FITTED = BLUE, RED, INK
+"""Inks of curves."""
 
 
 def growth_task() -> TableTask:
@@ -45,6 +61,35 @@ def equation_search(task: TableTask, seed: int = 0, nodes: int = 2, epochs: int 
     supernet = EquationSupernet(space, restarts=64, complexity=1e-3, alpha_scale=1e-3)
     settings = load_preset("equation", [f"search.epochs={epochs}"]).search
     return Search(supernet, task, settings, seed=seed)
+
+
+def discovered(task: TableTask, seed: int = 0, epochs: int = 150) -> Discovery:
+    """Search and conclude; in a notebook a line says how far it is, and is gone at the end."""
+    line = display(Working("begins"), display_id=True)
+
+    def say(what: str, done: int, total: int) -> None:
+        if line is not None:
+            line.update(Working(f"{what}: {done} of {total}"))
+
+    search = equation_search(task, seed, epochs=epochs)
+    for step in search:
+        if (step.index + 1) % 25 == 0:
+            say("search, steps", step.index + 1, search.total)
+    assert isinstance(search.supernet, EquationSupernet)
+    found = conclude(search.supernet, task, progress=say)
+    if line is not None:
+        line.update(Working(""))
+    return found
+
+
+@dataclass(frozen=True)
+class Working:
+    """A line of a notebook that changes while one waits."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
 
 
 # ---- One edge -----------------------------------------------------------------------------------
@@ -73,7 +118,7 @@ def strongest_picture(shares: Mapping[int, Mapping[str, float]]) -> Picture:
 
 def data_picture(task: TableTask) -> Picture:
     """The rows of the three splits of a table with one variable."""
-    looks = {"weights": colour("ln"), "architecture": colour("linear_exp"), "test": OTHER}
+    looks = {"weights": MIXTURE, "architecture": CUT, "test": SOFT}
     tables = {name: task.table(getattr(task, name)) for name in looks}
     marks = [
         Dots(table.inputs[:, 0], table.targets, looks[name], name, size=2.5)
@@ -142,7 +187,7 @@ def stages_picture(found: Mapping[str, Stage], task: TableTask) -> Picture:
     """The curves of ``stages`` on the data of the architecture split."""
     table = task.table(task.architecture)
     y = np.concatenate([table.targets, *(stage.y for stage in found.values())])
-    marks: list[Mark] = [Dots(table.inputs[:, 0], table.targets, OTHER, "data", size=2.5)]
+    marks: list[Mark] = [Dots(table.inputs[:, 0], table.targets, SOFT, "data", size=2.5)]
     styles: tuple[Style, ...] = ("-", ":", "--")
     looks = zip(found.items(), (MIXTURE, CUT, FITTED), styles, strict=True)
     for (name, stage), ink, style in looks:
@@ -160,8 +205,14 @@ def listed(found: Discovery, task: TableTask) -> str:
     for number, candidate in enumerate(found.candidates):
         mark = "→" if number == 0 else " "
         error = candidate.error**0.5 / scale
-        lines.append(f"{mark} {error:7.3f}  {candidate.formula.complexity:10}  {candidate.formula}")
+        written = as_text(candidate.formula)
+        lines.append(f"{mark} {error:7.3f}  {candidate.formula.complexity:10}  {written}")
     return "\n".join(lines)
+
+
+def as_text(formula: Formula) -> str:
+    """A formula as the lesson writes it: ln, ^ and · in the place of SymPy's log, ** and *."""
+    return str(formula).replace("log(", "ln(").replace("**", "^").replace("*", "·")
 
 
 # ---- Restarts -----------------------------------------------------------------------------------
@@ -184,7 +235,7 @@ def best_of_picture(errors: Mapping[str, Sequence[float]], floor: float) -> Pict
 
     Errors are root mean squares in deviations of the target; ``floor`` is that of the noise.
     """
-    looks: tuple[tuple[str, Style], ...] = ((MIXTURE, "-"), (OTHER, "--"), (FITTED, ":"))
+    looks: tuple[tuple[str, Style], ...] = ((MIXTURE, "-"), (SOFT, "--"), (FITTED, ":"))
     ranked: list[Mark] = []
     best: list[Mark] = []
     words, most = [], 1
@@ -199,7 +250,7 @@ def best_of_picture(errors: Mapping[str, Sequence[float]], floor: float) -> Pict
             f"{medians[-1]:.3f}"
         )
         most = max(most, len(values))
-    line = Line([1, most], [floor, floor], colour("ln"), "noise", "--", faint=True)
+    line = Line([1, most], [floor, floor], SOFT, "noise", "--", faint=True)
     ends = (0.8 * min(floor, *(min(part) for part in finite.values())), 3.0)
     top = 1.3 * max(floor, *(best_of(part, 1) for part in finite.values()))
     panels = [
@@ -208,14 +259,54 @@ def best_of_picture(errors: Mapping[str, Sequence[float]], floor: float) -> Pict
         ),
         Panel("the best of so many", [*best, line], "restarts", "error", (1, most), (0.0, top)),
     ]
+    ahead = [_lesser(finite, measure) for measure in (lambda e: best_of(e, 1), min)]
     return draw(
-        Scene(panels, f"Errors on held-out rows, medians. {'; '.join(words)}. Noise: {floor:.3f}.")
+        Scene(
+            panels,
+            f"Errors on held-out rows, medians. {'; '.join(words)}. Noise: {floor:.3f}. "
+            f"The typical restart: {ahead[0]}. The best of all: {ahead[1]}.",
+        )
     )
+
+
+CLOSE = 0.01
+"""Errors that differ by less than this share are called equal."""
+
+
+def _lesser(errors: Mapping[str, Sequence[float]], measure: Callable[..., float]) -> str:
+    """Which of two groups has the lesser error by a measure, and by how much, in words."""
+    (one, other), (a, b) = list(errors), [measure(list(values)) for values in errors.values()]
+    if abs(a - b) <= CLOSE * min(a, b):
+        return f"{one} and {other} within {CLOSE:.0%} of each other"
+    return f"{one if a < b else other} ahead by {abs(a - b) / max(a, b):.0%}"
 
 
 # ---- Two formulas, one set of data --------------------------------------------------------------
 
 ROWS = 60
+
+
+FEWEST = 4
+"""Rows without which two curves of two constants each cannot be compared at all."""
+
+
+def rows_needed(misfit: float, noise: float) -> int:
+    """About how many rows tell two formulas apart: then their errors differ by two standard errors.
+
+    Over n rows the squared errors differ by n · misfit² on average, with the standard error
+    2 · √n · misfit · noise: twice that needs n = 16 (noise / misfit)².
+    """
+    return max(FEWEST, round(16 * (noise / misfit) ** 2))
+
+
+def misfit(exponent: float, span: float) -> tuple[Floats, Floats, Floats, float]:
+    """x from 1 to ``span``, x^exponent in deviations of its own, the nearest a + b ln(x), and by
+    how much that misses, as a root mean square.
+    """
+    grid = np.geomspace(1.0, span, 400)
+    power = (grid**exponent - (grid**exponent).mean()) / (grid**exponent).std()
+    near = _fitted(np.log(grid), power)
+    return grid, power, near, float(np.sqrt(np.mean((near - power) ** 2)))
 
 
 def rivals_explorer() -> Explorer:
@@ -227,49 +318,61 @@ def rivals_explorer() -> Explorer:
     places, draws = np.sort(generator.uniform(size=ROWS)), generator.standard_normal(ROWS)
 
     def show(exponent: float, span: float, noise: float) -> Scene:
-        grid = np.geomspace(1.0, span, 400)
+        grid, power, near, missed = misfit(exponent, span)
         x = span**places
-        centre, scale = (grid**exponent).mean(), (grid**exponent).std()
-        power = (grid**exponent - centre) / scale
-        y = (x**exponent - centre) / scale + noise * draws
-        columns = np.column_stack([np.ones_like(grid), np.log(grid)])
-        factors = np.linalg.lstsq(columns, power, rcond=None)[0]
-        misfit = float(np.sqrt(np.mean((columns @ factors - power) ** 2)))
-        rest = {
-            "power": _squares(x**exponent, y),
-            "logarithm": _squares(np.log(x), y),
-        }
-        gain = rest["logarithm"] - rest["power"]
-        error = float(gain.std(ddof=1) / np.sqrt(ROWS))
-        told = "can" if gain.mean() > 2 * error else "cannot"
-        rows = max(1, round(16 * (noise / misfit) ** 2))
+        y = np.interp(x, grid, power) + noise * draws
+        rows = rows_needed(missed, noise)
         marks: list[Mark] = [
-            Dots(x, y, OTHER, f"{ROWS} rows", size=2.5),
+            Dots(x, y, SOFT, f"{ROWS} rows", size=2.5),
             Line(grid, power, colour("power"), f"x^{exponent:g}, the truth"),
-            Line(grid, columns @ factors, colour("ln"), "a + b ln(x)", "--"),
+            Line(grid, near, colour("ln"), "a + b ln(x)", "--"),
         ]
-        bars = Bars(["noise", "misfit of ln"], [100 * noise, 100 * misfit], [OTHER, colour("ln")])
+        bars = Bars(["noise", "misfit of ln"], [100 * noise, 100 * missed], [SOFT, colour("ln")])
         return Scene(
             [
                 Panel("two formulas", marks, "x", "y", (1.0, span), (-3.0, 2.8)),
                 Panel("in % of the deviation of y", [bars], xlim=(0.0, 65.0)),
             ],
-            f"The best logarithm misses the power by {100 * misfit:.2f} %, the noise is "
-            f"{100 * noise:.0f} %. These {ROWS} rows {told} tell them apart; it takes about "
-            f"{rows:,} rows.",
+            f"The best logarithm misses the power by {100 * missed:.2f} %, the noise is "
+            f"{100 * noise:.0f} %. To tell them apart takes about {rows:,} rows: {ROWS} are "
+            f"{'enough' if rows <= ROWS else 'too few'}.",
         )
 
     return Explorer(
         "A power or a logarithm?",
         show,
         exponent=Control("exponent a", [0.05, 0.1, 0.2, 0.33, 0.5, 0.67, 1.0], 0.33),
-        span=Control("largest x (the least is 1)", [2.0, 5.0, 10.0, 30.0, 100.0, 1000.0], 2.0),
+        span=Control(
+            "largest x (the least is 1)", [2.0, 5.0, 10.0, 30.0, 100.0, 1000.0, 10_000.0], 2.0
+        ),
         noise=Control("noise", [0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5], 0.1),
     )
 
 
-def _squares(feature: Floats, y: Floats) -> Floats:
-    """Squared residuals of each row after the best a + b · feature."""
+def _fitted(feature: Floats, y: Floats) -> Floats:
+    """The best a + b · feature, by least squares."""
+    a, b = _line(feature, y)
+    return a + b * feature
+
+
+def _line(feature: Floats, y: Floats) -> tuple[float, float]:
     columns = np.column_stack([np.ones_like(feature), feature])
-    found: Floats = np.square(columns @ np.linalg.lstsq(columns, y, rcond=None)[0] - y)
-    return found
+    a, b = np.linalg.lstsq(columns, y, rcond=None)[0]
+    return float(a), float(b)
+
+
+def near_logarithm(task: TableTask, exponent: float) -> str:
+    """A power of a small exponent and the logarithm, both fitted to all rows but the test's."""
+    table = task.table(task.training)
+    x, y = table.inputs[:, 0], table.targets
+    (name,), (target,) = task.variables, task.targets
+
+    def told(feature: Floats, written: str) -> tuple[float, str]:
+        a, b = _line(feature, y)
+        error = float(np.std(y - a - b * feature)) / task.scaling.scale[0]
+        sign = "+" if b >= 0 else "−"
+        return b, f"{target} = {a:.2f} {sign} {abs(b):.2f}·{written}: error {error:.3f}"
+
+    factor, power = told(x**exponent, f"{name}^{exponent:g}")
+    _, logarithm = told(np.log(x), f"ln({name})")
+    return f"{power}, and {factor:.2f} · {exponent:g} = {factor * exponent:.2f}\n{logarithm}"

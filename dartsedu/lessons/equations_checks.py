@@ -121,7 +121,7 @@ def check_choose(answer: Callable[[list[float], list[float], list[int]], Any]) -
             },
         ),
         (
-            [0.030, 0.012, 0.010],
+            [0.030, 0.0115, 0.010],
             [0.030, 0.002, 0.002],
             [1, 4, 9],
             1,
@@ -137,6 +137,16 @@ def check_choose(answer: Callable[[list[float], list[float], list[int]], Any]) -
             [4, 9, 4],
             2,
             {"of two equally simple ones take the one with the lesser error": 0},
+        ),
+        (
+            [0.50, 0.75, 1.00],
+            [0.25, 0.25, 0.25],
+            [9, 4, 1],
+            1,
+            {
+                "an error of exactly the limit is left out: the rule says at most, so it is <=": 0,
+                "the limit is the best error and two spreads: it is one": 2,
+            },
         ),
     ]
     for errors, spreads, complexities, place, mistakes in cases:

@@ -5,8 +5,8 @@ A lesson describes what is to be seen once; both drawings show the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import matplotlib as mpl
@@ -116,6 +116,7 @@ class Panel:
         xlim, ylim: ends of the axes; needed but for ``Pixels``, and ``Bars`` need ``xlim`` only.
         log: which axes are logarithmic.
         bare: without axes, for a drawing.
+        ticks: (place, label) of the ticks of an axis, by ``"x"`` or ``"y"``; without them numbers.
     """
 
     title: str
@@ -126,6 +127,7 @@ class Panel:
     ylim: tuple[float, float] = (0.0, 1.0)
     log: Literal["", "y", "xy"] = ""
     bare: bool = False
+    ticks: Mapping[str, Sequence[tuple[float, str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,9 @@ def _panel_json(panel: Panel) -> dict[str, Any]:
         return [float(f"{v:.5g}") for v in np.ravel(scaled)]
 
     def axis(name: str, ends: tuple[float, float]) -> dict[str, Any]:
-        return {"ends": coordinates(name, ends), "ticks": _ticks(ends, name in panel.log)}
+        named = panel.ticks.get(name)
+        ticks = _ticks(ends, name in panel.log) if named is None else list(named)
+        return {"ends": coordinates(name, ends), "ticks": ticks}
 
     marks: list[dict[str, Any]] = []
     for mark in panel.marks:
@@ -247,6 +251,9 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
             ticks = _ticks(ends, log=True)
             axis.set_ticks([10**place for place, _ in ticks], [text for _, text in ticks])
             axis.set_minor_locator(NullLocator())
+        if name in panel.ticks:
+            named = panel.ticks[name]
+            axis.set_ticks([place for place, _ in named], [text for _, text in named])
     if panel.bare:
         axes.axis("off")
     axes.set_xlim(panel.xlim)

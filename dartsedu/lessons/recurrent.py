@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import exp
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dartsedu.base.yardstick import perplexity
@@ -19,16 +21,20 @@ from dartsedu.data.text import TextSplit
 from dartsedu.data.texts import TextTask
 from dartsedu.genotype import Genotype
 from dartsedu.lessons.explorer import Control, Explorer
-from dartsedu.lessons.panel import Bars, Dots, Line, Mark, Panel, Scene, Style, draw
+from dartsedu.lessons.intervals import Scores, groups_scene, planned
+from dartsedu.lessons.panel import BLUE, INK, RED, SOFT, Dots, Line, Mark, Panel, Scene, Style, draw
 from dartsedu.presets import load_preset
 from dartsedu.search import Search
-from dartsedu.show.palette import OTHER, colour
+from dartsedu.show.palette import colour, short
 from dartsedu.show.picture import Picture
 from dartsedu.spaces.build import build_network, build_supernet
 from dartsedu.spaces.rnn.operations import gated
 from dartsedu.spaces.rnn.settings import RNNTrainSettings
+from dartsedu.stream.recording import Recording
 from dartsedu.stream.stream import Step
 from dartsedu.train import Training
+
+Floats = NDArray[np.float64]
 
 RECORDED = Path(__file__).parent / "recordings" / "recurrent.json"
 """Trainings from scratch with the whole preset: ``python benchmarks/recurrent_cells.py``.
@@ -47,6 +53,8 @@ SHORT_SEARCH = (
     "search.weights.learning_rate_end=5",
 )
 """What makes the classroom's search short enough for a lesson."""
+CELL = "recurrent"
+"""The only cell of the space."""
 SHORT_TRAINING = ("train.epochs=3",)
 ON_GRAMMAR = ("train.weights.learning_rate=5", "train.weights.learning_rate_end=5")
 """With the preset's 20 the cell found diverges there."""
@@ -83,30 +91,44 @@ def references(task: TextTask) -> dict[str, float]:
 
 # ---- How long a state remembers -----------------------------------------------------------------
 
-GATES = [round(-6 + 0.25 * i, 2) for i in range(37)]
+FAINT_WORD = 0.3
+"""What the weaker of two words leaves in the state."""
+GATED, PLAIN = BLUE, RED
+GATES = [round(-6 + 0.25 * i, 2) for i in range(31)]
 FACTORS = [round(0.5 + 0.1 * i, 1) for i in range(16)]
 
 
 def memory_explorer(words: int = 30) -> Explorer:
-    """What is left of one word after others that say nothing, with a gate and without."""
+    """What is left of two words after others that say nothing, with a gate and without."""
     time = np.arange(words + 1)
 
     def show(gate: float, factor: float) -> Scene:
         opened = 1 / (1 + exp(-gate))
-        kept = (1 - opened) ** time
-        plain = [1.0]
-        for _ in time[1:]:
-            plain.append(float(np.tanh(factor * plain[-1])))
-        marks: list[Mark] = [
-            Line(time, np.full(words + 1, 0.5), OTHER, "half", style=":"),
-            Line(time, plain, colour("tanh"), "without gate: s ← tanh(w s)", style="--"),
-            Line(time, kept, colour("relu"), "with gate: s ← s + σ(c) (0 − s)"),
-            Dots([10, 10], [plain[10], kept[10]], OTHER),
-        ]
+        starts = (1.0, FAINT_WORD)
+        kept = [start * (1 - opened) ** time for start in starts]
+        plain = [_without_gate(start, factor, words) for start in starts]
+        looks: tuple[tuple[str, Style, str], ...] = (
+            (GATED, "-", "with gate: s ← s + σ(c) (0 − s)"),
+            (PLAIN, "--", "without gate: s ← tanh(w s)"),
+        )
+        marks: list[Mark] = [Line(time, np.full(words + 1, 0.5), SOFT, "half", style=":")]
+        for (ink, style, name), (strong, weak) in zip(looks, (kept, plain), strict=True):
+            marks.append(Line(time, strong, ink, name, style))
+            marks.append(Line(time, weak, ink, "", style, faint=True))
+            marks.append(Dots([10, 10], [strong[10], weak[10]], ink))
         return Scene(
-            [Panel("what is left of a word", marks, "words since", "state", (0, words), (0, 1.05))],
-            f"σ(c) = {opened:.3f}. After ten words the gated state holds {kept[10]:.2f}, the one "
-            f"without a gate {plain[10]:.2f}.",
+            [
+                Panel(
+                    f"what is left of a word of 1, and of {FAINT_WORD}",
+                    marks,
+                    "words since",
+                    "state",
+                    (0, words),
+                    (0, 1.05),
+                )
+            ],
+            f"σ(c) = {opened:.3f}. After ten words the gated states hold {kept[0][10]:.2f} and "
+            f"{kept[1][10]:.2f}, those without a gate {plain[0][10]:.2f} and {plain[1][10]:.2f}.",
         )
 
     return Explorer(
@@ -115,6 +137,13 @@ def memory_explorer(words: int = 30) -> Explorer:
         gate=Control("gate c", GATES, 0.0),
         factor=Control("w, without gate", FACTORS, 0.8),
     )
+
+
+def _without_gate(start: float, factor: float, words: int) -> Floats:
+    found = [start]
+    for _ in range(words):
+        found.append(float(np.tanh(factor * found[-1])))
+    return np.array(found)
 
 
 # ---- One edge -----------------------------------------------------------------------------------
@@ -126,7 +155,76 @@ def edge(state: Tensor, weight: Tensor, activation: Callable[[Tensor], Tensor]) 
     return gated(state, gate, activation(value))
 
 
-# ---- A training from scratch --------------------------------------------------------------------
+# ---- A search, and a training from scratch ------------------------------------------------------
+
+STYLES: dict[str, Style] = {"unigram": ":", "bigram": "--", "floor": "-"}
+"""How the lines to beat are drawn."""
+
+
+def _lines(lines: Mapping[str, float], ends: tuple[float, float]) -> list[Mark]:
+    return [Line(ends, [value] * 2, SOFT, name, STYLES[name]) for name, value in lines.items()]
+
+
+def _against(value: float, lines: Mapping[str, float]) -> str:
+    """On which side of each line a perplexity lies, in words."""
+    sides = [f"{'below' if value < line else 'above'} {name}" for name, line in lines.items()]
+    return ", ".join(sides)
+
+
+def search_picture(steps: Sequence[Step], lines: Mapping[str, float]) -> Picture:
+    """Perplexity of a supernet on the architecture split, step by step, and reference lines."""
+    found = [perplexity(step.loss["architecture"]) for step in steps]
+    ends = (0.0, len(found) + 1.0)
+    panel = Panel(
+        "the supernet",
+        [Line(range(1, len(found) + 1), found, GATED, "each batch"), *_lines(lines, ends)],
+        "step",
+        "perplexity",
+        ends,
+        (0.7 * min([*found, *lines.values()]), 1.2 * max(found)),
+        log="y",
+    )
+    last = exp(fmean(step.loss["architecture"] for step in steps[-LAST:]))
+    of_lines = ", ".join(f"{name} {value:.1f}" for name, value in lines.items())
+    text = (
+        f"Perplexity falls from {found[0]:.0f} to {last:.0f}, over the last {LAST} steps: "
+        f"{_against(last, lines)}. Lines: {of_lines}."
+    )
+    return draw(Scene([panel], text))
+
+
+LAST = 10
+"""Steps whose mean loss is told at the end of a search."""
+
+
+def leaders_picture(recording: Recording) -> Picture:
+    """The mean share of every primitive over the steps of a search, and its loss."""
+    space = recording.space
+    steps = [step.index + 1 for step in recording.steps]
+    shares = np.stack([step.mixture[CELL].mean(axis=0) for step in recording.steps])
+    ends, chosen = (0.0, steps[-1] + 1.0), list(range(1, len(space.primitives)))
+    lines = [Line(steps, shares[:, i], colour(p), short(p)) for i, p in enumerate(space.primitives)]
+    losses = [step.loss["architecture"] for step in recording.steps]
+    panels = [
+        Panel("mean share on the edges", lines, "step", "share", ends, (0.0, 1.15 * shares.max())),
+        Panel(
+            "architecture loss",
+            [Line(steps, losses, GATED)],
+            "step",
+            "nats a word",
+            ends,
+            (0.0, 1.05 * max(losses)),
+        ),
+    ]
+    leader = shares[:, chosen].argmax(axis=1)
+    last = int(leader[-1])
+    others = np.flatnonzero(leader != last)
+    since = steps[int(others[-1]) + 1] if len(others) else steps[0]
+    text = (
+        f"At the end {short(space.primitives[chosen[last]])} leads of all but none, with "
+        f"{shares[-1, chosen[last]]:.2f}, and has done so since step {since} of {steps[-1]}."
+    )
+    return draw(Scene(panels, text))
 
 
 def training_picture(steps: Iterable[Step], lines: Mapping[str, float]) -> Picture:
@@ -134,34 +232,41 @@ def training_picture(steps: Iterable[Step], lines: Mapping[str, float]) -> Pictu
     found = [perplexity(step.loss["validation"]) for step in steps if "validation" in step.loss]
     epochs = list(range(1, len(found) + 1))
     most = max([*found, *lines.values()]) * 1.1
-    styles: dict[str, Style] = {"unigram": ":", "bigram": "--", "floor": "-"}
-    marks: list[Mark] = [
-        Line([0.5, len(found) + 0.5], [value, value], OTHER, name, style=styles[name])
-        for name, value in lines.items()
-    ]
-    marks += [
-        Line(epochs, found, colour("relu"), "the cell found"),
-        Dots(epochs, found, colour("relu")),
+    ends = (0.5, len(found) + 0.5)
+    marks = [
+        *_lines(lines, ends),
+        Line(epochs, found, GATED, "the cell found"),
+        Dots(epochs, found, GATED),
     ]
     said = ", ".join(f"{value:.1f}" for value in found)
     of_lines = ", ".join(f"{name} {value:.1f}" for name, value in lines.items())
-    text = f"Perplexity after each epoch: {said}. Lines: {of_lines}."
-    ends = (0.5, len(found) + 0.5)
-    panel = Panel("text that it has not learnt from", marks, "epoch", "perplexity", ends, (0, most))
+    text = (
+        f"Perplexity after each epoch: {said}. Lines: {of_lines}. "
+        f"At the end it is {_against(found[-1], lines)}."
+    )
+    panel = Panel(
+        "text that it has not learnt from",
+        marks,
+        "epoch",
+        "perplexity",
+        ends,
+        (0, most),
+        ticks={"x": [(epoch, str(epoch)) for epoch in epochs]},
+    )
     return draw(Scene([panel], text))
 
 
 # ---- Recorded trainings -------------------------------------------------------------------------
 
 GROUPS: dict[str, tuple[str, int]] = {
-    "cells found": ("found", 4),
-    "random cells": ("random", 4),
+    "found": ("found", 4),
+    "random": ("random", 4),
     "LSTM": ("LSTM", 4),
-    "published cell": ("published", 8),
+    "published": ("published", 8),
 }
 """What is compared, with its kind and number of nodes in the recording. (An LSTM has no nodes; its
 size is that of cells of four.)"""
-_INKS = (colour("relu"), OTHER, colour("tanh"), colour("sigmoid"))
+INKS = dict(zip(GROUPS, (BLUE, RED, INK, SOFT), strict=True))
 
 
 def recorded() -> dict[str, Any]:
@@ -194,96 +299,72 @@ def found_cells(task: str = "pydoc") -> list[Genotype]:
     ]
 
 
-def describe(task: str, group: str) -> str:
-    """Number, mean, deviation and range of a group's perplexities, in words."""
-    found = perplexities(task, group)
-    if len(found) == 1:
-        return f"{group}: {found[0]:.1f} (1 network)"
-    least, most = min(found), max(found)
-    return (
-        f"{group}: {fmean(found):.1f} ± {stdev(found):.1f} ({least:.1f} to {most:.1f}, "
-        f"{len(found)} networks)"
-    )
+def scores(task: str) -> dict[str, Scores]:
+    """The recorded perplexities of a task, by group."""
+    return {group: np.array(perplexities(task, group)) for group in groups(task)}
+
+
+def kept_primitives(task: str = "pydoc") -> dict[str, int]:
+    """How often each primitive stands in the recorded cells, most often first."""
+    kept = Counter(e.primitive for cell in found_cells(task) for _, e in cell[CELL].edges)
+    return dict(kept.most_common())
 
 
 def perplexities_picture(task: str) -> Picture:
-    """Every recorded network of a task as a dot, and the bigram line."""
-    marks: list[Mark] = []
-    place, known = 1, groups(task)
-    for group, ink in zip(GROUPS, _INKS, strict=True):
-        values = perplexities(task, group)
-        places = list(range(place, place + len(values)))
-        place += len(values)
-        if values:
-            marks.append(Dots(places, values, ink, group))
-    every = [value for group in known for value in perplexities(task, group)]
-    lines = recorded()["references"][task]
-    bigram = lines["bigram"]
-    marks.append(Line([0, place], [bigram, bigram], OTHER, "bigram", style="--"))
-    ends = [*every, bigram]
-    margin = 0.06 * (max(ends) - min(ends))
-    said = "; ".join(describe(task, group) for group in known)
-    counted = ", ".join(f"{name} {value:.1f}" for name, value in lines.items())
-    panel = Panel(
-        f"test perplexity on {task}",
-        marks,
-        "network",
-        "perplexity (lower is better)",
-        (0, place),
-        (min(ends) - margin, max(ends) + margin),
-    )
-    return draw(
-        Scene([panel], f"Test perplexity, mean ± deviation: {said}. Counting words: {counted}.")
-    )
+    """Every recorded network of a task as a dot, means with intervals, and the bigram line."""
+    known = scores(task)
+    lines = {"bigram": recorded()["references"][task]["bigram"]}
+    what = f"test perplexity on {task}, lower is better"
+    return draw(groups_scene(what, known, [INKS[group] for group in known], lines, margin=2.0))
 
 
-def luck_explorer(task: str = "pydoc") -> Explorer:
-    """How often a comparison of a few networks says that the first group is better.
+def one_of_each(first: Scores, second: Scores) -> float:
+    """The share of all pairs in which the first has the lesser perplexity; a tie counts half."""
+    pairs = np.subtract.outer(first, second)
+    return float(np.mean((pairs < 0) + 0.5 * (pairs == 0)))
 
-    Networks are drawn from the recorded ones with replacement (a bootstrap).
-    """
-    known = [group for group in groups(task) if len(perplexities(task, group)) > 1]
+
+def plan_explorer(task: str = "pydoc") -> Explorer:
+    """The interval of a difference that so many networks of each would give."""
+    known = {group: found for group, found in scores(task).items() if len(found) > 1}
+    names = list(known)
+    counts = list(range(2, 31))
 
     def show(first: str, second: str, networks: float) -> Scene:
-        one, other = (np.array(perplexities(task, name)) for name in (first, second))
-        k = int(networks)
-        drawn = np.random.default_rng(0)
-        a, b = (np.stack([drawn.choice(x, k) for _ in range(4000)]) for x in (one, other))
-        difference = a.mean(axis=1) - b.mean(axis=1)
-        edges = np.linspace(-12, 12, 25)
-        shares = np.histogram(difference.clip(-11.9, 11.9), edges)[0] / len(difference)
-        stairs_x, stairs_y = np.repeat(edges, 2)[1:-1], np.repeat(shares, 2)
-        better = float((difference < 0).mean())
-        highest = max(0.05, float(shares.max())) * 1.1
+        one, other = known[first], known[second]
+        every = [planned(one, other, n) for n in counts]
+        mean, low, high = every[counts.index(int(networks))]
+        reach = 1.15 * max(abs(end) for found in every[1:] for end in found)
+        inside = [(max(-reach, f.low), min(reach, f.high)) for f in every]
+        ends = (counts[0] - 0.5, counts[-1] + 0.5)
         marks: list[Mark] = [
-            Line([0, 0], [0, highest], OTHER, "no difference", style=":"),
-            Line(stairs_x, stairs_y, colour("relu"), f"{first} − {second}"),
+            Line(ends, [0, 0], SOFT, "no difference", "--"),
+            Line(counts, [f[0] for f in inside], INKS[first], "from"),
+            Line(counts, [f[1] for f in inside], INKS[first], "to", ":"),
+            Line([networks] * 2, [max(-reach, low), min(reach, high)], INK),
+            Dots([networks], [mean], INK, size=6),
         ]
-        bars = Bars(
-            [f"{first} better", f"{second} better"],
-            [better, 1 - better],
-            [colour("relu"), OTHER],
+        verdict = "holds zero" if low <= 0 <= high else "leaves out zero"
+        dots = groups_scene(
+            "test perplexity", {first: one, second: other}, _two(first, second), {}, 2.0
         )
-        return Scene(
-            [
-                Panel(
-                    "difference of the means",
-                    marks,
-                    "perplexity",
-                    "share of the comparisons",
-                    (-12, 12),
-                    (0, highest),
-                ),
-                Panel("what you would have said", [bars], xlim=(0, 1)),
-            ],
-            f"With {k} of each, {first} look better than {second} in {better:.0%} of comparisons. "
-            f"All of them: {one.mean():.1f} against {other.mean():.1f}.",
+        text = (
+            f"{first} − {second}: {mean:+.1f}. With {int(networks)} of each the interval would "
+            f"be {low:+.1f} to {high:+.1f}: it {verdict}. With one of each, {first} would have "
+            f"looked better {one_of_each(one, other):.0%} of the time."
         )
+        title = "the interval, if means and spread stay"
+        plan = Panel(title, marks, "networks of each", "difference", ends, (-reach, reach))
+        return Scene([*dots.panels, plan], text)
 
     return Explorer(
-        "How much is luck",
+        "How many networks would it take?",
         show,
-        first=Control("first", known, known[0]),
-        second=Control("second", known, known[1]),
-        networks=Control("networks of each", [1, 2, 3, 5, 10], 1),
+        first=Control("first", names, names[0]),
+        second=Control("second", names, names[1]),
+        networks=Control("networks of each", counts, 4),
     )
+
+
+def _two(first: str, second: str) -> list[str]:
+    return [INKS[first], INKS[second] if second != first else SOFT]

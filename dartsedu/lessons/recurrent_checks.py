@@ -137,10 +137,21 @@ def _first_column_used(states: Sequence[Tensor], weight: Tensor, shares: Tensor)
     return mixed_node(states, weight, torch.cat([shares[:, :1], shares[:, :4]], dim=1))
 
 
+def _renormalised(states: Sequence[Tensor], weight: Tensor, shares: Tensor) -> Tensor:
+    left = shares[:, 1:] / shares[:, 1:].sum(dim=1, keepdim=True)
+    return mixed_node(states, weight, torch.cat([shares[:, :1], left], dim=1))
+
+
 _MISTAKES: dict[str, _Node] = {
+    "what none leaves is shared out among the others: its share is missing from the sum": (
+        _renormalised
+    ),
     "none passes the state on: it gives zero, whatever comes in": _none_passes,
     "you took the mean over the predecessors: a node is their sum": lambda states, w, p: (
         mixed_node(states, w, p) / len(states)
+    ),
+    "the shares of one row serve for all states: each state has a row of its own": (
+        lambda states, w, p: mixed_node(states, w, p[:1].expand_as(p))
     ),
     "only the last predecessor is heard": lambda states, w, p: mixed_node(states[-1:], w, p[-1:]),
     "the shares are not used": lambda states, w, p: mixed_node(states, w, torch.ones_like(p)),

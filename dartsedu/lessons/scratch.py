@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy import stats
 
 from dartsedu.base.values import Value
@@ -17,11 +16,11 @@ from dartsedu.data.images import ImageTask
 from dartsedu.data.splits import ArraySplit
 from dartsedu.genotype import Genotype
 from dartsedu.lessons.explorer import Control, Explorer
-from dartsedu.lessons.panel import Dots, Line, Mark, Panel, Scene, draw
+from dartsedu.lessons.intervals import Interval, Scores, difference, groups_scene, told
+from dartsedu.lessons.panel import BLUE, INK, RED, SOFT, Dots, Line, Mark, Panel, Scene, draw
 from dartsedu.presets import load_preset
 from dartsedu.published import PUBLISHED
 from dartsedu.search import Search
-from dartsedu.show.palette import colour
 from dartsedu.show.picture import Picture
 from dartsedu.spaces.build import build_network, build_supernet
 from dartsedu.spaces.classifier import multiply_adds
@@ -36,8 +35,6 @@ RECORD = RECORDINGS / "trainings.json"
 LARGER = RECORDINGS / "larger.jsonl"
 """A search on digits: ``dartsedu search --preset classroom --set supernet.nodes=4 --set
 supernet.cells=5 --set supernet.channels=8 --set search.epochs=14``, stopped after 228 steps."""
-
-Scores = NDArray[np.float64]
 
 # ---- Networks trained from scratch --------------------------------------------------------------
 
@@ -129,82 +126,41 @@ def table(rows: Sequence[Scratch]) -> str:
     return "\n".join(lines)
 
 
+def beside(accuracy: float, recorded: Scratch) -> str:
+    """A training of this machine beside the same one in the record, and whether they agree."""
+    apart = 100 * abs(accuracy - recorded.accuracy)
+    verdict = "the same" if round(apart, 2) == 0 else f"{apart:.1f} points apart"
+    return (
+        f"{recorded.group} {recorded.cell}, seed {recorded.seed}: {accuracy:.1%} on this machine, "
+        f"{recorded.accuracy:.1%} in the record: {verdict}"
+    )
+
+
 def loss_picture(losses: Sequence[float], steps_an_epoch: int) -> Picture:
     """The training loss of one network, and its mean over each epoch."""
     x = np.arange(1, len(losses) + 1)
     means = np.reshape(losses, (-1, steps_an_epoch)).mean(axis=1)
     ends = np.arange(1, len(means) + 1) * steps_an_epoch
     marks: list[Mark] = [
-        Line(x, losses, colour("none"), "each batch", faint=True),
-        Line(ends - steps_an_epoch / 2, means, INK["found"], "mean of an epoch"),
+        Line(x, losses, SOFT, "each batch", faint=True),
+        Line(ends - steps_an_epoch / 2, means, INKS["found"], "mean of an epoch"),
     ]
     panel = Panel("from scratch", marks, "step", "training loss", (0, len(losses)), (0, 2.6))
     words = ", ".join(f"{mean:.2f}" for mean in means)
     return draw(Scene([panel], f"Training loss falls; its means over the epochs are {words}."))
 
 
-# ---- Intervals ----------------------------------------------------------------------------------
+# ---- Comparisons --------------------------------------------------------------------------------
 
-INK = {"found": "#a90fe8", "random": "#7b6c06", "darts-v2": "#089aaa", "new": "#c0265a"}
+INKS = {"found": BLUE, "random": RED, "darts-v2": INK, "new": SOFT}
+"""The ink of each group."""
 NAMES = {"found": "found", "random": "random", "darts-v2": "DARTS v2"}
-
-
-class Interval(NamedTuple):
-    """A mean with the ends of its interval."""
-
-    mean: float
-    low: float
-    high: float
-
-
-def interval(scores: Scores, level: float = 0.95) -> Interval:
-    """Student's interval of the mean of at least two scores, as SciPy gives it."""
-    ends = stats.ttest_1samp(scores, 0).confidence_interval(level)
-    return Interval(float(np.mean(scores)), float(ends.low), float(ends.high))
-
-
-def difference(a: Scores, b: Scores, paired: bool = False, level: float = 0.95) -> Interval:
-    """The interval of mean(a) − mean(b): Welch's for two groups, Student's for pairs."""
-    test = stats.ttest_rel(a, b) if paired else stats.ttest_ind(a, b, equal_var=False)
-    ends = test.confidence_interval(level)
-    return Interval(float(np.mean(a) - np.mean(b)), float(ends.low), float(ends.high))
-
-
-def told(found: Interval) -> str:
-    """An interval of a difference in words."""
-    verdict = "holds zero" if found.low <= 0 <= found.high else "leaves out zero"
-    return (
-        f"{found.mean:+.1f} points, 95 % interval {found.low:+.1f} to {found.high:+.1f}: {verdict}"
-    )
 
 
 def groups_picture(groups: Mapping[Group, Scores]) -> Picture:
     """Every network a dot, a group's mean with its interval beside them."""
-    marks: list[Mark] = []
-    words, every = [], np.concatenate(list(groups.values()))
-    for row, (group, scores) in enumerate(groups.items(), 1):
-        mean, low, high = interval(scores)
-        marks.append(
-            Dots(row + np.linspace(-0.2, 0.1, len(scores)), scores, INK[group], NAMES[group])
-        )
-        marks.append(Line([row + 0.25] * 2, [low, high], INK[group]))
-        marks.append(Dots([row + 0.25], [mean], INK[group], size=6))
-        words.append(
-            f"{NAMES[group]}: {scores.min():.1f} to {scores.max():.1f}, mean {mean:.1f}, "
-            f"interval {low:.1f} to {high:.1f}"
-        )
-    ends = (float(every.min()) - 5, min(100.0, float(every.max()) + 5))
-    x = ", ".join(f"{row}: {NAMES[group]}" for row, group in enumerate(groups, 1))
-    title = "each network; the mean, its interval"
-    panel = Panel(title, marks, x, "test accuracy", (0.5, row + 0.6), ends)
-    return draw(Scene([panel], "Test accuracy in points. " + "; ".join(words) + "."))
-
-
-def coverage(interval: Callable[..., Any], n: int, trials: int = 2000) -> float:
-    """How often an interval of ``n`` normal scores with mean zero holds zero."""
-    scores = np.random.default_rng(0).normal(size=(trials, n))
-    ends = [interval(row)[-2:] for row in scores]
-    return float(np.mean([low <= 0 <= high for low, high in ends]))
+    named = {NAMES[group]: scores for group, scores in groups.items()}
+    return draw(groups_scene("test accuracy", named, [INKS[group] for group in groups]))
 
 
 class Side(NamedTuple):
@@ -256,10 +212,10 @@ def _networks(a: Scores, b: Scores, comparison: tuple[Side, Side, bool], n: int)
     x = np.arange(1, n + 1)
     marks: list[Mark] = []
     if paired:
-        marks += [Line([i, i], [a[i - 1], b[i - 1]], colour("none"), faint=True) for i in x]
+        marks += [Line([i, i], [a[i - 1], b[i - 1]], SOFT, faint=True) for i in x]
     marks += [
-        Dots(x, a[:n], INK["new"] if one.group == other.group else INK[one.group], one.name),
-        Dots(x, b[:n], INK[other.group], other.name),
+        Dots(x, a[:n], INKS["new"] if one.group == other.group else INKS[one.group], one.name),
+        Dots(x, b[:n], INKS[other.group], other.name),
     ]
     every = np.concatenate([a, b])
     ends = (float(every.min()) - 3, float(every.max()) + 3)
@@ -270,10 +226,10 @@ def _intervals(found: Sequence[Interval], n: int) -> Panel:
     """The intervals of 2 … n networks, the last in colour; axes that fit those of 3 or more."""
     reach = 1.3 * max(abs(end) for one in found[1:] for end in one)
     most = len(found) + 1
-    marks: list[Mark] = [Line([1.5, most + 0.5], [0, 0], colour("none"), style="--")]
+    marks: list[Mark] = [Line([1.5, most + 0.5], [0, 0], SOFT, style="--")]
     for k, one in enumerate(found[: n - 1], 2):
         mean, low, high = np.clip(one, -reach, reach)
-        ink = INK["found"] if k == n else colour("none")
+        ink = INKS["found"] if k == n else SOFT
         marks.append(Line([k, k], [low, high], ink, faint=k < n))
         marks.append(Dots([k], [mean], ink, size=5 if k == n else 3))
     xlim, ylim = (1.5, most + 0.5), (-reach, reach)
@@ -293,6 +249,53 @@ def best_of(candidates: int, accuracy: float, images: int) -> float:
     return float((1 - below**candidates).sum() / images)
 
 
+EQUAL, TRIED = 0.88, 40
+"""What each of so many equal candidates is worth."""
+
+
+def dice_explorer(images: int = 360) -> Explorer:
+    """A leaderboard without skill: candidates of the same worth are tested one after another."""
+    drawn = {
+        f"draw {seed + 1}": 100
+        * np.random.default_rng(seed).binomial(images, EQUAL, TRIED)
+        / images
+        for seed in range(3)
+    }
+
+    def show(n: int, draw: str) -> Scene:
+        scores = drawn[draw]
+        best = np.maximum.accumulate(scores)
+        x = np.arange(1, TRIED + 1)
+        records = int((np.diff(best[:n]) > 0).sum())
+        leader = int(scores[:n].argmax())
+        marks: list[Mark] = [
+            Line([0, TRIED + 1], [100 * EQUAL] * 2, SOFT, "what every candidate is worth", "--"),
+            Dots(x[:n], scores[:n], INKS["random"], "its test score", size=3),
+            Line(x[:n], best[:n], INKS["found"], "the best so far"),
+            Dots([leader + 1], [scores[leader]], INKS["found"], label=f"{scores[leader]:.1f}"),
+        ]
+        panel = Panel(
+            f"{TRIED} equal candidates, {images} test images",
+            marks,
+            "candidate",
+            "test accuracy",
+            (0, TRIED + 1),
+            (80.0, 95.0),
+        )
+        text = (
+            f"After {n}: the leader scores {best[n - 1]:.1f}, {best[n - 1] - 100 * EQUAL:+.1f} "
+            f"points against what it is worth. The lead has changed {records} times."
+        )
+        return Scene([panel], text)
+
+    return Explorer(
+        "A leaderboard without skill",
+        show,
+        n=Control("candidates tested", list(range(1, TRIED + 1)), 1, rate=4.0),
+        draw=Control("luck", list(drawn), "draw 1"),
+    )
+
+
 def best_explorer() -> Explorer:
     """What the best of n equal candidates looks like on a test set."""
     sizes = {"360": 360, "10,000": 10_000}
@@ -302,9 +305,9 @@ def best_explorer() -> Explorer:
         best = [100 * best_of(int(k), accuracy, sizes[images]) for k in x]
         true, here = 100 * accuracy, best[n - 1]
         marks: list[Mark] = [
-            Line([1, 50], [true, true], INK["random"], "what every candidate is worth", "--"),
-            Line(x, best, INK["found"], "what the best one scores"),
-            Dots([n], [here], INK["found"], label=f"{here - true:+.2f}", size=6),
+            Line([1, 50], [true, true], SOFT, "what every candidate is worth", "--"),
+            Line(x, best, INKS["found"], "what the best one scores"),
+            Dots([n], [here], INKS["found"], label=f"{here - true:+.2f}", size=6),
         ]
         panel = Panel(
             "best of n equal cells", marks, "n", "test accuracy", (0, 52), (true - 1, true + 5)

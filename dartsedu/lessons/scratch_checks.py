@@ -10,7 +10,7 @@ import torch
 from scipy import stats
 
 from dartsedu.lessons.check import Wrong, ask, check, same
-from dartsedu.lessons.scratch import Scores, difference, interval
+from dartsedu.lessons.intervals import Scores, difference, interval
 
 
 def _ends(found: Any, where: str) -> torch.Tensor:
@@ -94,6 +94,25 @@ def check_paired(answer: Callable[..., Any]) -> str:
             ),
             "you counted 2n − 2 degrees of freedom; n pairs leave n − 1": _around(
                 expected.mean, float(stats.t.ppf(0.975, 2 * n - 2)) * s / n**0.5
+            ),
+            "you counted 2n numbers; after subtracting, n are left: divide by √n": _around(
+                expected.mean, t * s / (2 * n) ** 0.5
+            ),
+            "you counted 2n numbers throughout; after subtracting, n are left": _around(
+                expected.mean, float(stats.t.ppf(0.975, 2 * n - 1)) * s / (2 * n) ** 0.5
+            ),
+            "you used 1.96, which holds for many pairs; for a few, Student's t is wider": _around(
+                expected.mean, 1.96 * s / n**0.5
+            ),
+            "you used t with n degrees of freedom; one went into the mean, n − 1 are left": _around(
+                expected.mean, float(stats.t.ppf(0.975, n)) * s / n**0.5
+            ),
+            "you took the 95 % point of t; with 2.5 % on either side it is t.ppf(0.975, …)": (
+                _around(expected.mean, float(stats.t.ppf(0.95, n - 1)) * s / n**0.5)
+            ),
+            "you divided by n instead of √n": _around(expected.mean, t * s / n),
+            "you forgot the factor t: that is one standard error to either side": _around(
+                expected.mean, s / n**0.5
             ),
         }
         same(

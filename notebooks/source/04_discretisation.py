@@ -18,33 +18,54 @@
 
 # %%
 import torch
+from dartsedu.lessons.guess import predict
 
 from dartsedu import PUBLISHED, Recording, derive, discretisation_gap, load_task, mixture_weights
 from dartsedu.derivation import RULES
+from dartsedu.lessons import cuts, start
 from dartsedu.lessons import discretisation as lesson
 from dartsedu.lessons import discretisation_checks as checks
-from dartsedu.lessons import start
-from dartsedu.lessons.search import digits_search
+from dartsedu.lessons.discretisation_quiz import QUIZ
+from dartsedu.lessons.intervals import told
 
 torch.set_num_threads(1)  # the same numbers on every machine, as far as that goes
 
 # %% [markdown]
+# ## Watch a mixture harden
+#
+# A search of cells with three nodes is over, and its weights stay as they are. Only the mixture is sharpened: α is
+# divided by a [temperature](../docs/glossary.md#temperature) $T$ that falls. On the right every row is an edge of the
+# normal cell; it ends with one operation that has everything. Press **Play** and look to the left: how much of the
+# accuracy is left when the choice is made?
+
+# %%
+record = cuts.Record.load()
+lesson.temperature_explorer(record.runs[0].sharpened)
+
+# %% [markdown]
+# This network was good as long as it did not choose. Why is that so, and is the chosen cell bad? First: who chooses?
+#
 # ## 1 · One node, by hand
 #
 # Node 1 of a cell can hear three states: the two inputs $c_{k-2}$, $c_{k-1}$ and node 0. So three
-# [edges](../docs/glossary.md#edge) enter it. To keep it short, each mixes four operations. A search has left these α, a
-# row for each edge:
+# [edges](../docs/glossary.md#edge) enter it. To keep it short, each mixes four operations. Suppose a search had left
+# these α, a row for each edge:
 
 # %%
 alpha = lesson.node_alpha()
 print(alpha)
 lesson.node_picture(mixture_weights(alpha))
 
+# %%
+predict(
+    "The node may keep two edges, with one operation on each. Which edge will it drop?",
+    lesson.dropped(alpha),
+    "By the rule of the paper, which comes now.",
+    among=lesson.SOURCES,
+)
+
 # %% [markdown]
-# **Predict, before you read on:** the node may keep *two* edges, with one operation on each. Which two would
-# you keep? *none* has the largest share of the first edge. What does that say?
-#
-# The paper's rule (§2.4) has two steps. First, every edge gets a [strength](../docs/glossary.md#strength),
+# *none* has the largest share of the first edge. What does that say? The paper's rule (§2.4) has two steps. First, every edge gets a [strength](../docs/glossary.md#strength),
 # the largest weight of an operation that is not *none*:
 #
 # $$s_e = \max_{o \neq \text{none}} \frac{\exp(\alpha_{e,o})}{\sum_{o'} \exp(\alpha_{e,o'})}$$
@@ -170,8 +191,7 @@ lesson.node_explorer(alpha)
 # node, more *none* on all of its edges changes only the scale of the sum. Yet it decides which edges stay.
 #
 # > **Takeaway.** The rule compares shares across edges, though each share was learned against rivals on its own.
-
-# %% [markdown]
+#
 # ## 2 · Six rules, one α
 #
 # Every codebase with a DARTS in it has some [derivation rule](../docs/glossary.md#derivation-rule), a few lines
@@ -205,35 +225,38 @@ lesson.rules_explorer(alpha)
 #
 # This α is made up so that no two agree. What about a real one? Lesson 00's search recorded α at each of its 220
 # steps.
-#
-# **Predict, then run:** at how many of them does each rule derive the paper's cell?
 
 # %%
 recording = Recording.load(start.RECORDING)
 cells = {
     rule: [derive(recording.space, step.alphas, rule) for step in recording.steps] for rule in RULES
 }
-for rule, found in cells.items():
-    same = sum(mine == paper for mine, paper in zip(found, cells["paper"]))
-    print(f"{rule:>18}: {same:3} of {len(found)} steps")
+same = {
+    rule: sum(mine == paper for mine, paper in zip(found, cells["paper"]))
+    for rule, found in cells.items()
+}
+steps = len(recording.steps)
+predict(
+    f"At how many of the {steps} steps does `raw-alpha` derive the paper's cell?",
+    same["raw-alpha"],
+    lesson.agreement_picture(same, steps),
+    near=15,
+)
 
 # %% [markdown]
 # Even here, where a cell has two nodes and only one of five edges to drop, the rules that keep two often part
-# company. `argmax` never agrees, since it drops nothing. `threshold` neither: 0.85 asks for α of 1.73 or more, and the
-# largest here ever was 1.52.
+# company. `argmax` never agrees, since it drops nothing. `threshold` neither: a sigmoid of 0.85 asks for an α that this
+# search never reached.
 #
 # > **Takeaway.** A genotype belongs to a rule. Who reports a cell should name it.
-
-# %% [markdown]
+#
 # ## 3 · What the cut costs
 #
 # A search as in lesson 03, but with three nodes, so that there is more to drop.
 
 # %% tags=["nbval-ignore-output"]
 task = load_task("digits")
-search = digits_search(0, "search.epochs=3", task=task, nodes=3)
-steps = list(search)  # a search is a stream of steps
-supernet = search.supernet
+supernet = cuts.searched(cuts.PATIENT, 0, task).supernet
 lesson.competition_picture(supernet)
 
 # %% [markdown]
@@ -248,53 +271,39 @@ lesson.competition_picture(supernet)
 # ([`discretisation_gap`](dartsedu/discretisation.py:discretisation_gap), with $m$ from
 # [`discretised_mixture`](dartsedu/discretisation.py:discretised_mixture)).
 #
-# **Predict, then run:** the supernet is right on nearly every image. How often is it right after the cut?
+# And was choosing by α at least better than choosing blindly? For that, ten *random* cells are cut out of the same
+# supernet.
 
 # %% tags=["nbval-ignore-output"]
 split = task.architecture
 gap = discretisation_gap(supernet, split, supernet.genotype())
-for name, score in (("mixture", gap.mixture), ("cut", gap.discretised)):
-    print(f"{name:>8}: loss {score.loss:.2f}, accuracy {score.accuracy:.2f}")
+mixture, cut = gap.mixture.accuracy, gap.discretised.accuracy
+draws = [cuts.random_keeping(supernet, 2, seed) for seed in range(10)]
+blind = [cuts.cut_accuracy(supernet, split, drawn) for drawn in draws]
+assert mixture - cut > 0.2
+predict(
+    f"As a mixture the supernet is right on {mixture:.0%} of the images. On how many after the cut?",
+    100 * cut,
+    lesson.cuts_picture(mixture, cut, blind),
+    unit=" %",
+    near=8,
+)
 
 # %% [markdown]
-# That is a wide gap. Was choosing by α at least better than choosing blindly? Cut ten *random* cells out of the
-# same supernet:
-
-# %% tags=["nbval-ignore-output"]
-blind = [
-    lesson.cut_accuracy(supernet, split, lesson.random_keeping(supernet, 2, s)) for s in range(10)
-]
-accuracies = {
-    "mixture": gap.mixture.accuracy,
-    "cut by α": gap.discretised.accuracy,
-    "best of 10": max(blind),
-    "mean of 10": sum(blind) / len(blind),
-}
-assert accuracies["mixture"] - accuracies["cut by α"] > 0.2
-lesson.accuracies_picture(accuracies)
-
-# %% [markdown]
-# *The cut by α beats the average random cut, though the luckiest of ten does as well. Both lose most of what the
-# mixture could do. The w were trained as a team; now most of the team is gone.*
+# Every cut loses most of what the mixture could do. The w were trained as a team; now most of the team is gone.
 #
 # ### Try it: sharpen instead of cutting
 #
-# Divide α by a [temperature](../docs/glossary.md#temperature) and lower it: the mixture turns into a choice
-# without a jump. w stays as it is. The authors suggest it as a remedy *during* the search (§4). On the right,
-# every row is an edge of the normal cell. Find:
+# Go back to the slider at the top of the lesson. There the mixture turns into a choice without a jump. (The authors
+# suggest it as a remedy *during* the search, §4.) Find:
 #
-# 1. how many of the nearly three bits of entropy can go before the accuracy falls;
+# 1. how many of the nearly three bits of entropy can go before the accuracy has fallen by a tenth;
 # 2. towards which cut it goes, and why not towards the paper's.
-
-# %% tags=["nbval-ignore-output"]
-lesson.temperature_explorer(supernet, split)
-
-# %% [markdown]
+#
 # <details>
 # <summary>What you should have found</summary>
 #
-# 1. Half a bit costs nothing, the first whole bit a few points of a hundred. From then on it falls faster and
-#    faster, long before the rows look like a choice.
+# 1. About one bit. From then on it falls faster and faster, long before the rows look like a choice.
 # 2. As T goes to 0, softmax(α/T) gives each edge wholly to its largest α, *none* included, and drops no edge:
 #    that is `argmax`. The paper's rule also drops whole edges, and no temperature does that.
 #
@@ -303,67 +312,70 @@ lesson.temperature_explorer(supernet, split)
 # Then is a small gap the mark of a good search? Let α decide quickly, with thirty times the learning rate:
 
 # %% tags=["nbval-ignore-output"]
-hasty = digits_search(
-    0, "search.epochs=3", "search.architecture.learning_rate=1.5", task=task, nodes=3
-)
-steps = list(hasty)
-quick = discretisation_gap(hasty.supernet, split, hasty.supernet.genotype())
-print(f"mixture {quick.mixture.accuracy:.2f}, cut {quick.discretised.accuracy:.2f}")
+hasty = cuts.searched(cuts.HASTY, 0, task).supernet
+quick = discretisation_gap(hasty, split, hasty.genotype())
+assert quick.mixture.accuracy - quick.discretised.accuracy < 0.6 * (mixture - cut)
+assert quick.mixture.accuracy < mixture
+f"hasty: mixture {quick.mixture.accuracy:.2f}, cut {quick.discretised.accuracy:.2f}"
 
 # %% [markdown]
-# Next to no gap, and a worse mixture. A fast α decides at once (lesson 03), before any operation has learned much;
-# from then on w trains for little else than that cell.
+# A smaller gap, and a worse mixture. A fast α decides at once, before any operation has learned much;
+# from then on w trains for little else than that cell. Was that this one seed? Here are twenty of either kind
+# ([`record_cuts.py`](source/record_cuts.py) made them). Above them, what the hasty have more than the patient: as
+# mixtures, and as cells that were trained from scratch. (Lesson 05 explains the intervals.)
+
+# %%
+for what, found in lesson.patience(record).items():
+    print(f"{what}: {told(found)}")
+lesson.seeds_picture(record)
+
+# %% [markdown]
+# The hasty mixture is worse by points. Its cell is not.
 #
-# > **Takeaway.** The gap says that the supernet's accuracy is not the cell's. It does not say
-# > that the cell is bad, nor does a small gap say that it is good.
-
-# %% [markdown]
+# > **Takeaway.** The gap says that the supernet's accuracy is not the cell's. A wide one does not say that the cell is
+# > bad, nor a narrow one that it is good.
+#
 # ## 4 · What do two edges cost?
 #
 # Why two? To be comparable with the cells that existed, which had two (§2.4). Let us keep 1, 2 or all edges of every
-# node, derived and random, and look twice. First cut out of the supernet, with its w:
+# node, and look twice. First cut out of the supernet, with its w:
 
 # %% tags=["nbval-ignore-output"]
-keeps = {3: 1, 6: 2, 9: 4}  # edges of the cell: edges that a node may keep
-found = {
-    n: [lesson.cut_accuracy(supernet, split, lesson.keeping(supernet, k))] for n, k in keeps.items()
-}
-drawn = {
-    n: [
-        lesson.cut_accuracy(supernet, split, lesson.random_keeping(supernet, k, s))
-        for s in range(5)
-    ]
-    for n, k in keeps.items()
-}
-lesson.keep_picture("cut out of the supernet", found, drawn)
+keeps = cuts.KEEPS  # edges of the cell: edges that a node may keep
+found = {n: cuts.cut_accuracy(supernet, split, cuts.keeping(supernet, keeps[n])) for n in keeps}
+{f"{n} edges": f"{accuracy:.0%}" for n, accuracy in found.items()}
 
 # %% [markdown]
-# **Predict:** now train the same cells *from scratch*, for 44 steps, on the `weights` split only. How much of the
-# difference will be left?
+# Now train the same cells *from scratch*, for 44 steps, on the `weights` split only.
 
 # %% tags=["nbval-ignore-output"]
-found = {
-    n: [lesson.scratch_accuracy(lesson.keeping(supernet, k), task, seed) for seed in (0, 1)]
-    for n, k in keeps.items()
-}
-
-# %% tags=["nbval-ignore-output"]
-drawn = {
-    n: [lesson.scratch_accuracy(lesson.random_keeping(supernet, k, s), task, s) for s in (0, 1)]
-    for n, k in keeps.items()
-}
-lesson.keep_picture("trained from scratch", found, drawn)
+trained = {n: cuts.scratch_accuracy(cuts.keeping(supernet, k), task) for n, k in keeps.items()}
+assert min(trained.values()) > 0.7
+predict(
+    f"Cut out, the cell of nine edges is {100 * (found[9] - found[3]):.0f} points ahead of that of "
+    "three. And after training?",
+    100 * (trained[9] - trained[3]),
+    ", ".join(f"{n} edges: {accuracy:.0%}" for n, accuracy in trained.items()),
+    unit=" points",
+    near=4,
+)
 
 # %% [markdown]
-# The ruin is gone. After 44 steps of training every cell is right on about nine images of ten, or more, and most of
-# what lay between three edges and nine has gone with it. Nor does α help here: random cells do as well as derived
-# ones. Two trainings of each, a point or two apart, cannot rank them. They can show that the collapse was not the
-# cells' fault.
+# Is that luck? The record has twenty searches, the cells of each cut out and trained from scratch, and random
+# cells beside them:
+
+# %%
+for edges, found in lesson.derived_or_drawn(record).items():
+    print(f"{edges} edges, derived − random, from scratch: {told(found)}")
+lesson.kept_pictures(record)
+
+# %% [markdown]
+# The ruin is gone: it was not the cells' fault. And on this task random cells do as well as derived ones, once both
+# are trained.
 #
 # > **Takeaway.** What the cut destroys, training restores. A cell is judged by training it from scratch, several
 # > times, beside random ones: lesson 05.
-
-# %% [markdown]
+#
 # ## 5 · The published cells
 #
 # The cells that DARTS published: first v1, found by first order, then v2, by second order.
@@ -377,13 +389,19 @@ for name in ("darts-v1", "darts-v2"):
     display(genotype_figure(PUBLISHED[name]))
 
 # %% [markdown]
-# **Predict:** how many operations with weights to learn (convolutions) are there in the reduction cells? And which of
-# the four cells below could the paper's rule never have given? (Look for a node that takes both edges from the same
-# state.)
+# Which cells could the paper's rule never have given? (Look for a node that takes both edges from the same state.)
 
 # %%
 names = ("darts-v1", "darts-v2", "nasnet", "amoebanet")
-print(lesson.published_table({name: PUBLISHED[name] for name in names}))
+table = lesson.published_table({name: PUBLISHED[name] for name in names})
+predict(
+    "How many of the eight operations in the reduction cell of DARTS v2 are convolutions?",
+    lesson.counted(PUBLISHED["darts-v2"], "reduce", "conv"),
+    "The table below counts them in every cell.",
+)
+
+# %%
+print(table)
 
 # %% [markdown]
 # - The reduction cells of DARTS pool and skip: no convolution at all, beyond those that prepare a cell's inputs.
@@ -409,48 +427,20 @@ print(
 #
 # - Strength: softmax with *none* in the sum, *none* cannot win. Keep the two strongest edges of each node.
 # - Six rules; on an unlucky α, six cells. Name your rule.
-# - Cut with the same w, the network falls apart. A hasty α closes that gap, and proves nothing.
+# - Cut with the same w, the network falls apart. A hasty α narrows that gap, and proves nothing.
 # - A cell's worth shows when it is trained from scratch, beside random ones.
+#
+# ## Quiz
+
+# %%
+QUIZ
 
 # %% [markdown]
-# ## Three questions
-#
-# **1.** Somebody adds 5 to the α of *none* on every edge. Which rules derive another cell?
-#
-# <details>
-# <summary>Answer</summary>
-#
-# `argmax`: *none* takes every edge on which nothing leads by more than 5. `raw-alpha`, `none-excluded` and `threshold` do not look at it.
-# `paper` and `shared-predecessor` may: each strength shrinks, but not all by the same factor.
-#
-# </details>
-#
-# **2.** A supernet scores 98 %, cut to its genotype 45 %. A random cell of the same space, trained from scratch,
-# scores 97 %. What do you know about the genotype?
-#
-# <details>
-# <summary>Answer</summary>
-#
-# Hardly anything yet. 98 % is the mixture's, 45 % is that of weights trained for a mixture. Train the genotype
-# from scratch, too, several times, and then compare with 97 %.
-#
-# </details>
-#
-# **3.** Why does cooling α to T → 0 not lead to the paper's cell?
-#
-# <details>
-# <summary>Answer</summary>
-#
-# It makes a choice *on* each edge, with *none* allowed to win. The paper's rule also chooses *between* edges and
-# drops all but two of them, which softmax within an edge cannot express.
-#
-# </details>
-#
 # ## Break it
 #
 # - Make an α for which `paper` and `none-excluded` agree but `raw-alpha` does not.
 # - The recurrent space keeps one edge at a node. Draw `PUBLISHED["darts-rnn-v2"]`: what does that do to its shape?
 # - Cut by another rule: `supernet.genotype("argmax")` in `discretisation_gap`. Wider or narrower? Then count its edges.
-# - Train the hasty search's cell with `lesson.scratch_accuracy`. Is it worse than the patient one's?
+# - Train the hasty search's cell with `cuts.scratch_accuracy`, three seeds. Is it worse than the patient one's?
 #
 # **Next:** [05 From scratch, and honestly](05_from_scratch.ipynb): cells trained anew, and what may be concluded.

@@ -15,21 +15,36 @@
 
 # %%
 import torch
+from dartsedu.lessons.guess import predict
 
-from dartsedu import PUBLISHED, live
+from dartsedu import PUBLISHED, Recording, live, replay
 from dartsedu.lessons import recurrent as lesson
 from dartsedu.lessons import recurrent_checks as checks
+from dartsedu.lessons.intervals import difference, told
+from dartsedu.lessons.recurrent_quiz import QUIZ
 
 torch.set_num_threads(1)
 
 # %% [markdown]
-# ## How well is a text told?
+# ## A cell that reads
 #
-# A language model reads words and tells how likely each next word is. Here is something to read: the
-# texts behind Python's `help()`. They come with every Python. The thousand most frequent words are
-# known, rarer ones are `<unk>`, and `<eos>` ends a paragraph.
+# A search on text, recorded: four [nodes](../docs/glossary.md#node), each with five operations on every edge, are
+# mixed while the network learns to tell the next word. Press **Play**. You need not understand the picture yet; by the
+# end of the lesson you will read every line of it.
+#
+# **One thing to find:** which operation leads in the end, and from which step on? Does the loss show it?
 
 # %% tags=["nbval-ignore-output"]
+replay(lesson.SEARCH)
+
+# %% [markdown]
+# ## How well is a text told?
+#
+# A language model reads words and tells how likely each next word is. What it read above are the
+# texts behind Python's `help()`. The thousand most frequent words are
+# known, rarer ones are `<unk>`, and `<eos>` ends a paragraph.
+
+# %%
 task = lesson.load_text("pydoc")
 print(" ".join(task.words[number] for number in task.weights.words[1000:1060]))
 print({name: len(getattr(task, name)) for name in ("weights", "architecture", "test")})
@@ -74,17 +89,23 @@ def perplexity(p):
 checks.check_perplexity(perplexity)
 
 # %% [markdown]
-# **Predict, then run.** Among a thousand words, somebody who knows nothing has perplexity 1000. What has
-# somebody who only knows how frequent each word is (*unigram*)? And somebody who also knows which words
-# follow which (*bigram*)?
+# Among a thousand words, somebody who knows nothing has perplexity 1000. Somebody who only knows how frequent each word
+# is (*unigram*) has less, and somebody who also knows which words follow which (*bigram*) less still.
 
-# %% tags=["nbval-ignore-output"]
+# %%
 lines = lesson.references(task)
-{name: round(value, 1) for name, value in lines.items()}
+predict(
+    "Which perplexity has somebody who counts pairs of words, a bigram model?",
+    lines["bigram"],
+    ", ".join(f"{name} {value:.1f}" for name, value in lines.items()),
+    near=20,
+)
 
 # %% [markdown]
-# These two need no network at all: [`bigram_loss`](dartsedu/data/ngrams.py:bigram_loss) counts pairs. *A
-# language model that does not beat them has not learnt to read.*
+# These two need no network at all: [`bigram_loss`](dartsedu/data/ngrams.py:bigram_loss) counts pairs.
+#
+# > **Takeaway.** Perplexity is among how many words one wavers. A language model that does not beat counting has not
+# > learnt to read.
 #
 # ## Why a cell that remembers?
 #
@@ -109,12 +130,22 @@ print({name: round(value, 2) for name, value in lesson.references(grammar).items
 lesson.memory_explorer()
 
 # %% [markdown]
-# **One thing to find:** the gate $c$ at which half of a word is left after ten others. (Check: the share
-# kept is $(1 - \sigma(c))^{10}$.) Is there a $w$ for which the state without a gate does the same, and
-# what does it do with $w = 1.5$?
+# The strong lines are a word that left a 1 in the state, the pale ones a word that left 0.3. **Two things to find:** the
+# gate $c$ at which half of a word is left after ten others; and a $w$ for which the state without a gate does the same.
+# What does that $w$ do with the two words?
 #
-# *A gate that is nearly closed remembers. And it is computed from the text, so a network can learn when
-# to open it.*
+# <details>
+# <summary>What you should have found</summary>
+#
+# 1. Between −2.75 and −2.5. The share kept is $(1 - \sigma(c))^{10}$; it is one half at $c = -2.63$.
+# 2. With $w = 1.1$ about half is left, too. But of *both* words: above $w = 1$ the state goes to a place of its own,
+#    whatever the word was, and stays there. With $w = 1.5$ both have become 0.86 after ten words. That is no memory.
+#    With $w$ of 1 or less everything fades.
+#
+# </details>
+#
+# > **Takeaway.** A gate that is nearly closed remembers, and keeps words apart. It is computed from the text, so a
+# > network can learn when to open it.
 #
 # ## What is in the cell?
 #
@@ -171,7 +202,7 @@ def edge(state, weight, activation):
 checks.check_edge(edge)
 
 # %% [markdown]
-# *A node is one gated step; the search chooses from which state, and with which activation.*
+# > **Takeaway.** A node is one gated step; the search chooses from which state, and with which activation.
 #
 # ## How is it mixed?
 #
@@ -228,24 +259,42 @@ checks.check_mixed_node(mixed_node)
 # The package's cell normalises every state (BatchNorm); without it sums of sums grow, and a deep mixed
 # cell hardly trains. The discrete cell does without.
 #
-# **Predict, then run.** How many cells are there with three nodes? Node 1 has one state to choose from,
-# node 2 has two, node 3 three, and each edge has one of four activations. And with the paper's eight?
+# How many cells are there? With three nodes, node 1 has one state to choose from, node 2 has two, node 3 three, and each
+# edge has one of four activations.
 
 # %%
 from math import factorial
 
-{nodes: factorial(nodes) * 4**nodes for nodes in (3, 4, 8)}
+cells = {nodes: factorial(nodes) * 4**nodes for nodes in (3, 4, 8)}
+predict(
+    "How many cells of three nodes?",
+    cells[3],
+    "; ".join(f"{nodes} nodes: {count:,}" for nodes, count in cells.items()),
+    near=50,
+)
 
 # %% [markdown]
+# > **Takeaway.** A mixed node adds what all earlier states and all activations say; *none* says nothing and has its
+# > share.
+#
 # ## What does a search find?
 #
-# The classroom's search, shortened to a first taste: three nodes, 32 numbers in a state, one pass over the
-# text. α are trained on the `architecture` split, w on `weights`, as always. Press **Play**.
+# Back to the search that you saw at the top: four nodes, 64 numbers in a state, four passes over the text. α are
+# trained on the `architecture` split, w on `weights`, as always. Here are the mean share of each operation, and
+# the loss; above them what the cells keep that three such searches found, with three seeds:
+
+# %%
+print(lesson.kept_primitives())
+lesson.leaders_picture(Recording.load(lesson.SEARCH))
+
+# %% [markdown]
+# The lead changes several times; the loss shows nothing of it. And it is no accident of the seed.
+# Remember the warning about skip connections in lesson 03: an operation that hands on what came in is easy to mix.
 #
-# Watch for two things:
+# > **Takeaway.** What leads in the mixture need not make the best cell when it stands alone.
 #
-# 1. The first state is called $x_t, h_{t-1}$. Which nodes listen to it at the end?
-# 2. The view shows the loss itself, not exp of it. Does it get below the unigram line, ln 172 ≈ 5.1?
+# Now one of your own, in short: three nodes, 32 numbers in a state, one pass over the
+# text. Press **Play**. The first state is called $x_t, h_{t-1}$. Which nodes listen to it at the end?
 
 # %% tags=["nbval-ignore-output"]
 search = lesson.text_search(task, seed=0)
@@ -256,73 +305,62 @@ run
 await run.finished()
 found = search.supernet.genotype()
 print([f"{edge.primitive} of state {edge.source}" for state, edge in found["recurrent"].edges])
-run.figure()
+lesson.search_picture(run.recording.steps, lines)
 
 # %% [markdown]
-# After one pass the supernet hardly knows more than how frequent words are. α have moved all the same, on
-# gradients that know nothing else yet.
-#
-# What comes later takes over a minute, so here it is recorded: the whole preset, four nodes, 64 numbers in
-# a state, four passes. **One thing to find:** the step from which `identity` leads. What does the loss do
-# at about that time? (Below the view: the mean share of each primitive at four steps.)
-
-# %% tags=["nbval-ignore-output"]
-from dartsedu import Recording, replay
-
-replay(lesson.SEARCH)
-
-# %%
-recording = Recording.load(lesson.SEARCH)
-for number in (0, 94, 188, 374):
-    shares = recording.steps[number].mixture["recurrent"].mean(axis=0)
-    named = zip(recording.space.primitives, shares)
-    print(f"step {number + 1:3}:", ", ".join(f"{name} {share:.2f}" for name, share in named))
-
-# %% [markdown]
-# First relu and sigmoid lead, then identity takes over, and it did so with all three seeds that we tried;
-# the loss shows nothing of it. Remember the warning about skip connections in lesson 03.
-# *What leads in the mixture need not make the best cell when it stands alone.*
+# The view shows the loss itself, here is exp of it, with the lines to beat. How much has it learnt in one pass?
+# α have moved all the same, on gradients that know little else yet.
 #
 # ## Is it any good?
 #
 # A cell is judged as in lesson 03: cut out, trained from scratch, tested on text that nothing was chosen
-# on. Here is the cell of your short search after three passes:
+# on. Here is the cell of your short search after three passes, and how it writes, a word at a time, each drawn from
+# what it expects:
 
 # %% tags=["nbval-ignore-output"]
 training = lesson.text_training(found, task)
-lesson.training_picture(list(training), lines)
-
-# %% [markdown]
-# And this is how it writes, a word at a time, each drawn from what it expects:
-
-# %% tags=["nbval-ignore-output"]
-end = task.words.index("<eos>")
+steps, end = list(training), task.words.index("<eos>")
 print(" ".join(task.words[word] for word in training.network.write(end, 60, seed=1)))
+lesson.training_picture(steps, lines)
 
 # %% [markdown]
-# Three passes do not bring it below the bigram line; it has not yet learnt more than pairs of words. The
-# preset's six take longer than a lesson should, so here they are recorded. Every dot is a network trained from scratch: the cells of three searches with the whole preset, random
+# The preset's six passes take longer than a lesson should, so here they are recorded. Every dot is a network trained
+# from scratch: the cells of three searches with the whole preset, random
 # cells of the same size, LSTMs with as many parameters, and the cell that the paper found on Penn
-# Treebank, moved to this text.
+# Treebank, moved to this text. Beside the dots: means, with the intervals of lesson 05.
 
 # %%
+scores = lesson.scores("pydoc")
+for other in ("found", "LSTM"):
+    between = difference(scores[other], scores["random"])
+    print(f"{other} − random: {told(between, 'in perplexity')}")
 lesson.perplexities_picture("pydoc")
 
 # %% [markdown]
-# All are far below the bigram line. The cells found are not better than random ones: 53.7 on average
-# against 51.2, where two networks of one group easily differ by 8. The LSTMs are better than all of them;
-# people have worked on that cell for decades. The published cell, with twice as many nodes, is one dot,
+# All are far below the bigram line. Found and random cells cannot be told apart. The LSTMs are better than
+# both; people have worked on that cell for decades. (Two of them, so their own interval is as wide as it is.) The
+# published cell, with twice as many nodes, is one dot,
 # so nothing can be said about it.
 #
-# **Predict.** If you had trained *one* network of each kind, how often would the search have looked
-# better than chance?
+# Had you trained *one* network of each kind, how often would the search have looked better than chance? **Guess**, then
+# read it below the title. Then plan: if means and spread stay as they are, so many networks of each would give
+# this interval.
 
 # %%
-lesson.luck_explorer("pydoc")
+lesson.plan_explorer("pydoc")
 
 # %% [markdown]
-# **One thing to find:** how many networks of each it takes until nine comparisons of ten agree. (They are
-# drawn from the few dots above, again and again, so the answer looks firmer than it is.)
+# **Two things to find:** how many of each it takes to tell found from random, and how many for LSTM and random.
+#
+# <details>
+# <summary>What you should have found</summary>
+#
+# Twenty of each, and four. The difference that was measured is itself uncertain, so this is a plan and no
+# promise: it may take far more, or the other kind may turn out the better.
+#
+# </details>
+#
+# > **Takeaway.** One network of each says next to nothing. Decide on the number before you look.
 #
 # ## How far from the floor?
 #
@@ -331,12 +369,17 @@ lesson.luck_explorer("pydoc")
 
 # %% tags=["nbval-ignore-output"]
 moved = lesson.text_training(lesson.found_cells()[0], grammar, 0, *lesson.ON_GRAMMAR)
-lesson.training_picture(list(moved), lesson.references(grammar))
+known = lesson.references(grammar)
+picture = lesson.training_picture(list(moved), known)
+predict(
+    "On which side of the bigram line does it end after three passes?",
+    "below" if "below bigram" in picture.alt else "above",
+    picture,
+    among=("below", "above"),
+)
 
 # %% [markdown]
-# Three passes bring it to where counting pairs is. With the preset's six, it had 6.8 on the test split: below
-# the bigram line, so something is remembered for longer than a word, and above the floor of 6.1.
-# *Only where the floor is known can one say how much is left to learn.*
+# > **Takeaway.** Only where the floor is known can one say how much is left to learn.
 #
 # ## What the paper says itself
 #
@@ -361,44 +404,19 @@ lesson.training_picture(list(moved), lesson.references(grammar))
 # - An edge of a recurrent cell is a gated step; the gate lets a state last.
 # - A mixed node adds all predecessors and activations; *none* gives zero but has its share.
 # - The search runs as for images. Whether its cell beats random ones is a question for several seeds.
+#
+# ## Quiz
+
+# %%
+QUIZ
 
 # %% [markdown]
-# ## Three questions
-#
-# 1. A model has perplexity 60 on a text and somebody else's has 50. Which is better?
-#
-# <details>
-# <summary>Answer</summary>
-#
-# Not to be told unless text, split, vocabulary and treatment of rare words are the same. With a smaller
-# vocabulary, more words are `<unk>`, which is easy to tell.
-#
-# </details>
-#
-# 2. Why does *none* stand in the softmax, if a genotype never keeps it?
-#
-# <details>
-# <summary>Answer</summary>
-#
-# It lets the supernet make a whole edge weak. The strength of an edge is the largest share but that of
-# none: an edge of which none has most is a weak predecessor, and another is kept.
-#
-# </details>
-#
-# 3. On the grammar a network has perplexity below the floor on the test split. What do you look for?
-#
-# <details>
-# <summary>Answer</summary>
-#
-# Nothing can be below it in the long run. A little below, on a short text, is luck; much below is a
-# mistake, such as test sentences that were learnt from, or a model that reads the word it should tell.
-#
-# </details>
-#
 # ## Break it
 #
 # - Search on the grammar: `lesson.text_search(grammar)`. Does the cell listen more to earlier states?
 # - Leave out an activation: add the change `'supernet.primitives=["none", "tanh", "relu"]'`. What leads?
+# - Give the moved cell six passes, as the preset has it: `lesson.text_training(lesson.found_cells()[0], grammar, 0,
+#   *lesson.ON_GRAMMAR, "train.epochs=6")`. Does it get below the bigram line now?
 # - Start `lesson.text_search(task, 1)`. How many edges do the two cells have in common? (Lesson 03's
 #   `shared_edges` counts them.)
 # - The whole thing in a terminal: `dartsedu search --preset rnn-classroom --out runs/text`, then

@@ -2,19 +2,22 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 
 from dartsedu.data.tasks import load_task
-from dartsedu.derivation import RULES
+from dartsedu.derivation import RULES, derive
 from dartsedu.discretisation import discretisation_gap, discretised_mixture
 from dartsedu.genotype import random_genotype
+from dartsedu.lessons import cuts, start
 from dartsedu.lessons import discretisation as lesson
 from dartsedu.lessons import discretisation_checks as checks
 from dartsedu.lessons.search import digits_search
 from dartsedu.published import PUBLISHED
 from dartsedu.relaxation import mixture_weights
 from dartsedu.spaces.cnn import cnn_space
+from dartsedu.stream.recording import Recording
 
 
 def strengths(alpha):
@@ -107,8 +110,9 @@ def test_the_node_flips_where_the_lesson_says():
     assert "skip of cₖ₋₁" in explorer.shown.text
     explorer.set(none=2.3)
     assert "sep 3×3 of cₖ₋₂" in explorer.shown.text
-    explorer.set(sep=-2.0)
-    assert "skip of cₖ₋₁" in explorer.shown.text
+    for sep in lesson.SEP_STEPS:
+        explorer.set(sep=sep)
+        assert ("skip of cₖ₋₁" in explorer.shown.text) == (sep < 0.7)
     assert all(panel["bare"] == (i == 1) for i, panel in enumerate(explorer.scene["panels"]))
 
 
@@ -122,12 +126,14 @@ def search():
 
 def test_keeping_agrees_with_the_package(search):
     net = search.supernet
-    assert lesson.keeping(net, 2) == net.genotype()
-    assert [len(node) for node in lesson.keeping(net, 9)["normal"].nodes] == [2, 3, 4]
-    assert [len(node) for node in lesson.random_keeping(net, 1, 0)["normal"].nodes] == [1, 1, 1]
-    every = lesson.keeping(net, 9)
+    assert cuts.keeping(net, 2) == net.genotype()
+    assert [len(node) for node in cuts.keeping(net, 9)["normal"].nodes] == [2, 3, 4]
+    assert [len(node) for node in cuts.random_keeping(net, 1, 0)["normal"].nodes] == [1, 1, 1]
+    every = cuts.keeping(net, 9)
     gap = discretisation_gap(net, search.task.architecture, every)
-    assert lesson.cut_accuracy(net, search.task.architecture, every) == gap.discretised.accuracy
+    assert cuts.cut_accuracy(net, search.task.architecture, every) == gap.discretised.accuracy
+    for edges, keep in cuts.KEEPS.items():
+        assert len(cuts.keeping(net, keep)["normal"].edges) == edges
 
 
 def test_sharpening_ends_at_argmax(search):
@@ -135,7 +141,8 @@ def test_sharpening_ends_at_argmax(search):
     with torch.no_grad():
         for alpha in net.alphas.values():
             alpha.copy_(torch.randn_like(alpha))
-    explorer = lesson.temperature_explorer(net, search.task.architecture)
+    found = cuts.sharpened(net, search.task.architecture)
+    explorer = lesson.temperature_explorer(found)
     explorer.set(temperature=0.01)
     cut = discretised_mixture(net.space, net.genotype("argmax"))["normal"]
     sharp = mixture_weights(net.alphas["normal"].detach() / 0.01)
@@ -143,11 +150,15 @@ def test_sharpening_ends_at_argmax(search):
     assert "entropy 0.0" in explorer.shown.text
     sharp_accuracy = explorer.shown.text.split("accuracy ")[1][:4]
     assert f"by argmax {sharp_accuracy}" in explorer.shown.text
+    shares = found.weights(0.01)["normal"]
+    torch.testing.assert_close(shares, sharp, rtol=0, atol=1e-6)
+    assert found.after_losing(0) == found.mixture == found.accuracies[-1]
+    assert found.after_losing(found.bits[-1] - found.bits[3]) == pytest.approx(found.accuracies[3])
 
 
 def test_a_small_network_learns_from_the_weights_split(search):
     genotype = random_genotype(cnn_space(nodes=2), 0)
-    assert lesson.scratch_accuracy(genotype, search.task, epochs=2) > 0.3
+    assert cuts.scratch_accuracy(genotype, search.task, epochs=2) > 0.3
 
 
 def test_pictures_say_what_they_show(search):
@@ -156,10 +167,83 @@ def test_pictures_say_what_they_show(search):
     p = net.mixture()["normal"].detach()[5:, 1:].amax(1).sort(descending=True).values
     told = f"node 2 keeps {p[1]:.3f} and drops {p[2]:.3f}"
     assert told in lesson.competition_picture(net).alt
-    assert "best of 10 0.30" in lesson.accuracies_picture({"cut": 0.5, "best of 10": 0.3}).alt
-    values = {3: [0.25, 0.75], 6: [0.8]}
-    alt = lesson.keep_picture("cut out", values, values).alt
-    assert "derived 0.50 with 3 edges, 0.80 with 6 edges; random 0.50" in alt
+    alt = lesson.cuts_picture(0.98, 0.5, [0.3, 0.6, 0.3]).alt
+    assert "on 98% of the images as a mixture, on 50% cut by α" in alt
+    assert "30% to 60%, 40% on average; the cut by α beats 2 of 3" in alt
+    alt = lesson.agreement_picture({"paper": 20, "argmax": 0}, 20).alt
+    assert "of 20 steps, by paper at 20, argmax at 0" in alt
+    assert lesson.dropped(lesson.node_alpha()) == "cₖ₋₂"
+
+
+def test_rules_on_the_shipped_recording():
+    """argmax drops nothing, threshold asks for more than any α of it."""
+    recording = Recording.load(start.RECORDING)
+    paper, argmax, threshold = (
+        [derive(recording.space, step.alphas, rule) for step in recording.steps]
+        for rule in ("paper", "argmax", "threshold")
+    )
+    assert not any(a == p or t == p for a, t, p in zip(argmax, threshold, paper, strict=True))
+    highest = max(alpha.max() for step in recording.steps for alpha in step.alphas.values())
+    assert 1 / (1 + np.exp(-highest)) < 0.85
+
+
+# ---- The record: what the lesson says of it -----------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def record():
+    return cuts.Record.load()
+
+
+def test_a_measurement_is_whole(search):
+    """With searches of one step, so that it is quick."""
+    found = cuts.measure(0, search.task, drawn=1, blind=2, changes=("search.epochs=1",), epochs=1)
+    assert found.gap == found.sharpened.mixture - found.sharpened.paper
+    assert [kept.edges for kept in found.kept] == [3, 6, 9]
+    assert found.kept[1].cut == found.sharpened.paper
+    assert len(found.blind) == 2
+
+
+def test_every_recorded_cut_is_deep_and_every_cell_trains(record):
+    runs = record.runs
+    assert [run.seed for run in runs] == list(range(20))
+    assert min(run.sharpened.mixture for run in runs) > 0.95
+    assert min(run.gap for run in runs) > 0.4
+    assert min(k.scratch for run in runs for k in run.kept) > 0.7
+
+
+def test_a_hasty_search_has_a_narrower_gap_a_worse_mixture_and_no_worse_cell(record):
+    for run in record.runs:
+        assert run.hasty_gap < 0.5 * run.gap
+        assert run.hasty_mixture < run.sharpened.mixture - 0.01
+    hasty = lesson.patience(record)
+    assert hasty["mixture"].high < -2
+    assert hasty["cell from scratch"].high > 0
+    runs = record.runs
+    difference = np.mean([r.hasty_mixture - r.sharpened.mixture for r in runs])
+    assert hasty["mixture"].mean == pytest.approx(100 * difference)
+
+
+def test_random_cells_do_as_well_as_derived_ones(record):
+    found = lesson.derived_or_drawn(record)
+    assert list(found) == [3, 6, 9]
+    assert found[6].low < 0 < found[6].high
+
+
+def test_about_a_bit_can_go_before_a_tenth_of_the_first_supernet_is_lost(record):
+    first = record.runs[0].sharpened
+    assert first.mixture - first.after_losing(0.5) < 0.05
+    assert first.mixture - first.after_losing(1.0) < 0.1 < first.mixture - first.after_losing(1.3)
+
+
+def test_pictures_of_the_record_say_its_means(record):
+    alt = lesson.seeds_picture(record).alt
+    mean = np.mean([run.gap for run in record.runs])
+    assert alt.startswith("20 searches of either kind. patient: mixture 0.97 on average, gap ")
+    assert f"gap {mean:.2f} (" in alt
+    alt = lesson.kept_pictures(record).alt
+    mean = np.mean([run.kept[0].scratch for run in record.runs])
+    assert f"Trained from scratch, mean accuracy: derived {mean:.2f} with 3 edges" in alt
 
 
 def test_the_table_counts_the_published_cells():
@@ -168,3 +252,4 @@ def test_the_table_counts_the_published_cells():
     assert rows["darts-v2", "normal"] == ["6", "0", "2", "0"]
     assert rows["darts-v2", "reduce"] == ["0", "5", "3", "0"]
     assert rows["nasnet", "normal"][3] == "3"
+    assert lesson.counted(PUBLISHED["darts-v2"], "normal", "conv") == 6

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from dartsedu.data.laws import LAWS
 from dartsedu.data.tasks import load_task
+from dartsedu.lessons import chance
 from dartsedu.lessons import equations as lesson
 from dartsedu.lessons import equations_checks as checks
 from dartsedu.lessons.check import Open
+from dartsedu.lessons.forming import forming_explorer
 from dartsedu.spaces.equation import EquationSupernet, equation_space
 from dartsedu.spaces.equation.operations import degrees_of_freedom
 
@@ -104,6 +107,13 @@ def first_of_equals(errors, spreads, complexities):
     return min(close, key=lambda i: complexities[i])
 
 
+def limited(errors, spreads, complexities, close):
+    best = int(np.argmin(errors))
+    limit = errors[best], spreads[best]
+    found = [i for i, e in enumerate(errors) if i == best or close(e, *limit)]
+    return min(found, key=lambda i: (complexities[i], errors[i]))
+
+
 @pytest.mark.parametrize(
     ("choose", "status", "words"),
     [
@@ -113,6 +123,8 @@ def first_of_equals(errors, spreads, complexities):
         (lambda e, s, c: int(np.argmin(c)), "wrong", "simplest of all"),
         (own_spread, "wrong", "its own spread"),
         (first_of_equals, "wrong", "lesser error"),
+        (lambda *lists: limited(*lists, lambda e, best, s: e < best + s), "wrong", "it is <="),
+        (lambda *lists: limited(*lists, lambda e, best, s: e <= best + 2 * s), "wrong", "one"),
         (lambda e, s, c: 0.5, "wrong", "should return a place"),
         (lambda e, s, c: ..., "open", "gives nothing yet"),
     ],
@@ -154,11 +166,94 @@ def test_the_stages_leave_the_supernet_alone_and_end_with_the_least_squares():
 
 def test_the_explorer_says_when_two_laws_can_be_told_apart():
     explorer = lesson.rivals_explorer()
-    assert "cannot tell them apart" in explorer.scene["text"]
+    assert "takes about 183 rows: 60 are too few" in explorer.scene["text"]
     explorer.set(exponent=1.0, span=1000.0, noise=0.01)
-    assert "can tell them apart; it takes about 1 rows" in explorer.scene["text"]
+    assert "takes about 4 rows: 60 are enough" in explorer.scene["text"]
     explorer.set(noise=0.0)
     assert "noise is 0 %" in explorer.scene["text"]
+    explorer.set(exponent=0.05, noise=0.1)
+    assert "takes about 80 rows: 60 are too few" in explorer.scene["text"]
+    explorer.set(span=10_000.0)
+    assert "takes about 45 rows: 60 are enough" in explorer.scene["text"]
+
+
+def test_the_answers_about_rows_are_those_of_the_explorer():
+    def rows(exponent, span, noise=0.1):
+        return lesson.rows_needed(lesson.misfit(exponent, span)[3], noise)
+
+    assert rows(0.33, 5.0) < lesson.ROWS < rows(0.33, 2.0)
+    assert (rows(0.33, 2.0), rows(0.33, 10.0), rows(0.05, 2.0)) == (183, 17, 7953)
+    assert rows(0.33, 2.0, 0.2) == pytest.approx(4 * rows(0.33, 2.0), abs=2)
+
+
+@pytest.mark.parametrize("n", [50, 400])
+def test_so_many_rows_are_two_standard_errors(n):
+    """By drawing: n rows of the power with noise, residuals of it and of the nearest logarithm."""
+    generator, noise = np.random.default_rng(0), 0.2
+    _, power, near, missed = lesson.misfit(0.33, 5.0)
+    rows = generator.integers(0, len(power), (3000, n))
+    rest = noise * generator.standard_normal(rows.shape)
+    gain = ((rest + (power - near)[rows]) ** 2 - rest**2).sum(axis=1)
+    expected = 2 * (n / lesson.rows_needed(missed, noise)) ** 0.5
+    assert gain.mean() / gain.std() == pytest.approx(expected, rel=0.1)
+
+
+def test_a_power_of_a_small_exponent_passes_for_a_logarithm():
+    task = load_task("weber-fechner", noise=0.1, rows=200)
+    power, logarithm = lesson.near_logarithm(task, 0.03).splitlines()
+    product = float(power.split(" = ")[-1])
+    slope = float(logarithm.split("·ln(S)")[0].split()[-1])
+    assert product == pytest.approx(slope, rel=0.05) == 1.5
+    errors = [float(line.split("error ")[1][:5]) for line in (power, logarithm)]
+    assert errors[0] == pytest.approx(errors[1], rel=0.03)
+
+
+def test_a_form_of_curves_is_kept_for_every_frame():
+    task = load_task("weber-fechner", noise=0.1, rows=60)
+    explorer = forming_explorer(lesson.equation_search(task, epochs=4), task)
+    assert "Step 1 of 4" in explorer.shown.text
+    explorer.set(step=4)
+    marks = explorer.shown.panels[0].marks
+    assert len(marks) == 2 + len(range(1, 64, 64 // 5))
+    assert marks[-1].name.startswith("the restart that leads")
+    assert not any(mark.name for mark in marks[1:-1])
+
+
+def test_discovery_says_how_far_it_is(monkeypatch):
+    seen = []
+
+    class Line:
+        def update(self, line):
+            seen.append(repr(line))
+
+    monkeypatch.setattr(lesson, "display", lambda line, display_id: Line())
+    task = load_task("weber-fechner", noise=0.1, rows=60)
+    found = lesson.discovered(task, epochs=25)
+    assert found.formula.complexity > 0
+    assert seen[0] == "search, steps: 25 of 25"
+    assert any("of" in line and "search" not in line for line in seen[1:])
+    assert seen[-1] == ""
+    assert "log(" not in lesson.listed(found, task)
+
+
+# ---- The record: search and chance --------------------------------------------------------------
+
+
+def test_the_record_has_every_law_of_one_variable():
+    record = chance.Record.load()
+    laws = [name for name, law in LAWS.items() if len(law.variables) == 1]
+    assert [(t.law, t.seed) for t in record.trials] == [(n, s) for s in range(3) for n in laws]
+    for side in (side for t in record.trials for side in (t.search, t.chance)):
+        assert len(side.errors) == 64
+        assert list(side.errors) == sorted(side.errors)
+
+
+def test_the_search_does_not_beat_chance_by_its_best():
+    record = chance.Record.load()
+    assert record.wins("best") < 0.75 * len(record.trials)
+    alt = chance.picture(record).alt
+    assert f"its best of 64 in {record.wins('best')}" in alt
+    assert f"lesser error in {record.wins('median')}" in alt
 
 
 def test_pictures_say_what_they_show():
@@ -170,6 +265,7 @@ def test_pictures_say_what_they_show():
     assert "after 7 steps linear 100%" in lesson.strongest_picture({7: shares}).alt
     errors = {"search": [0.4, 0.2, 0.1, 0.3, np.inf], "random": [0.5] * 4}
     words = lesson.best_of_picture(errors, 0.1).alt
+    assert "The best of all: search ahead by 80%" in words
     assert "search: one restart 0.200" in words
     assert "of all 0.100" in words
     assert lesson.growth_task().name == "growth"

@@ -4,12 +4,14 @@ from itertools import product
 from math import exp, log
 from statistics import fmean
 
+import numpy as np
 import pytest
 import torch
 
 from dartsedu.derivation import derive
 from dartsedu.lessons import recurrent as lesson
 from dartsedu.lessons import recurrent_checks as checks
+from dartsedu.lessons.intervals import difference
 from dartsedu.spaces.rnn import rnn_space
 from dartsedu.stream.recording import Recording
 from dartsedu.stream.stream import Step
@@ -124,6 +126,14 @@ def shifted(states, weight, shares):
     return node(states, weight, torch.cat([shares[:, :1], shares[:, :4]], dim=1))
 
 
+def renormalised(states, weight, shares):
+    return node(states, weight, shares / (1 - shares[:, :1]))
+
+
+def first_row(states, weight, shares):
+    return node(states, weight, shares[:1].repeat(len(states), 1))
+
+
 @pytest.mark.parametrize(
     ("answer", "status", "words"),
     [
@@ -134,6 +144,8 @@ def shifted(states, weight, shares):
         (lambda s, w, p: node(s, w, torch.ones_like(p)), "wrong", "shares are not used"),
         (one_gate, "wrong", "the share 1 − p(none)"),
         (shifted, "wrong", "off by one"),
+        (renormalised, "wrong", "shared out among the others"),
+        (first_row, "wrong", "a row of its own"),
         (lambda s, w, p: node(s, w, p).sum(), "wrong", "shape (4, 3)"),
         (lambda s, w, p: 0.5, "wrong", "shape (4, 3)"),
         (lambda s, w, p: p[0, 9], "wrong", "IndexError"),
@@ -151,7 +163,21 @@ def test_a_gated_state_fades_by_its_closed_form():
     for gate in (-4.0, -2.75, 0.0):
         explorer.set(gate=gate)
         left = (1 - 1 / (1 + exp(-gate))) ** 10
-        assert f"gated state holds {left:.2f}" in explorer.scene["text"]
+        assert f"gated states hold {left:.2f} and {0.3 * left:.2f}" in explorer.scene["text"]
+
+
+def test_the_answers_about_memory_are_right():
+    def left(gate):
+        return (1 - 1 / (1 + exp(-gate))) ** 10
+
+    assert left(-2.63) == pytest.approx(0.5, abs=0.002)
+    assert left(-2.5) < 0.5 < left(-2.75)
+    assert {-2.5, -2.75} <= set(lesson.GATES)
+    explorer = lesson.memory_explorer()
+    explorer.set(factor=1.1)
+    assert explorer.scene["text"].endswith("those without a gate 0.53 and 0.45.")
+    explorer.set(factor=1.5)
+    assert explorer.scene["text"].endswith("those without a gate 0.86 and 0.86.")
 
 
 def test_a_short_search_and_a_short_training_step():
@@ -175,6 +201,14 @@ def test_a_training_is_drawn_with_its_lines():
     alt = lesson.training_picture(steps, {"unigram": 90.0, "bigram": 50.0}).alt
     assert "after each epoch: 40.0." in alt
     assert "unigram 90.0, bigram 50.0" in alt
+    assert "At the end it is below unigram, below bigram." in alt
+
+
+def test_a_search_is_drawn_with_its_lines():
+    steps = [step(i, architecture=log(200.0 - 10 * i)) for i in range(12)]
+    alt = lesson.search_picture(steps, {"unigram": 150.0, "bigram": 50.0}).alt
+    assert "Perplexity falls from 200 to" in alt
+    assert "below unigram, above bigram" in alt
 
 
 def test_the_recording_is_whole():
@@ -196,17 +230,45 @@ def test_the_recorded_search_is_the_one_whose_cell_was_trained():
 
 def test_pictures_say_the_numbers():
     alt = lesson.perplexities_picture("pydoc").alt
-    mean = fmean(lesson.perplexities("pydoc", "random cells"))
-    assert f"random cells: {mean:.1f} ±" in alt
+    mean = fmean(lesson.perplexities("pydoc", "random"))
+    assert f"mean {mean:.1f}, interval" in alt
+    assert "published: 50.4, a single one" in alt
+    recording = Recording.load(lesson.SEARCH)
+    assert "identity leads of all but none, with 0.55" in lesson.leaders_picture(recording).alt
 
 
-def test_luck_is_counted_right():
-    """With one network of each, against all pairs."""
-    explorer = lesson.luck_explorer("pydoc")
-    pairs = list(
-        product(*(lesson.perplexities("pydoc", g) for g in ("cells found", "random cells")))
-    )
-    share = fmean(a < b for a, b in pairs)
-    bars = explorer.scene["panels"][1]["marks"][0]["values"]
-    assert bars[0] == pytest.approx(share, abs=0.03)
-    assert sum(bars) == pytest.approx(1)
+def test_identity_leads_in_the_recorded_cells():
+    assert lesson.kept_primitives() == {"identity": 7, "relu": 4, "sigmoid": 1}
+    for genotype in lesson.found_cells():
+        kept = [edge.primitive for _, edge in genotype["recurrent"].edges]
+        assert kept.count("identity") >= 2
+
+
+def test_what_the_lesson_says_of_the_recorded_networks():
+    scores = lesson.scores("pydoc")
+    found, drawn, lstm = (scores[g] for g in ("found", "random", "LSTM"))
+    assert difference(found, drawn).low < 0 < difference(found, drawn).high
+    assert difference(lstm, drawn).high < 0
+    assert max(lstm) < min(*found, *drawn)
+
+
+def test_luck_is_counted_over_all_pairs():
+    pairs = list(product([1.0, 3.0], [2.0, 3.0]))
+    expected = fmean((a < b) + 0.5 * (a == b) for a, b in pairs)
+    assert lesson.one_of_each(np.array([1.0, 3.0]), np.array([2.0, 3.0])) == expected
+    same = lesson.scores("pydoc")["random"]
+    assert lesson.one_of_each(same, same) == 0.5
+
+
+def test_a_plan_says_how_many_networks_it_takes():
+    explorer = lesson.plan_explorer("pydoc")
+
+    def verdict(first, second, n):
+        explorer.set(first=first, second=second, networks=n)
+        return explorer.shown.text.split("it ")[-1].split(".")[0]
+
+    for first, needed in (("found", 20), ("LSTM", 4)):
+        assert verdict(first, "random", needed - 1) == "holds zero"
+        assert verdict(first, "random", needed) == "leaves out zero"
+    explorer.set(first="LSTM", second="LSTM")
+    assert "LSTM − LSTM: +0.0" in explorer.shown.text

@@ -14,11 +14,13 @@ from scipy.special import comb
 from dartsedu.data.tasks import load_task
 from dartsedu.derivation import derive
 from dartsedu.genotype import random_genotype
+from dartsedu.lessons import intervals
 from dartsedu.lessons import scratch as lesson
 from dartsedu.lessons import scratch_checks as checks
 from dartsedu.presets import load_preset
 from dartsedu.published import PUBLISHED
 from dartsedu.runs.cli import app
+from dartsedu.show.measures import changes, entropy, genotypes
 from dartsedu.spaces.build import build_network, search_space
 from dartsedu.stream.recording import Recording
 
@@ -60,16 +62,29 @@ def test_an_interval_has_two_ends():
     assert checks.check_interval(lambda x: torch.tensor(interval(x))).status == "right"
 
 
+def doubled(d, df):
+    """As if the n differences were 2n."""
+    half = stats.t.ppf(0.975, df) * d.std(ddof=1) / (2 * len(d)) ** 0.5
+    return d.mean() - half, d.mean() + half
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda a, b: lesson.difference(a, b)[1:], "two groups and not as pairs"),
+        (lambda a, b: intervals.difference(a, b)[1:], "two groups and not as pairs"),
         (lambda a, b: stats.ttest_ind(a, b).confidence_interval(), "equal spread"),
         (lambda a, b: interval(b - a), "sign"),
         (lambda a, b: interval(np.sort(a) - np.sort(b)), "tears the pairs apart"),
         (lambda a, b: interval(a - b, root=0), "divide by √n"),
         (lambda a, b: interval(a - b, ddof=0), "ddof=1"),
         (lambda a, b: interval(a - b, df=len(a) - 2), "2n − 2"),
+        (lambda a, b: doubled(a - b, len(a) - 1), "divide by √n"),
+        (lambda a, b: doubled(a - b, 2 * len(a) - 1), "2n numbers throughout"),
+        (lambda a, b: interval(a - b, z=1.96), "you used 1.96"),
+        (lambda a, b: interval(a - b, df=0), "n degrees of freedom"),
+        (lambda a, b: interval(a - b, p=0.95), "0.975"),
+        (lambda a, b: interval(a - b, root=1), "n instead of √n"),
+        (lambda a, b: interval(a - b, t=False), "one standard error"),
     ],
 )
 def test_a_wrong_paired_interval_is_told_why(answer, words):
@@ -100,18 +115,37 @@ def test_a_wrong_report_is_told_why(answer, words):
 
 
 def test_students_interval_keeps_its_promise_and_a_normal_one_does_not():
-    assert lesson.coverage(lesson.interval, 3) == pytest.approx(0.95, abs=0.015)
-    assert lesson.coverage(lambda x: interval(x, z=1.96), 3) == pytest.approx(0.81, abs=0.025)
+    assert intervals.coverage(intervals.interval, 3) == pytest.approx(0.95, abs=0.015)
+    assert intervals.coverage(lambda x: interval(x, z=1.96), 3) == pytest.approx(0.81, abs=0.025)
 
 
 def test_pairs_are_narrower_where_they_share_something():
     b = np.array([60.0, 70.0, 80.0, 90.0])
     a = np.array([61.0, 72.0, 81.0, 92.0])
-    pairs, groups = lesson.difference(a, b, paired=True), lesson.difference(a, b)
+    pairs, groups = intervals.difference(a, b, paired=True), intervals.difference(a, b)
     assert pairs.mean == groups.mean == pytest.approx(1.5)
     assert pairs.low > 0 > groups.low
-    assert lesson.told(pairs).endswith("leaves out zero")
-    assert lesson.told(groups).endswith("holds zero")
+    assert intervals.told(pairs).endswith("leaves out zero")
+    assert intervals.told(groups).endswith("holds zero")
+
+
+def test_a_plan_is_students_interval_of_groups_of_equal_spread():
+    """Five of each, whose spreads are equal: SciPy's interval with pooled variance."""
+    a = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
+    b = a + 0.5
+    ends = stats.ttest_ind(a, b).confidence_interval(0.95)
+    found = intervals.planned(a, b, 5)
+    assert (found.low, found.high) == pytest.approx((ends.low, ends.high))
+    wide, narrow = (intervals.planned(a, b, n) for n in (10, 40))
+    assert (wide.high - wide.low) / (narrow.high - narrow.low) == pytest.approx(2, rel=0.05)
+
+
+def test_groups_are_named_and_a_single_score_has_no_interval():
+    scene = intervals.groups_scene(
+        "points", {"a": np.array([1.0, 3.0]), "b": np.array([2.0])}, "xy"
+    )
+    assert [label for _, label in scene.panels[0].ticks["x"]] == ["a", "b"]
+    assert "a: 1.0 to 3.0, mean 2.0, interval -10.7 to 14.7; b: 2.0, a single one" in scene.text
 
 
 @pytest.mark.parametrize(("n", "p", "images"), [(1, 0.88, 360), (2, 0.5, 2), (3, 0.7, 5)])
@@ -132,12 +166,68 @@ def test_the_explorers_say_what_they_show():
     for what, (one, other, paired) in lesson.COMPARISONS.items():
         seeds.set(n=n, what=what)
         scores = record.scores(*one), record.scores(*other)
-        assert lesson.told(lesson.difference(*scores, paired)) in seeds.shown.text
+        assert intervals.told(intervals.difference(*scores, paired)) in seeds.shown.text
     best = lesson.best_explorer()
     assert "+0.00 points of luck" in best.shown.text
     best.set(n=24, accuracy=0.97, images="10,000")
     luck = 100 * (lesson.best_of(24, 0.97, 10_000) - 0.97)
     assert f"{luck:+.2f} points of luck" in best.shown.text
+
+
+def test_a_leaderboard_of_equals_has_a_leader():
+    explorer = lesson.dice_explorer()
+    assert explorer.shown.text.startswith("After 1: ")
+    leads = []
+    for draw in ("draw 1", "draw 2", "draw 3"):
+        explorer.set(n=lesson.TRIED, draw=draw)
+        leads.append(float(explorer.shown.text.split(", ")[1].split()[0]))
+    luck = 100 * (lesson.best_of(lesson.TRIED, lesson.EQUAL, 360) - lesson.EQUAL)
+    assert np.mean(leads) == pytest.approx(luck, abs=1.0)
+    assert min(leads) > 1.5
+
+
+def test_a_live_training_stands_beside_the_recorded_one():
+    row = lesson.Record.load().of("found")[0]
+    assert lesson.beside(row.accuracy, row).endswith("in the record: the same")
+    told = lesson.beside(row.accuracy + 0.0055, row)
+    assert told.startswith("found 0, seed 0: ")
+    assert told.endswith("0.6 points apart") or told.endswith("0.5 points apart")
+
+
+# ---- What the lesson says of the record ---------------------------------------------------------
+
+
+def test_what_the_lesson_says_of_the_trainings():
+    record = lesson.Record.load()
+    found, again = record.scores("found"), record.scores("found", again=True)
+    drawn, longer = record.scores("random"), record.scores("random", epochs=8)
+    # Found and random cannot be told apart; one found cell is worse, both times.
+    assert intervals.difference(found, drawn).low < 0 < intervals.difference(found, drawn).high
+    for scores in (found, again):
+        worst, second = np.sort(scores)[:2]
+        assert scores.argmin() == 1
+        assert 3.5 < second - worst < 5.5
+    # Pairs help the found cells and not the random ones.
+    wide, narrow = (intervals.difference(again, found, paired) for paired in (False, True))
+    assert narrow.high - narrow.low < (wide.high - wide.low) / 3
+    groups, pairs = (intervals.difference(longer, drawn, paired) for paired in (False, True))
+    assert groups.low > 0 > pairs.low
+    # Two or three pairs look like proof, four or five do not.
+    proof = [intervals.difference(longer[:k], drawn[:k], True).low > 0 for k in range(2, 6)]
+    assert proof == [True, True, False, False]
+    # DARTS v2: far worse; with twice the epochs two thirds of the gap are gone.
+    four = intervals.difference(record.scores("darts-v2"), drawn)
+    eight = intervals.difference(record.scores("darts-v2", epochs=8), longer)
+    assert four.high < eight.high < 0
+    assert eight.mean / four.mean == pytest.approx(1 / 3, abs=0.05)
+    sizes = [row.parameters for row in record.of("random")]
+    assert record.of("darts-v2")[0].parameters / np.mean(sizes) == pytest.approx(0.5, abs=0.1)
+
+
+def test_what_the_lesson_says_of_the_luck_of_the_best():
+    luck = [100 * (lesson.best_of(n, 0.88, 360) - 0.88) for n in (17, 18)]
+    assert luck[0] < 3 < luck[1]
+    assert 100 * (lesson.best_of(24, 0.97, 10_000) - 0.97) == pytest.approx(1 / 3, abs=0.02)
 
 
 # ---- What is shipped ----------------------------------------------------------------------------
@@ -190,6 +280,14 @@ def test_the_larger_recording_is_what_the_lesson_says():
     assert recording.space == search_space(load_preset("classroom", ["supernet.nodes=4"]))
     assert lesson.LARGER.stat().st_size < 2**20
     assert derive(recording.space, recording.steps[-1].alphas).space == "cnn"
+    normal, reduce = (
+        [entropy(step.mixture[cell]) for step in recording.steps] for cell in ("normal", "reduce")
+    )
+    assert 125 <= int(np.argmin(normal)) <= 140
+    assert (round(min(normal), 1), round(normal[-1], 1)) == (2.3, 2.6)
+    assert min(reduce) > 2.8
+    late = [n for n in changes(genotypes(recording.space, recording.steps)) if n > 180]
+    assert len(late) / (228 - 180) == pytest.approx(0.75, abs=0.03)
 
 
 # ---- Commands of the lesson ---------------------------------------------------------------------
