@@ -1,4 +1,4 @@
-"""The command ``dartsedu``: search, train, resume, show.
+"""The command ``dartsedu``: search, train, resume, show, truth.
 
 Exit codes: 0 done, 1 the run failed, 2 the request was wrong, 130 Ctrl-C, 143 SIGTERM.
 """
@@ -24,6 +24,7 @@ from dartsedu.data.splits import TaskError, TaskWarning
 from dartsedu.data.tasks import kinds, tasks
 from dartsedu.genotype import Genotype, GenotypeError
 from dartsedu.presets import PRESETS, load_preset
+from dartsedu.runs import truths
 from dartsedu.runs.claim import RunError
 from dartsedu.runs.folder import Run
 from dartsedu.runs.lacks import advice_on_disk, lack_of_memory
@@ -44,6 +45,7 @@ from dartsedu.runs.terminal import fitting, genotype_table, watch, writable
 from dartsedu.settings import SettingsError
 from dartsedu.stream.recording import RecordingError
 from dartsedu.stream.stream import CheckpointError, NonFiniteError, Step
+from dartsedu.truth.table import TruthError
 
 app = typer.Typer(
     help="Learn differentiable architecture search (DARTS) by watching it happen.",
@@ -52,6 +54,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.add_typer(truths.app, name="truth")
 console = Console(markup=False, highlight=False, soft_wrap=True)
 errors = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
 
@@ -225,6 +228,7 @@ def show(
     if is_folder(target):
         run = Run.open(home(target))
         say_run(run, console)
+        truths.say_judged(run, console)
         if out is None and not run.genotype_path.exists():
             return
         cell = run.genotype()
@@ -273,6 +277,7 @@ def _search(run: Run, device: torch.device) -> None:
     console.print(genotype_table(genotype))
     say_gap(run, console)
     say_findings(run, console)
+    truths.say_judged(run, console)
     _report(run)
 
 
@@ -297,6 +302,7 @@ def _train(run: Run, device: torch.device) -> None:
         _exhaust(view, steps, run)
         trained = run.end_training(candidate, training)
         console.print(f"{tested(run, trained)}, {trained.seconds:.0f} s")
+    truths.say_judged(run, console)
     _report(run)
 
 
@@ -353,7 +359,14 @@ def main() -> None:
         if any(len(word) > LONGEST for word in sys.argv):
             raise SettingsError(f"a word of the command has more than {LONGEST:,} characters")
         app(prog_name="dartsedu")
-    except (SettingsError, GenotypeError, RunError, RecordingError, CheckpointError) as error:
+    except (
+        SettingsError,
+        GenotypeError,
+        RunError,
+        RecordingError,
+        CheckpointError,
+        TruthError,
+    ) as error:
         _fail(error, 2)
     except (NonFiniteError, TaskError) as error:
         _fail(error, 1)

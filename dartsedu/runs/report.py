@@ -20,6 +20,7 @@ from dartsedu.runs.claim import RunError
 from dartsedu.runs.comparison import compare
 from dartsedu.runs.folder import Run
 from dartsedu.runs.results import GENOTYPE, Results
+from dartsedu.runs.truths import judged, lines
 from dartsedu.show import plots
 from dartsedu.show.cell_graph import describe_genotype, genotype_svg
 from dartsedu.show.palette import writable
@@ -28,6 +29,8 @@ from dartsedu.show.scores import scores_figure
 from dartsedu.spaces.space import Space
 from dartsedu.stream.recording import Recording, RecordingError
 from dartsedu.stream.stream import Step
+from dartsedu.truth.pictures import landscape_figure, standing_figure
+from dartsedu.truth.table import truth_of
 
 TEMPLATE = "report.html.jinja"
 """The file of a page's template, in this room and, where it has one, in a space's folder."""
@@ -59,6 +62,7 @@ def write_report(run: Run, tell: Callable[[str], object] | None = None) -> Path:
     results = run.results()
     recording, missing = _recording(run)
     findings = results.findings
+    found = judged(run)
     pictures = _pictures(run, genotype, recording, results)
     for name, picture in pictures.items():
         if not picture.failure:
@@ -85,6 +89,8 @@ def write_report(run: Run, tell: Callable[[str], object] | None = None) -> Path:
         results=results,
         findings=findings,
         pictures=pictures,
+        judged=found,
+        among_all=lines(found) if found else [],
         comparison=compare(results.trained, yardstick),
         trained=results.trained,
         yardstick=yardstick,
@@ -153,6 +159,10 @@ def _pictures(
         add("cells", lambda: plots.mixture_figure(space, moments, titles, settings.search.rule))
         add("heatmap", lambda: plots.heatmap_figure(space, steps[-1].mixture))
         add("losses", lambda: plots.losses_figure(recording, settings.yardstick))
+        truth = truth_of(settings)
+        if truth is not None:
+            add("landscape", partial(landscape_figure, truth, steps, settings.search.rule))
+            add("standing", partial(standing_figure, truth, steps, settings.search.rule))
         for number, cell in enumerate(space.cells):
             draw = partial(plots.trajectories_figure, recording, cell.name)
             add(_file_name("trajectories", cell.name, number), draw)

@@ -109,9 +109,12 @@ def chosen_settings(
 
 
 def chosen_genotype(target: str) -> tuple[Genotype, str]:
-    """A genotype by published name or file, and a name for it."""
+    """A genotype by published name, in a notation of its space, or by file; and a name for it."""
     if target in PUBLISHED:
         return PUBLISHED[target], target
+    for space in every(SPACES):
+        if (written := space.read(target)) is not None:
+            return written, f"{space.name}-cell"
     path = home(target)
     try:
         there = path.exists()

@@ -15,10 +15,11 @@ from dartsedu.base.extensions import SPACES, every
 
 class Look(NamedTuple):
     """The colour of a primitive, and whether its lines are dashed: on thin lines colour alone is
-    not enough."""
+    not enough. ``name`` is what pictures call it, if not ``short`` makes it of the primitive's."""
 
     colour: str
     dashed: bool = False
+    name: str = ""
 
 
 class Appearance(NamedTuple):
@@ -118,6 +119,8 @@ def dashes(primitive: str) -> Literal["--", "-"]:
 
 def short(primitive: str) -> str:
     """A primitive's name for a picture: ``sep_conv_3x3`` → ``sep 3×3``."""
+    if own := looks().get(primitive, NONE).name:
+        return own
     words = primitive.replace("_connect", "").replace("conv_", "").split("_")
     return " ".join(word.replace("x", "×") if word[:1].isdigit() else word for word in words)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -11,11 +11,13 @@ from pydantic import ValidationError
 
 from dartsedu.base.extensions import SPACES, every, find
 from dartsedu.base.values import explain
+from dartsedu.data.beside import beside
 from dartsedu.data.task import Task
 from dartsedu.derivation import derive
 from dartsedu.genotype import Genotype
 from dartsedu.network import Network
 from dartsedu.relaxation import Supernet
+from dartsedu.search import Search
 from dartsedu.settings import Settings, SettingsError, TrainSettings
 from dartsedu.spaces.space import Space
 from dartsedu.stream.stream import seed_of
@@ -55,6 +57,17 @@ def build_supernet(settings: Settings, task: Task, seed: int) -> Supernet:
     space = search_space(settings, task)
     with _started(seed, "supernet"):
         return owner.supernet(space, settings, task)
+
+
+def search_side_by_side(settings: Settings, task: Task, seeds: Sequence[int]) -> Search:
+    """Several searches as one: each has the start, the batches and so the α that its seed gives.
+
+    Steps show the first. The α of all are ``search.supernet.alphas``, (seeds, edges, primitives).
+    Raises ``SettingsError`` for a space that has no such form.
+    """
+    supernets = [build_supernet(settings, task, seed) for seed in seeds]
+    supernet = space_of(settings).side_by_side(supernets)
+    return Search(supernet, beside(task, seeds), settings.search, seed=seeds[0])
 
 
 def build_network(

@@ -131,6 +131,13 @@ class Space(ABC):
         """Published cells of this space by name."""
         return {}
 
+    def read(self, text: str) -> Genotype | None:
+        """A genotype in a notation of this space's own; ``None`` if the text is in no such one.
+
+        Raises ``GenotypeError`` if it is malformed.
+        """
+        return None
+
     # ---- Every cell ------------------------------------------------------------------------------
 
     def same(self, genotype: Genotype) -> Hashable:
@@ -151,6 +158,13 @@ class Space(ABC):
         Raises ``SettingsError`` where that cannot be.
         """
         raise SettingsError(f"the space {self.name!r} cannot train networks side by side")
+
+    def side_by_side(self, supernets: Sequence[Supernet]) -> Supernet:
+        """Supernets of one shape as the restarts of one, each on batches of its own.
+
+        Raises ``SettingsError`` where that cannot be.
+        """
+        raise SettingsError(f"the space {self.name!r} cannot search side by side")
 
     # ---- What is searched, and what is trained ---------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -20,13 +21,13 @@ from pydantic import Field, ValidationError
 from dartsedu import __version__
 from dartsedu.base.packing import Joined, as_vector
 from dartsedu.base.values import Value, explain
+from dartsedu.data.beside import beside
 from dartsedu.data.splits import Batch, Passes
 from dartsedu.data.task import Task
 from dartsedu.network import Network
 from dartsedu.search import clipped
 from dartsedu.settings import Settings, TrainSettings
 from dartsedu.spaces.build import build_network, search_space, space_of
-from dartsedu.stream.stream import seed_of
 from dartsedu.truth.table import About, Truth, TruthError, cells_of, genotype_of
 
 TIMED = 15
@@ -163,22 +164,11 @@ def _task(settings: Settings) -> Task:
 @cache
 def _batches(settings: Settings, seeds: tuple[int, ...]) -> tuple[list[Batch], Passes]:
     """All batches of a training, those of the seeds side by side: the same for every cell."""
-    train, task = settings.train, _task(settings)
+    train, split = settings.train, beside(_task(settings), seeds).training
     assert isinstance(train, TrainSettings)
     reading, size = train.reading(), train.batch_size
-    own = [seed_of(seed, "training") for seed in seeds]
-    passes = Passes(task.training.passes(size, own[0], train.epochs, **reading))
-    streams = [task.training.training(size, seed, 0, **reading) for seed in own]
-    batches = []
-    for _ in range(passes.total):
-        each = [next(stream) for stream in streams]
-        batches.append(
-            Batch(
-                torch.stack([batch.inputs for batch in each], 1),
-                torch.stack([batch.targets for batch in each], 1),
-            )
-        )
-    return batches, passes
+    passes = Passes(split.passes(size, 0, train.epochs, **reading))
+    return list(islice(split.training(size, 0, **reading), passes.total)), passes
 
 
 def _one(task: Task) -> torch.Tensor:

@@ -99,7 +99,8 @@ class BenchSupernets(Supernet):
         weights = (self.mixture() if mixture is None else mixture)[CELL]
         w = _named(self.stacked)
         cell = fast.mixed_cell(w, weights, self.space.primitives, NODES)
-        losses, accuracies = _losses(fast.run(w, batch.inputs, self.kinds, cell), batch.targets)
+        images = batch.inputs.to(weights.dtype)
+        losses, accuracies = _losses(fast.run(w, images, self.kinds, cell), batch.targets)
         return Outcome(losses.sum(), accuracies.mean(), losses=losses.detach())
 
     def leading(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

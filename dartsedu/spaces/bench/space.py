@@ -9,11 +9,11 @@ from dartsedu.genotype import Genotype
 from dartsedu.network import Network, Together
 from dartsedu.relaxation import Supernet
 from dartsedu.settings import SettingsError
-from dartsedu.spaces.bench.isomorphism import graph_of
+from dartsedu.spaces.bench.isomorphism import from_string, graph_of
 from dartsedu.spaces.bench.network import BenchNetwork
 from dartsedu.spaces.bench.operations import PRIMITIVES
 from dartsedu.spaces.bench.settings import BenchSettings, BenchTrainSettings
-from dartsedu.spaces.bench.side_by_side import BenchNetworks
+from dartsedu.spaces.bench.side_by_side import BenchNetworks, BenchSupernets
 from dartsedu.spaces.bench.supernet import BenchSupernet, bench_space
 from dartsedu.spaces.bench.words import APPEARANCE, VOCABULARY
 from dartsedu.spaces.space import Space
@@ -32,6 +32,9 @@ class BenchSpace(Space):
     search_sizes = ("supernet.channels", "supernet.cells", "supernet.stages", "search.batch_size")
     training_sizes = ("train.channels", "train.cells", "train.stages", "train.batch_size")
 
+    def read(self, text: str) -> Genotype | None:
+        return from_string(text) if "~" in text and "|" in text else None
+
     def same(self, genotype: Genotype) -> Hashable:
         return graph_of(genotype)
 
@@ -49,6 +52,9 @@ class BenchSpace(Space):
                 "networks side by side use the statistics of each batch: --set train.running=false"
             )
         return BenchNetworks(members)
+
+    def side_by_side(self, supernets: Sequence[Supernet]) -> Supernet:
+        return BenchSupernets([net for net in supernets if isinstance(net, BenchSupernet)])
 
     def search_space(self, settings: BenchSettings, task: ImageTask | None = None) -> SearchSpace:
         named = settings.supernet.primitives

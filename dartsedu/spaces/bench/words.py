@@ -25,8 +25,8 @@ def state_names(inputs: int, nodes: int) -> list[str]:
 APPEARANCE = Appearance(
     looks={
         "skip_connect": Look("#4c7655", dashed=True),
-        "nor_conv_1x1": Look("#7b6c06", dashed=True),
-        "nor_conv_3x3": Look("#a90fe8"),
+        "nor_conv_1x1": Look("#7b6c06", dashed=True, name="conv 1×1"),
+        "nor_conv_3x3": Look("#a90fe8", name="conv 3×3"),
         "avg_pool_3x3": Look("#089aaa"),
     },
     states=state_names,

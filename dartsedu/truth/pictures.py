@@ -1,0 +1,92 @@
+"""Pictures of all cells, and of a search on its way through them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import numpy as np
+
+from dartsedu.derivation import derive
+from dartsedu.show.picture import STYLE, Picture, blank_picture
+from dartsedu.stream.stream import Step
+from dartsedu.truth.table import Truth
+
+ALL, PATH, END = "#8d9184", "#17202c", "#c2410c"
+
+
+def landscape_figure(
+    truth: Truth, steps: Sequence[Step] = (), rule: str | None = None, log: bool = True
+) -> Picture:
+    """Every different cell, true accuracy against parameters; the path of a search among them.
+
+    The path joins the cells that ``rule`` would have kept after each step of ``steps``. ``log``
+    stretches the axis of the parameters.
+    """
+    rows: list[int] = []
+    for step in steps:
+        row = truth.row(derive(truth.space, step.alphas, rule))
+        if not rows or rows[-1] != row:
+            rows.append(row)
+    alt = (
+        f"The {len(truth):,} different cells, true accuracy against parameters. Accuracies go from "
+        f"{truth.accuracies.min():.2f} to {truth.accuracies.max():.2f}."
+    )
+    if rows:
+        first, last = (truth.accuracies[row] for row in (rows[0], rows[-1]))
+        alt += (
+            f" The search passes through {len(rows)} of them, from {first:.2f} to {last:.2f}: "
+            f"{truth.standing(truth.genotype(rows[-1]))}."
+        )
+    picture, ((axis,),) = blank_picture(1, 1, 8.5, 4.6, alt)
+    with mpl.rc_context(STYLE):
+        # Cells of one size stand apart a little, always alike.
+        spread = np.random.default_rng(0).uniform(0.97, 1.03, len(truth))
+        axis.plot(
+            truth.parameters * spread,
+            100 * truth.accuracies,
+            ".",
+            color=ALL,
+            markersize=2.5,
+            alpha=0.6,
+            label=f"all {len(truth):,} cells",
+            rasterized=True,
+        )
+        if rows:
+            x, y = truth.parameters[rows], 100 * truth.accuracies[rows]
+            axis.plot(x, y, "-", color=PATH, linewidth=1.2, label="kept if stopped, step by step")
+            axis.plot(x[:1], y[:1], "o", color=PATH, fillstyle="none", label="at the first step")
+            axis.plot(x[-1:], y[-1:], "o", color=END, label="at the end")
+        if log:
+            axis.set_xscale("log")
+        axis.set_xlabel("parameters")
+        axis.set_ylabel("true accuracy, %")
+        axis.legend(loc="lower right")
+    return picture
+
+
+def standing_figure(truth: Truth, steps: Sequence[Step], rule: str | None = None) -> Picture:
+    """True accuracy and rank of the cell that ``rule`` would keep, step by step."""
+    standings = [truth.standing_now(step.alphas, rule) for step in steps]
+    last = standings[-1]
+    alt = (
+        f"True accuracy of the cell that would be kept after each of {len(steps)} steps, from "
+        f"{standings[0].accuracy:.2f} to {last.accuracy:.2f}; the best of all cells has "
+        f"{last.accuracy + last.regret:.2f}. At the end {last}."
+    )
+    picture, ((left, right),) = blank_picture(1, 2, 10, 3.4, alt)
+    with mpl.rc_context(STYLE):
+        x = [step.index + 1 for step in steps]
+        left.step(x, [100 * s.accuracy for s in standings], where="post", color=PATH)
+        left.axhline(100 * (last.accuracy + last.regret), color=END, linestyle="--", label="best")
+        middle = 100 * truth.accuracy(truth.median)
+        left.axhline(middle, color=ALL, linestyle=":", label="median cell")
+        left.set_ylabel("true accuracy, %")
+        left.legend(loc="lower right")
+        right.step(x, [s.rank for s in standings], where="post", color=PATH)
+        right.set_yscale("log")
+        right.invert_yaxis()
+        right.set_ylabel(f"rank of {last.of:,}")
+        for axis in (left, right):
+            axis.set_xlabel("step")
+    return picture
