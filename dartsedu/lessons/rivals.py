@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +11,18 @@ from scipy import stats
 from dartsedu.data.task import Task
 from dartsedu.genotype import Genotype
 from dartsedu.lessons.cuts import cut_accuracy
-from dartsedu.lessons.intervals import interval
+from dartsedu.lessons.guess import Prediction, predict
+from dartsedu.lessons.intervals import groups_scene, interval
 from dartsedu.lessons.panel import BLUE, INK, RED, SOFT, Dots, Line, Mark, Panel, Scene, draw
-from dartsedu.lessons.truth import RULES, kept
+from dartsedu.lessons.truth import RULES, cell, kept
 from dartsedu.presets import load_preset
 from dartsedu.relaxation import Supernet
 from dartsedu.search import Search
 from dartsedu.settings import TrainSettings
 from dartsedu.show.picture import Picture
 from dartsedu.spaces.build import build_supernet, search_side_by_side
-from dartsedu.truth.table import Truth, genotype_of
+from dartsedu.truth.comparison import price
+from dartsedu.truth.table import Truth
 
 PRESET = "bench-classroom"
 Numbers = NDArray[np.float64]
@@ -53,6 +54,29 @@ def true_accuracies(truth: Truth, alphas: Alphas, rule: str, steps: Sequence[int
             for course in alphas
         ]
     )
+
+
+def standard_errors(a: Numbers, b: Numbers) -> float:
+    """By how many of its standard errors mean(a) is above mean(b): Welch's t."""
+    return float(stats.ttest_ind(a, b, equal_var=False).statistic)
+
+
+def groups_picture(truth: Truth, scores: Mapping[str, Numbers]) -> Picture:
+    """Groups of cells, true accuracies in points, beside the best cell and the obvious guess."""
+    lines = {
+        "best of all": 100 * truth.accuracy(truth.best),
+        "all conv 3×3": 100 * truth.accuracy(cell(truth, "conv 3×3")),
+    }
+    inks = (BLUE, RED, INK)[: len(scores)]
+    return draw(groups_scene("true accuracy", scores, inks, lines))
+
+
+def predict_course(course: Numbers, steps: Sequence[int], result: Picture) -> Prediction:
+    """Ask how the mean over some searches goes, by the first of the rules."""
+    line = Line(steps, course.mean(axis=0), RULES["paper"], "mean")
+    axes = (0.0, float(steps[-1])), (0.0, 1.0)
+    panel = Panel("what would be kept, by the rule paper", [], "step", "true accuracy", *axes)
+    return predict("How does the mean of ten searches go on?", line, result, panel=panel)
 
 
 def courses_picture(courses: Mapping[str, Numbers], steps: Sequence[int]) -> Picture:
@@ -91,26 +115,14 @@ DEAD = 0.12
 # ---- Rivals, by look-up -------------------------------------------------------------------------
 
 
-def price(truth: Truth, steps: int) -> int:
-    """How many trainings a search of so many steps costs, by the count of multiply-adds.
-
-    A step of a search passes two batches through all operations of all edges, one of a training
-    passes one batch through a cell; that of a mean cell, as they are drawn. Rounded up.
-    """
-    space, settings = truth.space, truth.about.settings
-    train = settings.train
+def trainings(truth: Truth, steps: int) -> float:
+    """What a search of so many steps costs, in trainings of an average cell (``price``)."""
+    settings = truth.about.settings
+    train, search = settings.train, settings.search
     assert isinstance(train, TrainSettings)
-    edges = truth.choices.shape[1]
-    each = [
-        int(truth.multiply_adds[truth.row(genotype_of(space, [i] * edges))])
-        for i in range(len(space.primitives))
-    ]
-    bare = each[space.primitives.index("none")]
-    supernet = bare + sum(cost - bare for cost in each)
     split = settings.task.load().training
-    trained = sum(split.passes(train.batch_size, 0, train.epochs, **train.reading()))
-    mean = truth.multiply_adds[truth.row_of].mean()
-    return ceil(2 * steps * supernet / (trained * mean))
+    batches = sum(split.passes(train.batch_size, 0, train.epochs, **train.reading()))
+    return price(truth, 2 * steps * search.batch_size, batches * train.batch_size)
 
 
 def random_search(

@@ -13,7 +13,8 @@ from scipy import stats
 from dartsedu.derivation import derive
 from dartsedu.genotype import Genotype
 from dartsedu.lessons.explorer import Control, Explorer
-from dartsedu.lessons.panel import BLUE, INK, RED, SOFT, Dots, Line, Mark, Panel, Scene, draw
+from dartsedu.lessons.guess import Prediction, predict
+from dartsedu.lessons.panel import BLUE, INK, RED, SOFT, Dots, Line, Mark, Panel, Scene, Style, draw
 from dartsedu.show.layout import arrange
 from dartsedu.show.palette import colour, dashes, short
 from dartsedu.show.picture import Picture
@@ -21,7 +22,6 @@ from dartsedu.stream.recording import Recording
 from dartsedu.truth.table import Standing, Truth, choices_of, genotype_of
 
 Numbers = NDArray[np.float64]
-INKS = (BLUE, RED, INK, SOFT)
 
 # ---- One cell among all -------------------------------------------------------------------------
 
@@ -29,8 +29,8 @@ INKS = (BLUE, RED, INK, SOFT)
 def cell(truth: Truth, *primitives: str) -> Genotype:
     """The cell with these primitives on its edges, in the order of ``edge_names``.
 
-    They are called as in pictures: ``"none"``, ``"skip"``, ``"nor 1×1"``, ``"nor 3×3"``,
-    ``"avg pool 3×3"``. A single one is put on every edge.
+    They are called as in pictures: ``"none"``, ``"skip"``, ``"conv 1×1"``,
+    ``"conv 3×3"``, ``"avg pool 3×3"``. A single one is put on every edge.
     """
     names = {short(primitive): number for number, primitive in enumerate(truth.space.primitives)}
     edges = len(edge_names(truth))
@@ -62,10 +62,8 @@ def table(truth: Truth, cells: Mapping[str, Genotype]) -> str:
 
 def cell_explorer(truth: Truth) -> Explorer:
     """Choose the operation of every edge; see where the cell stands among all."""
-    space, edges = truth.space, edge_names(truth)
-    names = {short(primitive): primitive for primitive in space.primitives}
-    right = truth.test_right.sum(axis=1)
-    images = truth.test_size * len(truth.about.seeds)
+    edges = edge_names(truth)
+    names = [short(primitive) for primitive in truth.space.primitives]
 
     def show(**chosen: str) -> Scene:
         genotype = cell(truth, *(chosen[f"edge{i}"] for i in range(len(edges))))
@@ -74,14 +72,14 @@ def cell_explorer(truth: Truth) -> Explorer:
         return Scene([_drawn(truth, genotype), _among(truth, own)], text)
 
     controls = {
-        f"edge{i}": Control(edge, list(names), "skip" if i else "nor 3×3")
+        f"edge{i}": Control(edge, names, "skip" if i else "conv 3×3")
         for i, edge in enumerate(edges)
     }
     data = {
+        "names": names,
         "rows": truth.row_of.tolist(),
-        "right": right.tolist(),
-        "images": images,
-        "looks": [[_ink(p), _style(p)] for p in space.primitives],
+        "right": truth.test_right.sum(axis=1).tolist(),
+        "images": truth.test_size * len(truth.about.seeds),
     }
     return Explorer("Build a cell", show, "cellOfTable", data, **controls)
 
@@ -90,7 +88,7 @@ def _ink(primitive: str) -> str:
     return SOFT if primitive == "none" else colour(primitive)
 
 
-def _style(primitive: str) -> str:
+def _style(primitive: str) -> Style:
     return ":" if primitive == "none" else dashes(primitive)
 
 
@@ -103,13 +101,12 @@ def _drawn(truth: Truth, genotype: Genotype) -> Panel:
     for curve, choice in zip(plan.curves, on, strict=True):
         primitive = truth.space.primitives[choice]
         along = np.array([curve.at(t) for t in np.linspace(0, 1, 13)])
-        style = dashes(primitive) if primitive != "none" else ":"
-        marks.append(Line(along[:, 0], along[:, 1], _ink(primitive), style=style))
+        marks.append(Line(along[:, 0], along[:, 1], _ink(primitive), style=_style(primitive)))
     for number, place in enumerate(plan.states):
         marks.append(Dots([place.x], [place.y], INK, label=str(number), size=6))
     for primitive in truth.space.primitives:
-        style = dashes(primitive) if primitive != "none" else ":"
-        marks.append(Line([0, 0], [0, 0], _ink(primitive), short(primitive), style))
+        ink, style = _ink(primitive), _style(primitive)
+        marks.append(Line([0, 0], [0, 0], ink, short(primitive), style))
     low, high = plan.heights
     ends = -0.3, plan.states[-1].x + 0.4
     return Panel("the cell", marks, xlim=ends, ylim=(low - 0.8, high + 0.8), bare=True)
@@ -124,6 +121,35 @@ def _among(truth: Truth, own: Standing) -> Panel:
         Dots([own.rank], [own.accuracy], RED, label=f"rank {own.rank:,}", size=6),
     ]
     return Panel("among all cells", marks, "rank", "true accuracy", (1, own.of), (0.0, 1.0))
+
+
+def guesses(truth: Truth) -> list[Prediction]:
+    """Three cells whose accuracy is to be guessed."""
+    none = len(edge_names(truth)) * ["none"]
+    shown = edge_names(truth).index("0→3")
+    single = [*none[:shown], "conv 3×3", *none[shown + 1 :]]
+    asked = {
+        "All six edges are 3×3 convolutions.": cell(truth, "conv 3×3"),
+        "All six edges are skip connections.": cell(truth, "skip"),
+        "One 3×3 convolution, from state 0 to state 3, and none everywhere else.": (
+            cell(truth, *single)
+        ),
+    }
+    return [
+        predict(
+            f"{question} What share of the test images does it get right?",
+            100 * truth.accuracy(genotype),
+            f"{truth.standing(genotype)}.".capitalize(),
+            unit=" %",
+            near=5,
+        )
+        for question, genotype in asked.items()
+    ]
+
+
+def percent(truth: Truth, cells: Sequence[Genotype]) -> Numbers:
+    """The true accuracies of some cells in points, 0…100."""
+    return np.array([100 * truth.accuracy(genotype) for genotype in cells])
 
 
 # ---- The landscape ------------------------------------------------------------------------------
@@ -154,31 +180,25 @@ def spread(truth: Truth) -> Spread:
     )
 
 
-def landscape_picture(truth: Truth, marked: Mapping[str, Genotype]) -> Picture:
-    """How many cells have which accuracy, and accuracy against parameters; some cells marked."""
+def crowd_picture(truth: Truth, marked: Mapping[str, Genotype]) -> Picture:
+    """How many cells have which accuracy; some cells marked."""
     counts, ends = np.histogram(truth.accuracies, bins=50, range=(0, 1))
     top = 1.1 * counts.max()
-    many: list[Mark] = [Line(np.repeat(ends, 2)[1:-1], np.repeat(counts, 2), SOFT)]
-    sizes: list[Mark] = [Dots(truth.parameters, truth.accuracies, SOFT, size=0.6)]
+    marks: list[Mark] = [Line(np.repeat(ends, 2)[1:-1], np.repeat(counts, 2), SOFT)]
     words = []
-    for (name, genotype), ink in zip(marked.items(), INKS, strict=False):
-        accuracy, row = truth.accuracy(genotype), truth.row(genotype)
-        many.append(Line([accuracy] * 2, [0, top], ink, f"{name}", "--"))
-        sizes.append(Dots([truth.parameters[row]], [accuracy], ink, name))
-        words.append(f"{name}: {accuracy:.1%} with {truth.parameters[row]:,} parameters")
-    widest = float(truth.parameters.max())
-    text = f"{len(truth):,} different cells. {'; '.join(words)}."
-    return draw(
-        Scene(
-            [
-                Panel("cells", many, "true accuracy", "cells", (0, 1), (0, top)),
-                Panel(
-                    "size", sizes, "parameters", "true accuracy", (0, 1.05 * widest), (0.0, 1.0)
-                ),
-            ],
-            text,
-        )
+    looks = zip((BLUE, RED, INK), ("--", ":", "-"), strict=True)
+    for (name, genotype), (ink, style) in zip(marked.items(), looks, strict=False):
+        accuracy = truth.accuracy(genotype)
+        marks.append(Line([accuracy] * 2, [0, top], ink, name, style))
+        words.append(f"{name} {accuracy:.1%}")
+    x, y = "true accuracy", "cells"
+    panel = Panel(f"{len(truth):,} different cells", marks, x, y, (0, 1), (0, top))
+    crowded = int(counts.argmax())
+    text = (
+        f"Most cells of any one bin have {ends[crowded]:.0%} to {ends[crowded + 1]:.0%}. "
+        f"{', '.join(words)}."
     )
+    return draw(Scene([panel], text))
 
 
 def _grid(truth: Truth) -> Numbers:
@@ -300,13 +320,9 @@ def path_explorer(truth: Truth, recording: Recording) -> Explorer:
         for rule, ink in RULES.items():
             own = stands[rule]
             others.append(Dots([own[now].rank], [own[now].accuracy], ink, rule, size=6))
-            curves.append(
-                Line(steps[: now + 1], [s.accuracy for s in own[: now + 1]], ink, rule)
-            )
+            curves.append(Line(steps[: now + 1], [s.accuracy for s in own[: now + 1]], ink, rule))
         told = "; ".join(f"{rule}: {stands[rule][now]}" for rule in RULES)
-        time = Panel(
-            "so far", curves, "step", "true accuracy", (1, max(2, steps[-1])), (0.0, 1.0)
-        )
+        time = Panel("so far", curves, "step", "true accuracy", (1, max(2, steps[-1])), (0.0, 1.0))
         among = Panel(
             slope.title, [slope.marks[0], *others], slope.x, slope.y, slope.xlim, slope.ylim
         )
