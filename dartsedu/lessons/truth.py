@@ -75,13 +75,13 @@ def cell_explorer(truth: Truth) -> Explorer:
         f"edge{i}": Control(edge, names, "skip" if i else "conv 3×3")
         for i, edge in enumerate(edges)
     }
-    data = {
-        "names": names,
-        "rows": truth.row_of.tolist(),
-        "right": truth.test_right.sum(axis=1).tolist(),
-        "images": truth.test_size * len(truth.about.seeds),
-    }
-    return Explorer("Build a cell", show, "cellOfTable", data, **controls)
+    return Explorer("Build a cell", show, **controls).in_browser(
+        "cellOfTable",
+        names=names,
+        rows=truth.row_of.tolist(),
+        right=truth.test_right.sum(axis=1).tolist(),
+        images=truth.test_size * len(truth.about.seeds),
+    )
 
 
 def _ink(primitive: str) -> str:
