@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dartsedu.architect import Architect, Exact, FiniteDifference, FirstOrder, VirtualStep
 from dartsedu.lessons.explorer import Control, Explorer
-from dartsedu.lessons.panel import Arrow, Bars, Dots, Line, Mark, Panel, Scene, contours, draw
+from dartsedu.lessons.panel import (
+    BLUE,
+    INK,
+    RED,
+    SOFT,
+    Arrow,
+    Bars,
+    Dots,
+    Line,
+    Mark,
+    Panel,
+    Scene,
+    as_json,
+    contours,
+)
 from dartsedu.lessons.relaxation import one_edge_space
 from dartsedu.relaxation import Mixture, Outcome, Supernet
-from dartsedu.show.palette import OTHER, colour, short
-from dartsedu.show.picture import Picture
+from dartsedu.show.palette import short
 
-DIRECT, IMPLICIT, TOTAL = colour("avg_pool_3x3"), colour("max_pool_3x3"), colour("sep_conv_3x3")
+DIRECT, IMPLICIT, TOTAL = BLUE, RED, INK
 XIS = [round(0.05 * i, 2) for i in range(21)]
 
 # ---- The problem of Fig. 2 ----------------------------------------------------------------------
@@ -75,153 +87,94 @@ def descend(
 
 
 def game_explorer() -> Explorer:
-    """A slider for ξ: the path of alternating steps and, setting by setting, where it ends."""
+    """The game played step by step: the path for one ξ, and how far every smaller ξ has come."""
     axis = np.linspace(-2.2, 4.4, 67)
     surface = validation_loss(axis[None], axis[:, None])
-    lines = contours(axis, axis, surface, [-4, -2, -1, 0, 2, 4, 6, 8], OTHER)
-    visited: dict[float, float] = {}
+    lines = contours(axis, axis, surface, [-4, -2, -1, 0, 2, 4, 6, 8], SOFT)
+    every = np.linspace(0, 1, 60)
+    closed_form = Line(every, 2 / (1 + 2 * every), RED, "2 / (1 + 2ξ)")
 
-    def show(xi: float, steps: float, curve: str) -> Scene:
+    def ends(marks: Sequence[Mark]) -> Panel:
+        return Panel("where the game is by then", marks, "ξ", "α", (0, 1), (-0.5, 2.8))
+
+    def show(steps: float, xi: float, curve: str) -> Scene:
         first, second = descend(0.0, int(steps)), descend(xi, int(steps))
         alpha, w = second[-1]
-        if steps == 300:
-            visited[xi] = alpha
         marks: list[Mark] = [
             *lines,
-            Line([-2.2, 4.4], [-2.2, 4.4], OTHER, "w = α: w's answer", ":"),
-            Line(first[:, 0], first[:, 1], DIRECT, "first order (ξ = 0)", "--"),
-            Line(second[:, 0], second[:, 1], TOTAL, f"second order, ξ = {xi:g}"),
-            Dots([1], [1], IMPLICIT, "the best α", size=6),
-            Dots([alpha], [w], TOTAL, size=5),
+            Line([-2.2, 4.4], [-2.2, 4.4], SOFT, "w = α: w's answer", ":"),
+            Line(first[:, 0], first[:, 1], BLUE, "first order (ξ = 0)", "--"),
+            Line(second[:, 0], second[:, 1], INK, f"second order, ξ = {xi:g}"),
+            Dots([1], [1], RED, "the best α", size=6),
+            Dots([alpha], [w], INK, size=6),
         ]
-        ends: list[Mark] = [Dots(list(visited), list(visited.values()), TOTAL, "settled at")]
+        reached = [one for one in XIS if one <= xi]
+        settled: list[Mark] = [
+            Dots(reached, [descend(one, int(steps))[-1, 0] for one in reached], INK, "α, by ξ")
+        ]
         if curve == "show":
-            every = np.linspace(0, 1, 60)
-            ends.append(Line(every, 2 / (1 + 2 * every), IMPLICIT, "2 / (1 + 2ξ)"))
+            settled.append(closed_form)
         return Scene(
             [
                 Panel("the path of (α, w)", marks, "α", "w", (-0.5, 4.4), (-2.2, 4.4)),
-                Panel("where it settles", ends, "ξ", "α", (0, 1), (0, 2.2)),
+                ends(settled),
             ],
             f"After {int(steps)} steps with ξ = {xi:g}: α = {alpha:.3f}, w = {w:.3f}, "
             f"L_val = {validation_loss(alpha, w):.3f}.",
         )
 
-    return Explorer(
+    explorer = Explorer(
         "The game of α and w",
         show,
+        steps=Control("steps", [*range(0, 60, 2), *range(60, 301, 20)], 0, rate=6),
         xi=Control("ξ", XIS, 0.25),
-        steps=Control("steps", [0, 1, 2, 3, 5, 8, 12, 20, 30, 50, 100, 300], 300),
         curve=Control("closed form", ["hide", "show"], "hide"),
     )
+    drawn = as_json(Scene([ends([closed_form])], ""))["panels"][0]["marks"][0]
+    return explorer.in_browser("game", xis=XIS, curve=drawn, background=len(lines) + 1)
 
 
 def arrows_explorer() -> Explorer:
     """Sliders for α, w and ξ: the two terms of the descent as arrows along α."""
-    places = [round(-2 + 0.25 * i, 2) for i in range(21)]
 
     def show(alpha: float, w: float, xi: float) -> Scene:
         virtual, direct, implicit = terms(alpha, w, xi)
         one, both = alpha - direct, alpha - direct - implicit
         marks: list[Mark] = [
-            Line([-4, 4], [-4, 4], OTHER, "w = α", ":"),
-            Arrow((alpha, w), (alpha, virtual), OTHER, "virtual step w → w′"),
+            Line([-4, 8], [-4, 8], SOFT, "w = α", ":"),
+            Arrow((alpha, w), (alpha, virtual), SOFT, "virtual step w → w′"),
             Arrow((alpha, virtual), (one, virtual), DIRECT, "−direct"),
-            Arrow((one, virtual - 0.4), (both, virtual - 0.4), IMPLICIT, "−implicit"),
-            Arrow((alpha, virtual - 0.8), (both, virtual - 0.8), TOTAL, "both: where α goes"),
+            Arrow((one, virtual - 0.35), (both, virtual - 0.35), IMPLICIT, "−implicit"),
+            Arrow((alpha, virtual - 0.7), (both, virtual - 0.7), TOTAL, "their sum: where α goes"),
             Dots([alpha], [w], TOTAL, label="(α, w)", size=5),
         ]
         bars = Bars(
-            ["−direct", "−implicit", "both"],
+            ["−direct", "−implicit", "sum"],
             [-direct, -implicit, -direct - implicit],
             [DIRECT, IMPLICIT, TOTAL],
         )
         return Scene(
             [
-                Panel("the arrows at (α, w)", marks, "α", "w", (-3, 7), (-4, 4)),
-                Panel("downhill for α", [bars], xlim=(-8, 8)),
+                Panel("the arrows at (α, w)", marks, "α", "w", (-3, 8), (-3.5, 3.5)),
+                Panel("downhill for α", [bars], xlim=(-5, 5)),
             ],
-            f"w′ = {virtual:.2f}. Direct {direct:+.2f}, implicit {implicit:+.2f}, "
-            f"together {direct + implicit:+.2f}: {_way(direct + implicit)}.",
+            f"w′ = {virtual:.2f}. Downhill: −direct {-direct:+.2f}, −implicit {-implicit:+.2f}, "
+            f"together {-direct - implicit:+.2f}: {_way(direct + implicit)}.",
         )
 
     return Explorer(
-        "Two arrows",
+        "Two terms and their sum",
         show,
-        alpha=Control("α", places, 2.0),
-        w=Control("w", places, -2.0),
-        xi=Control("ξ", XIS, 0.25),
-    )
+        alpha=Control("α", [round(-1 + 0.25 * i, 2) for i in range(17)], 2.0),
+        w=Control("w", [round(-2 + 0.25 * i, 2) for i in range(17)], -2.0),
+        xi=Control("ξ", XIS[:11], 0.25),
+    ).in_browser("arrows")
 
 
 def _way(slope: float) -> str:
     if abs(slope) < 1e-9:
         return "α stays"
     return "α goes up" if slope < 0 else "α goes down"
-
-
-# ---- Overfitting α ------------------------------------------------------------------------------
-
-
-class LineOrWiggle(Supernet):
-    """A mixture of a straight line and a sum of 12 sines and 12 cosines. A batch is (x, y)."""
-
-    def __init__(self) -> None:
-        super().__init__(one_edge_space(["line", "wiggle"]))
-        self.line = nn.Parameter(torch.zeros(2))
-        self.waves = nn.Parameter(torch.zeros(24))
-
-    def forward(self, x: Tensor, mixture: Mixture | None = None) -> Tensor:
-        """x (N,) → y (N,)."""
-        p = (self.mixture() if mixture is None else mixture)["edge"][0]
-        angles = torch.pi * x[:, None] * torch.arange(1, 13)
-        wiggle = torch.cat([angles.sin(), angles.cos()], dim=1) @ self.waves
-        return p[0] * (self.line[0] * x + self.line[1]) + p[1] * wiggle
-
-    def loss(self, batch: tuple[Tensor, Tensor], mixture: Mixture | None = None) -> Outcome:
-        x, y = batch
-        return Outcome(F.mse_loss(self(x, mixture), y))
-
-
-class Noisy(NamedTuple):
-    """Three samples of a noisy straight line: for w, for α, and for the final judgement."""
-
-    train: tuple[Tensor, Tensor]
-    val: tuple[Tensor, Tensor]
-    test: tuple[Tensor, Tensor]
-
-
-def noisy_line(seed: int, noise: float = 0.5) -> Noisy:
-    """y = x + noise at 20 random x of −1…1 for w, as many for α, 200 to judge."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def sample(count: int) -> tuple[Tensor, Tensor]:
-        x = 2 * torch.rand(count, generator=generator) - 1
-        return x, x + noise * torch.randn(count, generator=generator)
-
-    return Noisy(sample(20), sample(20), sample(200))
-
-
-def overfitting_picture(results: Mapping[str, Sequence[tuple[float, float]]]) -> Picture:
-    """For every way of searching and data set: the wiggle's weight, the loss on new data."""
-    panels = []
-    titles = ("weight of the wiggle", (-0.05, 1.05)), ("loss on new data", (0.1, 30.0))
-    for column, (title, ends) in enumerate(titles):
-        marks = [
-            Dots(range(1, len(pairs) + 1), [p[column] for p in pairs], ink, name, size=5)
-            for (name, pairs), ink in zip(results.items(), (DIRECT, IMPLICIT, TOTAL), strict=True)
-        ]
-        count = max(map(len, results.values()))
-        log: Literal["", "y"] = "y" if column else ""
-        panels.append(Panel(title, marks, "data set", "", (0.5, count + 0.5), ends, log=log))
-    words = []
-    for name, pairs in results.items():
-        wiggle, loss = zip(*pairs, strict=True)
-        words.append(
-            f"{name}: wiggle {min(wiggle):.2f} to {max(wiggle):.2f}, "
-            f"loss on new data {min(loss):.2f} to {max(loss):.2f}"
-        )
-    return draw(Scene(panels, "Range over the data sets. " + "; ".join(words) + "."))
 
 
 # ---- A small network ----------------------------------------------------------------------------
@@ -294,16 +247,16 @@ def epsilon_explorer(supernet: Supernet, train: Any, val: Any, xi: float) -> Exp
         place = powers.index(int(power))
         here = {name: errors[name][place] for name in errors}
         marks: list[Mark] = [
-            Line(epsilons, errors["float32"], TOTAL, "float32"),
-            Line(epsilons, errors["float64"], DIRECT, "float64", "--"),
-            Dots([epsilons[place]] * 2, list(here.values()), OTHER, size=6),
+            Line(epsilons, errors["float32"], INK, "float32"),
+            Line(epsilons, errors["float64"], BLUE, "float64", "--"),
+            Dots([epsilons[place]] * 2, list(here.values()), RED, size=6),
         ]
         pairs = zip(names, exact[0].tolist(), finite["float32"][place][0].tolist(), strict=True)
         labels, values = [], []
         for name, true, found in pairs:
             labels += [f"{name}", "≈"]
             values += [true / unit, float(np.clip(found / unit, -2, 2))]
-        bars = Bars(labels, values, [IMPLICIT, TOTAL] * len(names))
+        bars = Bars(labels, values, [SOFT, INK] * len(names))
         ends = (1e-9, 1e2), (1e-11, 1e2)
         return Scene(
             [

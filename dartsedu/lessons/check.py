@@ -10,8 +10,10 @@ A check is a function that raises ``Open`` or ``Wrong``, or returns what is righ
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import html
+import io
 import textwrap
 import traceback
 from collections.abc import Callable, Mapping
@@ -69,20 +71,34 @@ def check(function: Callable[..., str]) -> Callable[..., Verdict]:
     return verdict
 
 
-def ask(answer: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-    """Call the learner's code. ``Open`` if it gives nothing, ``Wrong`` if it raises."""
-    called = getattr(answer, "__name__", type(answer).__name__)
+def call(answer: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """Call the learner's code, whatever it gives. ``Wrong`` if it raises."""
     try:
-        found = answer(*arguments, **named)
+        return answer(*arguments, **named)
     except NotImplementedError:
-        found = None
+        return None
     except Exception as error:
         line = traceback.extract_tb(error.__traceback__)[-1].line
         at = f"\nat the line: {line}" if line else ""
-        raise Wrong(f"{called} stopped with {type(error).__name__}: {error}{at}") from None
+        raise Wrong(f"{_name(answer)} stopped with {type(error).__name__}: {error}{at}") from None
+
+
+def ask(answer: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """What the learner's code gives. ``Open`` if that is nothing, ``Wrong`` if it raises."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        found = call(answer, *arguments, **named)
     if found is None or found is Ellipsis:
-        raise Open(f"{called} gives nothing yet. Replace the dots, run the cell, then this one.")
+        if printed.getvalue().strip():
+            raise Wrong(f"{_name(answer)} prints its result but gives nothing back: use return.")
+        raise Open(
+            f"{_name(answer)} gives nothing yet. Replace the dots by your code, with a return; run "
+            "the cell, then this one."
+        )
     return found
+
+
+def _name(answer: Any) -> str:
+    return getattr(answer, "__name__", type(answer).__name__)
 
 
 def same(
@@ -132,4 +148,4 @@ def _close(found: Tensor, expected: Tensor, tolerance: float) -> bool:
 
 
 def _number(value: Tensor) -> str:
-    return f"{float(value):.4g}"
+    return f"{float(value.detach()):.4g}"

@@ -64,9 +64,13 @@ const DRAW = {
 };
 
 // Colours of a heat map from its lowest to its highest number, as matplotlib's cividis.
-const CIVIDIS = ["#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838"];
+const CIVIDIS = [
+  "#00224e", "#00285b", "#002e6a", "#053371", "#1a386f", "#273e6e", "#32436d", "#3b496c", "#434e6c", "#4b546c", "#535a6d",
+  "#5a5f6e", "#61656f", "#686a71", "#6f7073", "#767676", "#7d7c78", "#848279", "#8c8878", "#938e78", "#9b9476", "#a39a74",
+  "#aba072", "#b4a76f", "#bcae6c", "#c4b468", "#cdbb63", "#d5c25e", "#dec958", "#e7d150", "#f0d846", "#f9e03a", "#fee838",
+];
 
-function heatColour(share) {
+export function heatColour(share) {
   const place = Math.min(Math.max(share, 0), 1) * (CIVIDIS.length - 1);
   const i = Math.min(Math.floor(place), CIVIDIS.length - 2);
   const part = (hex, k) => parseInt(hex.slice(1 + 2 * k, 3 + 2 * k), 16);
@@ -163,7 +167,7 @@ export function drawPanel(panel) {
     for (const mark of panel.marks.filter((m) => m.name)) {
       const swatch = svg("svg", { viewBox: "0 0 26 12", "aria-hidden": "true" });
       if (mark.kind === "heat") {
-        const bar = html("span", { class: "dartsedu-bar", style: `background: linear-gradient(90deg, ${CIVIDIS.join(",")})` });
+        const bar = html("span", { class: "dartsedu-bar", style: `background: linear-gradient(90deg, ${CIVIDIS.filter((_, i) => i % 4 === 0).join(",")})` });
         const [low, high] = [mark.low, mark.high].map((v) => Number(v.toPrecision(3)));
         keys.append(html("span", {}, html("span", { text: `${mark.name}: ${low}` }), bar, html("span", { text: high })));
         continue;

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from dartsedu.data.splits import Batch
 from dartsedu.lessons.explorer import Control, Explorer
 from dartsedu.lessons.panel import (
-    Arrow,
+    INK,
+    SOFT,
     Bars,
     Dots,
     Line,
@@ -21,11 +22,10 @@ from dartsedu.lessons.panel import (
     Panel,
     Pixels,
     Scene,
-    contours,
     draw,
 )
 from dartsedu.relaxation import MixedOp, Mixture, Outcome, Supernet, add, mixture_weights
-from dartsedu.show.palette import OTHER, colour, short
+from dartsedu.show.palette import colour, short
 from dartsedu.show.picture import Picture
 from dartsedu.spaces.classifier import accuracy
 from dartsedu.spaces.cnn.operations import PRIMITIVES, candidate
@@ -94,7 +94,7 @@ def train_weights(supernet: Supernet, batches: Sequence[Any], learning_rate: flo
 
 def operations_picture(image: Tensor, operations: Mapping[str, nn.Module]) -> Picture:
     """What every operation makes of an image (1, 1, H, W)."""
-    outputs = {name: _map(op(image)) for name, op in operations.items()}
+    outputs = {name: _pixels(op(image)) for name, op in operations.items()}
     low, high = _range(outputs)
     panels = [Panel(short(n), [Pixels(o, low, high)]) for n, o in outputs.items()]
     names = ", ".join(short(name) for name in operations)
@@ -102,7 +102,7 @@ def operations_picture(image: Tensor, operations: Mapping[str, nn.Module]) -> Pi
     return draw(Scene(panels, text), columns=4)
 
 
-def _map(output: Tensor) -> Any:
+def _pixels(output: Tensor) -> Any:
     return output.detach()[0, 0].numpy()
 
 
@@ -115,7 +115,7 @@ def _range(outputs: Mapping[str, Any]) -> tuple[float, float]:
 
 def mixing_explorer(image: Tensor, operations: Mapping[str, nn.Module]) -> Explorer:
     """Sliders for every α and the temperature; the weights and the mixed map."""
-    outputs = {name: _map(op(image)) for name, op in operations.items()}
+    outputs = {name: _pixels(op(image)) for name, op in operations.items()}
     low, high = _range(outputs)
     names = list(outputs)
 
@@ -134,83 +134,16 @@ def mixing_explorer(image: Tensor, operations: Mapping[str, nn.Module]) -> Explo
         )
 
     sliders = {name: Control(f"α of {short(name)}", ALPHA_STEPS, 0.0) for name in names}
-    return Explorer(
+    explorer = Explorer(
         "One edge, three operations",
         show,
         **sliders,
         temperature=Control("temperature T", TEMPERATURES, 1.0),
         gate=Control("gate", list(GATES), "softmax"),
     )
-
-
-def surface_explorer(
-    supernet: OneEdge, batch: Batch, batches: Sequence[Batch], at: Sequence[int] = (0, 5, 20, 60)
-) -> Explorer:
-    """The loss of an edge of two operations over their α, after some steps of training w.
-
-    The steps use ``batches`` one by one, with α as they are; the loss is that on ``batch``.
-    """
-    features = []
-    for start, end in zip([0, *at], at, strict=False):
-        train_weights(supernet, batches[start:end])
-        features.append(_logits_by_operation(supernet, batch.inputs))
-    names = [short(name) for name in supernet.space.primitives]
-    axis = torch.linspace(-3, 3, 25)
-    grid = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1).flatten(0, 1)
-
-    def losses(alphas: Tensor, steps: float, gate: str) -> Tensor:
-        """Loss at each row of ``alphas``, shape (rows, 2)."""
-        parts, bias = features[list(at).index(int(steps))]
-        logits = torch.einsum("rk,knc->rnc", GATES[gate](alphas), parts) + bias
-        rows = len(alphas)
-        flat = F.cross_entropy(logits.flatten(0, 1), batch.targets.repeat(rows), reduction="none")
-        return flat.view(rows, -1).mean(dim=1)
-
-    def show(first: float, second: float, steps: float, gate: str) -> Scene:
-        surface = losses(grid, steps, gate).view(25, 25).numpy()
-        here = torch.tensor([[first, second]], requires_grad=True)
-        loss = losses(here, steps, gate).sum()
-        (slope,) = torch.autograd.grad(loss, here)
-        step = -slope[0] * 0.9 / max(float(slope.norm()), 1e-9)
-        levels = np.linspace(surface.min(), surface.max(), 12)[1:-1].tolist()
-        tip = (first + float(step[0]), second + float(step[1]))
-        marks: list[Mark] = [
-            *contours(axis.numpy(), axis.numpy(), surface, levels, OTHER),
-            Arrow((first, second), tip, colour("sep_conv_3x3"), "downhill"),
-            Dots([first], [second], colour("avg_pool_3x3"), "you are here", size=6),
-        ]
-        weights = GATES[gate](here.detach())[0].tolist()
-        bars = Bars(names, weights, [colour(p) for p in supernet.space.primitives])
-        x, y = f"α of {names[0]}", f"α of {names[1]}"
-        return Scene(
-            [
-                Panel("lines of equal loss", marks, x, y, (-3, 3), (-3, 3)),
-                Panel("weights", [bars], xlim=(0, 1)),
-            ],
-            f"Loss here {loss.item():.3f}; on the whole map from {surface.min():.3f} to "
-            f"{surface.max():.3f}.",
-        )
-
-    return Explorer(
-        "The loss over two α",
-        show,
-        first=Control(f"α of {names[0]}", ALPHA_STEPS, 0.0),
-        second=Control(f"α of {names[1]}", ALPHA_STEPS, 0.0),
-        steps=Control("training steps of w", list(at), at[-1]),
-        gate=Control("gate", list(GATES), "softmax"),
-    )
-
-
-@torch.no_grad()
-def _logits_by_operation(supernet: OneEdge, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Each operation's share of the logits (operations, N, 10), and the bias.
-
-    After the mixture everything is linear, so the logits of a mixture are the mixture of these.
-    """
-    with supernet.frozen():
-        x = supernet.stem(images)
-        means = torch.stack([op(x).mean(dim=(2, 3)) for op in supernet.edge.operations])
-    return means @ supernet.classifier.weight.T, supernet.classifier.bias.clone()
+    maps = [output.round(5).tolist() for output in outputs.values()]
+    words = [short(name) for name in names]
+    return explorer.in_browser("mixing", names=names, words=words, maps=maps, low=low, high=high)
 
 
 def gradient_picture(supernet: Supernet) -> Picture:
@@ -294,22 +227,25 @@ def growth_data(noise: float = 0.03) -> tuple[Tensor, Tensor]:
 
 
 def function_explorer(edge: FunctionEdge, data: tuple[Tensor, Tensor]) -> Explorer:
-    """Sliders for the three α over the functions as they are; the curve and its loss."""
+    """Sliders for the three α over the functions as they are; the curve, its loss, the search's."""
     x, y = data
     with torch.no_grad():
         parts = [part.numpy() for part in edge.parts(x)]
+        searched = float(F.mse_loss(edge(x), y))
+    ended = ", ".join(f"{alpha:.1f}" for alpha in edge.alphas["edge"][0].tolist())
+    found = f"The search ended at α = ({ended}) with {searched:.5f}."
 
     def show(**alphas: float) -> Scene:
         weights = mixture_weights(torch.tensor(list(alphas.values()))).tolist()
         mixed = sum(w * part for w, part in zip(weights, parts, strict=True))
         loss = float(np.mean((mixed - y.numpy()) ** 2))
         marks: list[Mark] = [
-            Dots(x, y, OTHER, "data", size=3),
+            Dots(x, y, SOFT, "data", size=3),
             *(
                 Line(x, part, ink, name, "--")
                 for part, (name, ink) in zip(parts, FUNCTION_COLOURS.items(), strict=True)
             ),
-            Line(x, mixed, "#d1306a", "mixture"),
+            Line(x, mixed, INK, "mixture"),
         ]
         words = ", ".join(f"{n} {w:.2f}" for n, w in zip(alphas, weights, strict=True))
         bars = Bars(list(alphas), weights, list(FUNCTION_COLOURS.values()))
@@ -318,8 +254,22 @@ def function_explorer(edge: FunctionEdge, data: tuple[Tensor, Tensor]) -> Explor
                 Panel("the edge and its parts", marks, "x", "y", (-3, 3), (-0.6, 1.6)),
                 Panel("weights", [bars], xlim=(0, 1)),
             ],
-            f"Mean squared error {loss:.4f} with the weights {words}.",
+            f"Mean squared error {loss:.5f} with the weights {words}. {found}",
         )
 
-    sliders = {name: Control(f"α of {name}", ALPHA_STEPS, 0.0) for name in FUNCTION_COLOURS}
-    return Explorer("One edge of functions", show, **sliders)
+    names = list(FUNCTION_COLOURS)
+    sliders = {name: Control(f"α of {name}", ALPHA_STEPS, 0.0) for name in names}
+    explorer = Explorer("One edge of functions", show, **sliders)
+    curves = [part.round(5).tolist() for part in parts]
+    targets = y.numpy().round(5).tolist()
+    return explorer.in_browser("functions", names=names, parts=curves, y=targets, found=found)
+
+
+def best_setting(edge: FunctionEdge, data: tuple[Tensor, Tensor]) -> float:
+    """The least mean squared error that any setting of the sliders of ``function_explorer`` has."""
+    x, y = data
+    axis = torch.tensor(ALPHA_STEPS)
+    with torch.no_grad():
+        weights = mixture_weights(torch.cartesian_prod(axis, axis, axis))
+        mixed = weights @ torch.stack(edge.parts(x))
+        return float((mixed - y).square().mean(dim=1).min())

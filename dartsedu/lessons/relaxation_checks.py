@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dartsedu.lessons.check import Wrong, ask, check, same
+from dartsedu.lessons.guess import Question, Quiz
 from dartsedu.relaxation import MixedOp, add, mixture_weights
 
 
@@ -26,6 +27,9 @@ def check_weights(answer: Callable[[Tensor, float], Tensor]) -> str:
             "the temperature is left out": torch.softmax(alpha, -1),
             "α is multiplied by the temperature instead of divided": torch.softmax(
                 alpha * temperature, -1
+            ),
+            "the weights are divided by T after the softmax; divide α, before it": (
+                torch.softmax(alpha, -1) / temperature
             ),
             "this is a sigmoid, in which every weight is on its own": torch.sigmoid(scaled),
             "the weights of all edges together sum to 1; each row should": torch.softmax(
@@ -56,7 +60,7 @@ def check_mixed_op(answer: type[nn.Module]) -> str:
     """``answer(operations)(x, weights)`` equals ``MixedOp(operations)(x, weights)``."""
     torch.manual_seed(0)
     operations = [nn.Conv2d(2, 2, 3, padding=1), nn.Identity(), nn.MaxPool2d(3, 1, 1)]
-    x, weights = torch.randn(2, 2, 5, 5), torch.tensor([0.6, 0.3, 0.1])
+    x, weights = torch.randn(2, 2, 5, 5), torch.tensor([0.6, 0.3, 0.1], requires_grad=True)
     module = ask(answer, operations)
     if not isinstance(module, nn.Module):
         raise Wrong("MyMixedOp should be a subclass of nn.Module.")
@@ -76,12 +80,25 @@ def check_mixed_op(answer: type[nn.Module]) -> str:
         ),
     }
     same(found, MixedOp(operations)(x, weights), "MyMixedOp(operations)(x, weights)", mistakes)
+    _reached(found, weights)
     if not list(module.parameters()):
         raise Wrong(
             "the output is right, but the module has no parameters: an optimiser would not see the "
             "convolution. Keep the operations in an nn.ModuleList, not in a list."
         )
     return "the same output as dartsedu.MixedOp, and its parameters can be trained."
+
+
+def _reached(output: Tensor, weights: Tensor) -> None:
+    """``Wrong`` unless the weights have a slope: without it nothing is gained by mixing."""
+    slope = None
+    if output.requires_grad:
+        (slope,) = torch.autograd.grad(output.sum(), weights, allow_unused=True)
+    if slope is None:
+        raise Wrong(
+            "the output is right, but no gradient reaches the weights, so α could not learn. "
+            "Something takes the numbers out of the tensor: .item(), float(), .detach(), tolist()?"
+        )
 
 
 @check
@@ -98,6 +115,55 @@ def check_pull(answer: Callable[[Tensor, Tensor], Tensor]) -> str:
         "the average is taken without the weights p": p * (slope - slope.mean()),
         "the factor p in front is missing": slope - mean,
         "the sign is the wrong way round": p * (mean - slope),
+        "only the operation's own weight counts; but an α moves the weights of all": (
+            p * (1 - p) * slope
+        ),
     }
     same(ask(answer, p, slope), expected, "pull(p, slope)", mistakes)
     return "it equals what autograd computes through softmax."
+
+
+QUIZ = Quiz(
+    [
+        Question(
+            "One edge has α = (5, 5, 5), another α = (0, 0, 0). How do their mixtures differ?",
+            "Not at all",
+            "Softmax sees differences only. Both are equal parts.",
+            {
+                "The first is more decided": "Decided means that the α differ. These are equal.",
+                "The first has a larger output": "The weights of either sum to 1.",
+            },
+        ),
+        Question(
+            "With softmax, can one step of gradient descent raise every α of an edge?",
+            "No",
+            "The slopes of an edge sum to zero (exercise 3), so if some α rise, others fall.",
+            {
+                "Yes, if all operations improve": "Improving is not enough: only what is better "
+                "than the mixture's average gains.",
+                "Yes, with a high temperature": "T scales the slopes; they still sum to zero.",
+            },
+        ),
+        Question(
+            "After a search the convolution has the weight 0.30 and seven others 0.10 each. Is the "
+            "mixture close to the convolution alone?",
+            "No: most of the output comes from the others",
+            "70 % of it. Cutting the rest away may change the loss a lot: the discretisation gap.",
+            {
+                "Yes: it is the strongest": "The strongest is not the whole.",
+                "Yes: three times as strong as any other": "But the other seven together weigh "
+                "more than twice as much.",
+            },
+        ),
+        Question(
+            "Why do all operations of an edge share one stage of training with the mixture?",
+            "So that one backward pass compares them all",
+            "The slope of each α says whether its operation beats the average, with the w of now.",
+            {
+                "It makes the network smaller": "It is larger: every operation is computed.",
+                "It makes their final accuracies comparable": "It does not: an operation that "
+                "learns slowly looks worse than it would be alone (part 5).",
+            },
+        ),
+    ]
+)

@@ -1,21 +1,14 @@
 """Lesson 08: its checks tell typical mistakes, its figures are what it says they are."""
 
 import itertools
-import json
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 
-import dartsedu
 from dartsedu.lessons import rivals
 from dartsedu.lessons import truth as lesson
 from dartsedu.lessons import truth_checks as checks
-from dartsedu.lessons.panel import as_json
 from dartsedu.stream.recording import Header, Recording
 from dartsedu.truth import load_truth
 from dartsedu.truth.comparison import best_of_random
@@ -223,36 +216,6 @@ def test_pictures_say_what_they_show(truth):
 
 
 # ---- Explorers ----------------------------------------------------------------------------------
-
-
-def test_the_browser_shows_a_cell_as_python_does(truth):
-    explorer = lesson.cell_explorer(truth)
-    assert explorer.alone
-    names = explorer.data["names"]
-    asked = [
-        {f"edge{i}": names[choice] for i, choice in enumerate(choices)}
-        for choices in ([3] * 6, [0] * 6, [0, 1, 2, 3, 4, 0], [4, 3, 2, 1, 0, 1])
-    ]
-    script = (Path(dartsedu.__file__).parent / "lessons/compute.js").as_uri()
-    program = (
-        f"const {{ COMPUTE }} = await import({json.dumps(script)});"
-        "const given = JSON.parse(require('fs').readFileSync(0, 'utf8'));"
-        "console.log(JSON.stringify(given.asked.map((values) => "
-        "COMPUTE.cellOfTable(given.data, values, structuredClone(given.start)))));"
-    )
-    node = shutil.which("node", path=Path(sys.executable).parent)
-    given = {"asked": asked, "data": explorer.data, "start": explorer.start}
-    done = subprocess.run(
-        [node, "--input-type=commonjs", "-e", f"(async () => {{ {program} }})()"],
-        input=json.dumps(given),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for values, scene in zip(asked, json.loads(done.stdout), strict=True):
-        explorer.set(**values)
-        assert scene == json.loads(json.dumps(as_json(explorer.shown)))
-        assert str(truth.standing(lesson.cell(truth, *values.values()))) in scene["text"]
 
 
 def test_the_path_of_a_search_is_that_of_its_cells(truth):
