@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from dartsedu.data.splits import Batch
-from dartsedu.lessons import bilevel, relaxation, surface
+from dartsedu.lessons import bilevel, relaxation, surface, truth
 from dartsedu.lessons.panel import as_json
 from dartsedu.spaces.cnn.operations import candidate
+from dartsedu.truth import load_truth
 
 FOLDER = Path(__file__).parent
 
@@ -80,6 +81,7 @@ EXPLORERS = {
     "functions": functions,
     "game": bilevel.game_explorer,
     "arrows": bilevel.arrows_explorer,
+    "table": lambda: truth.cell_explorer(load_truth("bench-digits")),
 }
 
 
