@@ -28,6 +28,7 @@ from dartsedu.stream.stream import Step, measuring
 
 if TYPE_CHECKING:
     from dartsedu.dashboard.widget import Command, Dashboard
+    from dartsedu.truth.table import Truth
 
 
 _KEEP = 15.0
@@ -60,13 +61,14 @@ class LiveRun(Shown):
         earlier: Sequence[Step],
         speed: float | None,
         series: Series,
+        truth: Truth | None,
     ) -> None:
         if not interval > 0:
             raise ValueError(f"interval = {interval}; expected seconds above 0")
         header = Header.of(search, search.space)
-        self._history = History(header, earlier, search.settings.rule, series)
+        self._history = History(header, earlier, search.settings.rule, series, truth)
         self._speed = speed
-        super().__init__("Architecture search, live", {"": self._history})
+        super().__init__("Architecture search, live", {"": self._history}, truth)
         self.search = search
         self._interval = interval
         self._sent = 0
@@ -332,6 +334,7 @@ def live(
     speed: float | None = None,
     measure_gap: int | None = None,
     series: Series = MappingProxyType({}),
+    truth: Truth | None = None,
 ) -> LiveRun:
     """Watch a search: returns a run that shows itself in Jupyter and waits for Play or ``start``.
 
@@ -360,10 +363,13 @@ def live(
         measure_gap: measure the discretisation gap after the first step and after every so many
             (see ``gap_every``); it becomes a curve, and is kept in the recording.
         series: further curves by title, functions of a step and of the genotype that would be kept
-            then: ``{"rank": lambda step, genotype: truth.rank(genotype)}``.
+            then: ``{"learning rate": lambda step, genotype: step.learning_rate["weights"]}``.
+        truth: a table of all cells of the space, such as ``load_truth("bench-digits")``: the view
+            then shows where the cell that would be kept stands among them.
 
     A run that already shows this search is stopped after its present step; the new one goes on from
-    there and shows its steps, too. Raises ``TypeError`` if ``search`` is not a ``Search``.
+    there and shows its steps, too. Raises ``TypeError`` if ``search`` is not a ``Search``,
+    ``TruthError`` for a table that does not fit it.
     """
     if not isinstance(search, Search):
         raise TypeError(
@@ -374,6 +380,8 @@ def live(
         raise ValueError(f"speed = {speed}; expected steps a second above 0, or None")
     if threads < 1:
         raise ValueError(f"threads = {threads}; expected at least 1")
+    if truth is not None:
+        truth.check(search.space)
     former = _shown[search]() if search in _shown else None
     if former is not None:
         former.stop()
@@ -385,7 +393,7 @@ def live(
         split, rule = search.task.architecture, search.settings.rule
         taken = measuring(taken, gap_every(search.supernet, split, measure_gap, rule))
     interval = default_interval() if interval is None else interval
-    run = LiveRun(search, taken, interval, threads, before, speed, series)
+    run = LiveRun(search, taken, interval, threads, before, speed, series, truth)
     _shown[search] = ref(run)
     return run
 
