@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 import torch
 from torch import Tensor
 
 from dartsedu.base.values import Value
 from dartsedu.data.splits import Split
+from dartsedu.derivation import derive
 from dartsedu.genotype import Genotype
 from dartsedu.relaxation import Mixture, Supernet
+from dartsedu.stream.stream import Measure, Step
 from dartsedu.topology import Link, SearchSpace
 
 
@@ -85,3 +89,34 @@ def score(
             count += size
     accuracy = None if outcome.accuracy is None else correct / count
     return Score(loss=loss / count, accuracy=accuracy)
+
+
+def gap_every(supernet: Supernet, split: Split, steps: int, rule: str | None = None) -> Measure:
+    """Measures the discretisation gap after the first step and after every so many.
+
+    For the readers of a search, such as ``recorded``, which keep the four numbers with the step:
+    ``mixture loss``, ``discretised loss`` and, where there is one, both accuracies, over the whole
+    of ``split``. The genotype is what ``rule`` derives.
+
+    Raises ``ValueError`` for fewer than 1 step.
+    """
+    if steps < 1:
+        raise ValueError(f"steps = {steps}; expected at least 1")
+
+    def measure(step: Step) -> dict[str, float]:
+        if step.index and (step.index + 1) % steps:
+            return {}
+        gap = discretisation_gap(supernet, split, derive(supernet.space, step.alphas, rule))
+        return numbers(gap)
+
+    return measure
+
+
+def numbers(gap: Gap) -> dict[str, float]:
+    """The numbers of a gap by name; losses that are not finite are left out."""
+    found = {
+        f"{name} {kind}": getattr(score, kind)
+        for name, score in (("mixture", gap.mixture), ("discretised", gap.discretised))
+        for kind in ("accuracy", "loss")
+    }
+    return {name: value for name, value in found.items() if value is not None and isfinite(value)}

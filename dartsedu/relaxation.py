@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from dartsedu.base.observed import Observed
 from dartsedu.base.packing import Joined, as_tensors
 from dartsedu.base.registry import Registry
 from dartsedu.derivation import derive
@@ -162,6 +163,17 @@ class Supernet(nn.Module, ABC):
         ``None`` in a space without formulas.
         """
         return None
+
+    def observed(self, task: Any) -> Observed | None:
+        """The data of ``task`` that a picture shows beside ``fitted``; ``None`` in most spaces."""
+        return None
+
+    def fitted(self, task: Any) -> dict[str, Tensor]:
+        """What the shown part predicts now where ``observed`` says, by name, in units of the data.
+
+        Empty where there is nothing to show. Changes nothing.
+        """
+        return {}
 
     def genotype(self, rule: str | None = None) -> Genotype:
         """The genotype that ``rule`` (see ``derivation.RULES``) derives from the present α."""

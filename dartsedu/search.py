@@ -11,6 +11,7 @@ from torch import Tensor
 from dartsedu.architect import (
     held,
 )
+from dartsedu.base.observed import Observed
 from dartsedu.base.packing import as_tensors, as_vector, largest_of
 from dartsedu.data.splits import Passes
 from dartsedu.data.task import Task
@@ -114,6 +115,11 @@ class Search(Stream):
         """The cells and primitives that are searched."""
         return self.supernet.space
 
+    @property
+    def observed(self) -> Observed | None:
+        """The data that pictures of this search show, if there are some."""
+        return self.supernet.observed(self.task)
+
     def _open_data(self) -> None:
         size, seed, task = self.settings.batch_size, self.seed, self.task
         reading = self.settings.reading()
@@ -163,6 +169,7 @@ class Search(Stream):
             alphas=_arrays(self.supernet.leading(dict(self.supernet.alphas.items()))),
             mixture=_arrays(self.supernet.leading(self.supernet.mixture())),
             written=self.supernet.written(self.task),
+            fitted=_arrays(self.supernet.fitted(self.task)),
         )
 
     def _move_alphas(self, weights_batch: Any, architecture_batch: Any, epoch: int) -> Outcome:

@@ -24,10 +24,14 @@ import torch
 from numpy.typing import NDArray
 
 from dartsedu.base.memory import keep_freed_memory
+from dartsedu.base.observed import Observed
 from dartsedu.base.packing import Packed, pack, unpack
 from dartsedu.stream import checkpoint
 
 Arrays = Mapping[str, NDArray[np.float32]]
+
+
+_NUMBERS = ("loss", "accuracy", "learning_rate", "measured")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +50,9 @@ class Step:
         mixture: mixture weights by cell, likewise.
         elapsed: seconds spent in steps since the run began, pauses excluded, resumed runs added.
         written: what the genotype of these α says as a formula, where the space has formulas.
+        fitted: what the supernet predicts now, by name, where ``Observed`` says; empty in most
+            spaces.
+        measured: further numbers by name that a reader of the stream has added (see ``measuring``).
     """
 
     index: int
@@ -57,9 +64,11 @@ class Step:
     mixture: Arrays = field(default_factory=dict)
     elapsed: float = 0.0
     written: str | None = None
+    fitted: Arrays = field(default_factory=dict)
+    measured: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("loss", "accuracy", "learning_rate", "alphas", "mixture"):
+        for name in (*_NUMBERS, "alphas", "mixture", "fitted"):
             values = dict(getattr(self, name))
             for value in values.values():
                 if isinstance(value, np.ndarray):
@@ -116,6 +125,11 @@ class Stream(Iterator[Step], ABC):
         self._elapsed = 0.0
         self._failure: Exception | None = None
         keep_freed_memory()
+
+    @property
+    def observed(self) -> Observed | None:
+        """The data that pictures of this run show, if there are some."""
+        return None
 
     @abstractmethod
     def _advance(self) -> Step:
@@ -310,6 +324,27 @@ def signals_held() -> Iterator[None]:
             signal.raise_signal(first)
         elif first == signal.SIGTERM and before[signal.SIGTERM] is signal.SIG_DFL:
             raise SystemExit(128 + signal.SIGTERM)
+
+
+# ---- Measuring ----------------------------------------------------------------------------------
+
+Measure = Callable[[Step], Mapping[str, float]]
+"""Numbers by name that belong to a step; empty where nothing is measured. Changes nothing."""
+
+
+def measuring(steps: Iterable[Step], measure: Measure) -> Iterator[Step]:
+    """The steps with what ``measure`` says of each, asked before the next is taken."""
+    try:
+        for step in steps:
+            yield measured(step, measure)
+    finally:
+        getattr(steps, "close", lambda: None)()
+
+
+def measured(step: Step, measure: Measure) -> Step:
+    """A step with what ``measure`` says of it."""
+    found = measure(step)
+    return replace(step, measured={**step.measured, **found}) if found else step
 
 
 # ---- Stop rules ---------------------------------------------------------------------------------
