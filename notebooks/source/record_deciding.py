@@ -1,6 +1,6 @@
 """Records the search that decides, which lesson 00 replays:
 
-    python notebooks/source/record_deciding.py
+python notebooks/source/record_deciding.py
 """
 
 from __future__ import annotations
