@@ -28,11 +28,11 @@ task = load_task("digits")
 # %% [markdown]
 # ## Watch a search decide
 #
-# Three operations on every edge, equal shares at the start. Press **Play**; the next cell waits for the end,
+# Three operations on every edge, equal shares at the start; twelve steps a second, so that eyes can follow. Press **Play**; the next cell waits for the end,
 # and the buttons stay alive. Drag the slider back to any step: the whole history is in the browser.
 
 # %% tags=["nbval-ignore-output"]
-easy = live(lesson.deciding_search(seed=0, task=task))
+easy = live(lesson.deciding_search(seed=0, task=task), speed=12)
 easy
 
 # %% tags=["nbval-ignore-output"]
@@ -164,11 +164,11 @@ checks.check_step(one_step)
 #
 # 1. Does any edge make up its mind? Click one to see its operations.
 # 2. Do the edges that would be kept settle? The ticks under the curves are changes.
-# 3. Press **What if I stopped now?** near the start and near the end.
+# 3. The curve *what if I stopped now*: supernet and cut network are measured on the way. Do they meet?
 
 # %% tags=["nbval-ignore-output"]
 search = lesson.digits_search(0, "search.epochs=6", task=task)
-run = live(search)
+run = live(search, speed=12, measure_gap=22)
 run
 
 # %% tags=["nbval-ignore-output"]
@@ -346,7 +346,7 @@ assert bits["α frozen"] > 2.99 > bits["α fast"]
 # ## Recap
 #
 # - One step: α down the architecture split, then w down the weights split.
-# - The dashboard shows shares, not quality: thick means strong, full colour means that it would be kept.
+# - The dashboard shows shares, not quality: wide means strong, full colour means that it would be kept.
 # - Entropy says how decided a search is, the skip count warns of a collapse into skips; neither says
 #   that a cell is good.
 # - Differences between two runs mean nothing without other seeds and a random baseline.
