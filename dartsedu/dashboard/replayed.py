@@ -65,8 +65,8 @@ def compare(
 
         compare({"first order": "runs/one/recording.jsonl", "exact": "runs/two/recording.jsonl"})
 
-    Time is the number of the step; a run that ended before says so. ``series`` and ``play`` are as in ``replay``.
-    Raises ``RecordingError`` as ``replay`` does.
+    Time is the number of the step; a run that ended before says so. ``series`` and ``play`` are
+    as in ``replay``. Raises ``RecordingError`` as ``replay`` does.
     """
     if not recordings:
         raise ValueError("compare() was given no recording; expected at least one, by name")

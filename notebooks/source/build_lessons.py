@@ -110,7 +110,7 @@ def execute(notebook: NotebookNode) -> None:
     resources = {"metadata": {"path": str(NOTEBOOKS)}}
     NotebookClient(
         notebook,
-        timeout=120,
+        timeout=900,
         kernel_name="python3",
         resources=resources,
         record_timing=False,
