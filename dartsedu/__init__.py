@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from dartsedu.published import PUBLISHED
     from dartsedu.relaxation import MixedOp, Supernet, mixture_weights
     from dartsedu.search import Search
+    from dartsedu.spaces.bench.network import BenchNetwork
+    from dartsedu.spaces.bench.supernet import BenchSupernet, bench_space
     from dartsedu.spaces.classifier import multiply_adds
     from dartsedu.spaces.cnn import CNNNetwork, CNNSupernet, cnn_space
     from dartsedu.spaces.equation import DARTSExecutionMonitor, DARTSRegressor
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from dartsedu.stream.recording import Recording, recorded
     from dartsedu.stream.stream import Step, until
     from dartsedu.train import Training, evaluate
+    from dartsedu.truth.table import load_truth
 
 __version__ = "0.1.0"
 
@@ -48,6 +51,8 @@ _HOME = {
     "published": ("PUBLISHED",),
     "relaxation": ("MixedOp", "Supernet", "mixture_weights"),
     "search": ("Search",),
+    "spaces.bench.network": ("BenchNetwork",),
+    "spaces.bench.supernet": ("BenchSupernet", "bench_space"),
     "spaces.classifier": ("multiply_adds",),
     "spaces.cnn": ("CNNNetwork", "CNNSupernet", "cnn_space"),
     "spaces.equation": ("DARTSExecutionMonitor", "DARTSRegressor"),
@@ -55,11 +60,14 @@ _HOME = {
     "stream.recording": ("Recording", "recorded"),
     "stream.stream": ("Step", "until"),
     "train": ("Training", "evaluate"),
+    "truth.table": ("load_truth",),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "PUBLISHED",
+    "BenchNetwork",
+    "BenchSupernet",
     "CNNNetwork",
     "CNNSupernet",
     "DARTSExecutionMonitor",
@@ -78,6 +86,7 @@ __all__ = [
     "Supernet",
     "Training",
     "VirtualStep",
+    "bench_space",
     "cnn_space",
     "compare",
     "derive",
@@ -86,6 +95,7 @@ __all__ = [
     "live",
     "load_preset",
     "load_task",
+    "load_truth",
     "mixture_weights",
     "multiply_adds",
     "random_genotype",

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from dartsedu.base.packing import as_tensors, as_vector
-from dartsedu.relaxation import Outcome, Supernet
+from dartsedu.relaxation import Mixture, Outcome, Supernet
 
 Named = dict[str, Tensor]
 
@@ -129,7 +129,7 @@ class FirstOrder:
         with _extra_passes(supernet, self.anew) as passes:
             outcome = passes.loss(architecture_batch, passes.w)
             slopes = torch.autograd.grad(outcome.loss, passes.alphas, allow_unused=True)
-        return Hypergradient(passes.by_cell(slopes), _detached(outcome))
+        return Hypergradient(passes.by_cell(slopes), detached(outcome))
 
 
 @dataclass(frozen=True)
@@ -166,14 +166,14 @@ class FiniteDifference:
             direct = passes.by_cell(slopes)
             v = self.virtual_step.seen_through(slope, v)
             if xi == 0:
-                return Hypergradient(direct, _detached(outcome))
+                return Hypergradient(direct, detached(outcome))
             # Where v is zero both ends are the same, whatever ε: no need to look, and to wait.
             epsilon = self.epsilon_scale / v.norm().clamp(min=torch.finfo(v.dtype).tiny)
             plus, minus = passes.beside(weights_batch, w.detach(), epsilon * v)
         gradient = {
             cell: direct[cell] - xi * (plus[cell] - minus[cell]) / (2 * epsilon) for cell in direct
         }
-        return Hypergradient(gradient, _detached(outcome))
+        return Hypergradient(gradient, detached(outcome))
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ class Exact:
             virtual = self.virtual_step.take(w, slope, optimizer)
             outcome = passes.loss(architecture_batch, virtual)
             gradient = torch.autograd.grad(outcome.loss, passes.alphas, allow_unused=True)
-        return Hypergradient(passes.by_cell(gradient), _detached(outcome))
+        return Hypergradient(passes.by_cell(gradient), detached(outcome))
 
 
 @dataclass(frozen=True)
@@ -244,7 +244,7 @@ class OfficialRecurrent:
             cell: direct[cell] - xi * (plus[cell] - minus[cell]) / (2 * epsilon + 1e-10)
             for cell in direct
         }
-        return Hypergradient(gradient, _detached(outcome))
+        return Hypergradient(gradient, detached(outcome))
 
 
 def _without_tied(supernet: Supernet, w: Tensor, moved: Tensor) -> Tensor:
@@ -253,6 +253,13 @@ def _without_tied(supernet: Supernet, w: Tensor, moved: Tensor) -> Tensor:
     like = list(weights.values())
     parts = zip(weights, as_tensors(w, like), as_tensors(moved, like), strict=True)
     return as_vector(before if name in supernet.tied else after for name, before, after in parts)
+
+
+def trial(supernet: Supernet, batch: Any, mixture: Mixture | None = None) -> Outcome:
+    """The outcome of a pass that leaves no trace, with its graph; what follows draws as it did."""
+    devices = sorted({alpha.device.index for alpha in supernet.alphas.values() if alpha.is_cuda})
+    with supernet.frozen(), torch.random.fork_rng(devices):
+        return supernet.loss(batch, mixture)
 
 
 class _ExtraPasses:
@@ -314,5 +321,6 @@ def held(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
             w.requires_grad_(True)
 
 
-def _detached(outcome: Outcome) -> Outcome:
+def detached(outcome: Outcome) -> Outcome:
+    """An outcome without its graph."""
     return outcome._replace(loss=outcome.loss.detach(), penalty=None)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, softmax
 
 from dartsedu.genotype import Edge, Genotype, GenotypeError, cell_of, vocabulary
-from dartsedu.topology import Relaxation, SearchSpace
+from dartsedu.topology import Relaxation, SearchSpace, Topology
 
 Strengths = NDArray[np.float64]
 Kept = list[tuple[int, int]]
@@ -35,44 +36,72 @@ def _strongest(found: list[tuple[float, int, int]], keep: int) -> Kept:
 
 
 Mix = Callable[[Strengths], Strengths]
-"""From the α of a node's edges to their mixture weights, both (edges, primitives)."""
+"""From α to mixture weights, both (edges, primitives)."""
 
-MIX: dict[Relaxation, Mix] = {"softmax": partial(softmax, axis=1), "sigmoid": expit}
+
+def _dirichlet(alpha: Strengths) -> Strengths:
+    tiny = np.finfo(np.float64).tiny
+    beta = np.where(alpha > 0, alpha + 1, np.exp(np.minimum(alpha, 0)).clip(tiny))
+    return beta / beta.sum(axis=1, keepdims=True)
+
+
+MIX: dict[Relaxation, Mix] = {
+    "softmax": partial(softmax, axis=1),
+    "sigmoid": expit,
+    "dirichlet": _dirichlet,
+}
 """What ``relaxation.mixture_weights`` computes, for NumPy."""
 
 
-def _paper(alpha: Strengths, none: int | None, keep: int, mix: Mix) -> Kept:
-    return _strongest(_best_per_edge(mix(alpha), none), keep)
+# ---- The strength of every primitive on every edge of a cell ------------------------------------
 
 
-def _raw_alpha(alpha: Strengths, none: int | None, keep: int, mix: Mix) -> Kept:
-    return _strongest(_best_per_edge(alpha, none), keep)
+def _weight(alpha: Strengths, none: int | None, mix: Mix) -> Strengths:
+    return mix(alpha)
 
 
-def _none_excluded(alpha: Strengths, none: int | None, keep: int, mix: Mix) -> Kept:
+def _raw_alpha(alpha: Strengths, none: int | None, mix: Mix) -> Strengths:
+    return alpha
+
+
+def _none_excluded(alpha: Strengths, none: int | None, mix: Mix) -> Strengths:
     masked = alpha.copy()
     if none is not None:
         masked[:, none] = -np.inf
-    return _strongest(_best_per_edge(mix(masked), none), keep)
+    return mix(masked)
 
 
-def _shared_predecessor(alpha: Strengths, none: int | None, keep: int, mix: Mix) -> Kept:
-    strength = mix(alpha)
+def _softmax_alpha(alpha: Strengths, none: int | None, mix: Mix) -> Strengths:
+    return MIX["softmax"](alpha)
+
+
+def _sigmoid_alpha(alpha: Strengths, none: int | None, mix: Mix) -> Strengths:
+    return expit(alpha)
+
+
+# ---- What a node keeps --------------------------------------------------------------------------
+
+
+def _paper(strength: Strengths, none: int | None, keep: int) -> Kept:
+    return _strongest(_best_per_edge(strength, none), keep)
+
+
+def _pairs(strength: Strengths, none: int | None, keep: int) -> Kept:
     pairs = [
         (float(strength[row, column]), row, column)
-        for row in range(alpha.shape[0])
-        for column in range(alpha.shape[1])
+        for row in range(strength.shape[0])
+        for column in range(strength.shape[1])
         if column != none
     ]
     return _strongest(pairs, keep)
 
 
-def _argmax(alpha: Strengths, none: int | None, keep: int, mix: Mix) -> Kept:
-    return [(row, int(column)) for row, column in enumerate(alpha.argmax(axis=1))]
+def _every(strength: Strengths, none: int | None, keep: int) -> Kept:
+    return [(row, int(column)) for row, column in enumerate(strength.argmax(axis=1))]
 
 
-def _threshold(alpha: Strengths, none: int | None, keep: int, mix: Mix) -> Kept:
-    found = [f for f in _best_per_edge(expit(alpha), none) if f[0] >= FAIR_THRESHOLD]
+def _threshold(strength: Strengths, none: int | None, keep: int) -> Kept:
+    found = [f for f in _best_per_edge(strength, none) if f[0] >= FAIR_THRESHOLD]
     if not found and none is None:
         raise GenotypeError(
             f"rule 'threshold': no edge of a node reaches sigmoid(α) ≥ {FAIR_THRESHOLD}, and the "
@@ -84,13 +113,26 @@ def _threshold(alpha: Strengths, none: int | None, keep: int, mix: Mix) -> Kept:
 FAIR_THRESHOLD = 0.85
 """Least sigmoid(α) of an edge that FairDARTS keeps."""
 
-RULES: dict[str, Callable[[Strengths, int | None, int, Mix], Kept]] = {
-    "paper": _paper,
-    "raw-alpha": _raw_alpha,
-    "none-excluded": _none_excluded,
-    "shared-predecessor": _shared_predecessor,
-    "argmax": _argmax,
-    "threshold": _threshold,
+
+class Rule(NamedTuple):
+    """How a genotype is read off α: the strength of primitives, what a node keeps, what is amended.
+
+    ``most_skips`` is how many skip connections the first cell may keep (P-DARTS, Chen et al. 2019,
+    §3.3): while there are more, the weakest of them loses its strength, and its node keeps again.
+    """
+
+    strength: Callable[[Strengths, int | None, Mix], Strengths] = _weight
+    keep: Callable[[Strengths, int | None, int], Kept] = _paper
+    most_skips: int | None = None
+
+
+RULES: dict[str, Rule] = {
+    "paper": Rule(),
+    "raw-alpha": Rule(_raw_alpha),
+    "none-excluded": Rule(_none_excluded),
+    "shared-predecessor": Rule(keep=_pairs),
+    "argmax": Rule(_raw_alpha, _every),
+    "threshold": Rule(_sigmoid_alpha, _threshold),
 }
 """Derivation rules by name.
 
@@ -106,10 +148,51 @@ threshold           best sigmoid(α) ≥ 0.85 (FairDARTS)             at most k,
 ==================  =============================================  =============================
 
 A weight is what the space's relaxation makes of α: softmax(α), with none in the denominator unless
-it is left out, or sigmoid(α), where primitives do not compete and *paper*, *none-excluded* and
-*raw-alpha* find the same. *threshold* looks at sigmoid(α) in any space.
+it is left out; sigmoid(α), where primitives do not compete and *paper*, *none-excluded* and
+*raw-alpha* find the same; or the mean of a Dirichlet distribution. *threshold* looks at sigmoid(α)
+in any space.
 Only *paper* is DARTS §2.4; in every rule but *argmax* the primitive none never wins.
 """
+
+METHOD_RULES: dict[str, Rule] = {
+    "softmax-alpha": Rule(_softmax_alpha),
+    "two-skips": Rule(most_skips=2),
+}
+"""Rules that belong to a method: *paper* with softmax(α) in any space, as the authors' code of
+DrNAS has it; *paper* with at most two skip connections in the first cell (P-DARTS)."""
+
+
+def rules() -> dict[str, Rule]:
+    """Every derivation rule by name."""
+    return RULES | METHOD_RULES
+
+
+def _nodes(
+    topology: Topology, strength: Strengths, none: int | None, rule: Rule, skip: int | None
+) -> list[Kept]:
+    """What every node of a cell keeps; ``skip`` is the column that may be kept so often only."""
+
+    def kept() -> list[Kept]:
+        return [
+            rule.keep(strength[topology.rows(node)], none, topology.keep)
+            for node in range(topology.nodes)
+        ]
+
+    found = kept()
+    while skip is not None and rule.most_skips is not None:
+        skips = [
+            topology.rows(node)[row]
+            for node, pairs in enumerate(found)
+            for row, column in pairs
+            if column == skip
+        ]
+        weakest = min(skips, key=lambda row: strength[row, skip], default=0)
+        # On an edge with nothing else to offer it stays, whatever its strength.
+        if len(skips) <= rule.most_skips or not strength[weakest, skip]:
+            break
+        strength[weakest, skip] = 0.0
+        found = kept()
+    return found
 
 
 def rule_of(space: SearchSpace) -> str:
@@ -127,16 +210,19 @@ def derive(
     shape or an α that is not finite.
     """
     rule = rule or rule_of(space)
-    if rule not in RULES:
+    known = rules()
+    if rule not in known:
         raise GenotypeError(
-            f"unknown derivation rule {rule!r}; expected one of: {', '.join(RULES)}"
+            f"unknown derivation rule {rule!r}; expected one of: {', '.join(known)}"
         )
     none = space.primitives.index("none") if "none" in space.primitives else None
     if none is not None and len(space.primitives) == 1:
         raise GenotypeError(
             "a space whose only primitive is 'none' has no genotype: name others beside it"
         )
-    mix = MIX[space.relaxation]
+    mix, skip = MIX[space.relaxation], None
+    if vocabulary(space.name).passing in space.primitives:
+        skip = space.primitives.index(str(vocabulary(space.name).passing))
     cells = []
     for topology in space.cells:
         alpha = _numbers(alphas, topology.name)
@@ -147,16 +233,17 @@ def derive(
             )
         if not np.isfinite(alpha).all():
             raise GenotypeError(f"α of cell {topology.name!r} is not finite")
-        nodes = []
-        for node, sources in enumerate(topology.predecessors):
-            kept = RULES[rule](alpha[topology.rows(node)], none, topology.keep, mix)
-            nodes.append(
-                tuple(
-                    Edge(primitive=space.primitives[column], source=sources[row])
-                    for row, column in kept
-                )
+        strength = known[rule].strength(alpha, none, mix)
+        kept = _nodes(topology, strength, none, known[rule], skip)
+        nodes = tuple(
+            tuple(
+                Edge(primitive=space.primitives[column], source=sources[row])
+                for row, column in pairs
             )
-        cells.append(cell_of(topology, tuple(nodes)))
+            for sources, pairs in zip(topology.predecessors, kept, strict=True)
+        )
+        cells.append(cell_of(topology, nodes))
+        skip = None  # Of the first cell alone.
     return Genotype(space=space.name, cells=tuple(cells))
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 import torch
 from torch import Tensor
 
 from dartsedu.base.values import Value
 from dartsedu.data.splits import Split
+from dartsedu.derivation import derive
 from dartsedu.genotype import Genotype
 from dartsedu.relaxation import Mixture, Supernet
+from dartsedu.stream.stream import Measure, Step
 from dartsedu.topology import Link, SearchSpace
 
 
@@ -53,15 +57,21 @@ def discretisation_gap(
 
     ``mixture`` takes the place of softmax(α) if given, for instance that of an earlier step.
     Both are scored on ``split`` with each batch's own BatchNorm statistics: the running ones
-    belong to the mixture. The supernet stays as it is.
+    belong to the mixture. The genotype is scored without the ``auxiliary`` skip connections, which
+    are cut with the other edges. The supernet stays as it is.
     """
     device = next(supernet.parameters()).device
     discrete = {
         cell: weights.to(device)
         for cell, weights in discretised_mixture(supernet.space, genotype).items()
     }
-    scores = [score(supernet, split, m, batch_size) for m in (mixture, discrete)]
-    return Gap(mixture=scores[0], discretised=scores[1])
+    whole = score(supernet, split, mixture, batch_size)
+    auxiliary, supernet.auxiliary = supernet.auxiliary, 0.0
+    try:
+        cut = score(supernet, split, discrete, batch_size)
+    finally:
+        supernet.auxiliary = auxiliary
+    return Gap(mixture=whole, discretised=cut)
 
 
 @torch.no_grad()
@@ -85,3 +95,34 @@ def score(
             count += size
     accuracy = None if outcome.accuracy is None else correct / count
     return Score(loss=loss / count, accuracy=accuracy)
+
+
+def gap_every(supernet: Supernet, split: Split, steps: int, rule: str | None = None) -> Measure:
+    """Measures the discretisation gap after the first step and after every so many.
+
+    For the readers of a search, such as ``recorded``, which keep the four numbers with the step:
+    ``mixture loss``, ``discretised loss`` and, where there is one, both accuracies, over the whole
+    of ``split``. The genotype is what ``rule`` derives.
+
+    Raises ``ValueError`` for fewer than 1 step.
+    """
+    if steps < 1:
+        raise ValueError(f"steps = {steps}; expected at least 1")
+
+    def measure(step: Step) -> dict[str, float]:
+        if step.index and (step.index + 1) % steps:
+            return {}
+        gap = discretisation_gap(supernet, split, derive(supernet.space, step.alphas, rule))
+        return numbers(gap)
+
+    return measure
+
+
+def numbers(gap: Gap) -> dict[str, float]:
+    """The numbers of a gap by name; losses that are not finite are left out."""
+    found = {
+        f"{name} {kind}": getattr(score, kind)
+        for name, score in (("mixture", gap.mixture), ("discretised", gap.discretised))
+        for kind in ("accuracy", "loss")
+    }
+    return {name: value for name, value in found.items() if value is not None and isfinite(value)}

@@ -27,6 +27,7 @@ class Vocabulary(NamedTuple):
         primitives: what may stand on an edge.
         rule: the rule that derives its genotypes where none is named.
         passing: the primitive that hands its input on unchanged, if there is one.
+        weightless: the primitives that have no weights of their own, beside none.
     """
 
     cells: tuple[str, ...]
@@ -34,6 +35,7 @@ class Vocabulary(NamedTuple):
     primitives: tuple[str, ...]
     rule: str = "paper"
     passing: str | None = None
+    weightless: tuple[str, ...] = ()
 
 
 def vocabulary(space: str) -> Vocabulary:
@@ -271,13 +273,17 @@ def compact(space: str, combine: Combine, **cells: tuple[str, tuple[int, ...]]) 
         primitive, source = text.split()
         return Edge(primitive=primitive, source=int(source))
 
+    def keep(text: str) -> int | None:
+        counts = {node.count(",") + 1 for node in text.split(";")}
+        return counts.pop() if len(counts) == 1 else None
+
     return Genotype(
         space=space,
         cells=tuple(
             Cell(
                 name=name,
                 inputs=vocabulary(space).inputs,
-                keep=text.split(";")[0].count(",") + 1,
+                keep=keep(text),
                 nodes=tuple(tuple(map(edge, node.split(","))) for node in text.split(";")),
                 combine=combine,
                 outputs=outputs,

@@ -31,6 +31,7 @@ def load_preset(name: str, overrides: Iterable[Override] = ()) -> Settings:
         overrides: ``"search.epochs=3"``: a field's dotted name and its value as in TOML, where
             quotes around a plain word may be left out; ``none`` makes an optional field absent.
             Or ``("search.epochs", 3)``: the value itself, nothing of which is read as TOML.
+            A field ``kind`` chooses what the fields beside it are, and comes before them.
 
     Raises ``SettingsError`` for an unknown preset or field, or a value out of range.
 
@@ -61,6 +62,8 @@ def override(settings: Settings, overrides: Iterable[Override]) -> Settings:
         if last not in target:
             known = ", ".join(name for name, _, _ in describe(settings))
             raise SettingsError(f"{field!r:.80} is not a setting; the settings are: {known}")
+        if last == "kind" and value != target[last]:
+            target.clear()  # The other fields are those of the kind before.
         target[last] = value
     return read_settings(values)
 
@@ -168,10 +171,16 @@ def _value(field: str, text: str) -> Any:
 
 
 def changes(settings: Settings) -> list[tuple[str, str, str]]:
-    """Fields that differ from the settings' preset, as (dotted name, value, preset's value)."""
-    preset = describe(load_preset(settings.preset))
-    pairs = zip(describe(settings), preset, strict=True)
-    return [(name, value, before) for (name, value, _), (_, before, _) in pairs if value != before]
+    """Fields that differ from the settings' preset, as (dotted name, value, preset's value).
+
+    A field that one of them has not got, since it has another ``kind`` there, is "-" of it.
+    """
+    now, before = (
+        {name: value for name, value, _ in describe(given)}
+        for given in (settings, load_preset(settings.preset))
+    )
+    pairs = ((name, now.get(name, "-"), before.get(name, "-")) for name in now | before)
+    return [(name, value, was) for name, value, was in pairs if value != was]
 
 
 def describe(settings: Settings) -> list[tuple[str, str, str]]:

@@ -6,7 +6,7 @@ DARTS §2.2, eq. 2: an edge applies every primitive and adds the results, weight
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, reduce
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from dartsedu.base.observed import Observed
 from dartsedu.base.packing import Joined, as_tensors
 from dartsedu.base.registry import Registry
 from dartsedu.derivation import derive
@@ -23,15 +24,30 @@ from dartsedu.topology import Relaxation, SearchSpace
 
 Mixture = Mapping[str, Tensor]
 """Mixture weights by cell, each of shape (edges, primitives)."""
+Mixing = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
+"""From α by cell to the mixture of a pass."""
 
 
 def mixture_weights(alpha: Tensor, relaxation: Relaxation = "softmax") -> Tensor:
     """Raw α of shape (…, edges, primitives) → mixture weights.
 
     ``softmax`` over the primitives (eq. 2): they compete for a sum of 1. ``sigmoid`` of each alone:
-    they do not compete (Fair DARTS, Chu et al. 2020, eq. 2).
+    they do not compete (Fair DARTS, Chu et al. 2020, eq. 2). ``dirichlet``: β / Σβ, the mean of the
+    distribution with the ``concentration`` β (DrNAS, Chen et al. 2021).
     """
-    return torch.sigmoid(alpha) if relaxation == "sigmoid" else torch.softmax(alpha, dim=-1)
+    if relaxation == "sigmoid":
+        return torch.sigmoid(alpha)
+    if relaxation == "dirichlet":
+        beta = concentration(alpha)
+        return beta / beta.sum(-1, keepdim=True)
+    return torch.softmax(alpha, dim=-1)
+
+
+def concentration(alpha: Tensor) -> Tensor:
+    """β = elu(α) + 1 of a Dirichlet distribution over an edge's primitives; above 0."""
+    # elu(α) + 1 itself is 0 from α = −17 on, in float32.
+    below = alpha.clamp(max=0).exp().clamp(min=torch.finfo(alpha.dtype).tiny)
+    return torch.where(alpha > 0, alpha + 1, below)
 
 
 def add(terms: Iterable[Tensor]) -> Tensor:
@@ -92,6 +108,11 @@ class Supernet(nn.Module, ABC):
 
     restarts: int | None = None
     """How many; ``None``: one, and no axis."""
+    _mixing: Mixing | None = None
+    has_auxiliary: bool = False
+    """Whether there is a skip connection beside every mixture, of strength ``auxiliary``."""
+    auxiliary: float = 0.0
+    """Its strength β: an edge gives β · skip(x) + the mixture (DARTS-, Chu et al. 2021)."""
     tied: tuple[str, ...] = ()
     """Names of weights that stand in two places, as the matrix of an embedding and a decoder."""
 
@@ -139,11 +160,25 @@ class Supernet(nn.Module, ABC):
             yield
 
     def mixture(self) -> dict[str, Tensor]:
-        """The mixture weights by cell, of α's shape; of softmax, rows sum to 1."""
+        """The mixture weights by cell, of α's shape; of softmax, rows sum to 1.
+
+        The expected ones; ``mixing`` puts others in their place.
+        """
+        if self._mixing is not None:
+            return self._mixing(dict(self.alphas.items()))
         return {
             name: mixture_weights(alpha, self.space.relaxation)
             for name, alpha in self.alphas.items()
         }
+
+    @contextmanager
+    def mixing(self, mixing: Mixing | None) -> Iterator[None]:
+        """Inside, ``mixture`` is what ``mixing`` makes of α; ``None``: the expected one."""
+        before, self._mixing = self._mixing, mixing
+        try:
+            yield
+        finally:
+            self._mixing = before
 
     def leading(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The shown part of what is kept by cell, of α or its mixture: (edges, primitives) each."""
@@ -162,6 +197,17 @@ class Supernet(nn.Module, ABC):
         ``None`` in a space without formulas.
         """
         return None
+
+    def observed(self, task: Any) -> Observed | None:
+        """The data of ``task`` that a picture shows beside ``fitted``; ``None`` in most spaces."""
+        return None
+
+    def fitted(self, task: Any) -> dict[str, Tensor]:
+        """What the shown part predicts now where ``observed`` says, by name, in units of the data.
+
+        Empty where there is nothing to show. Changes nothing.
+        """
+        return {}
 
     def genotype(self, rule: str | None = None) -> Genotype:
         """The genotype that ``rule`` (see ``derivation.RULES``) derives from the present α."""

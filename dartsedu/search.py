@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from dartsedu.architect import (
-    held,
-)
+from dartsedu.architect import Named, detached, held, trial
+from dartsedu.base.observed import Observed
 from dartsedu.base.packing import as_tensors, as_vector, largest_of
 from dartsedu.data.splits import Passes
 from dartsedu.data.task import Task
 from dartsedu.derivation import derive
+from dartsedu.genotype import Genotype
+from dartsedu.methods.course import Course
+from dartsedu.methods.schedule import Progress
 from dartsedu.relaxation import Outcome, Supernet
 from dartsedu.settings import SearchSettings
 from dartsedu.stream.checkpoint import (
@@ -24,7 +26,7 @@ from dartsedu.stream.checkpoint import (
     restore_scheduler,
     whole_number,
 )
-from dartsedu.stream.stream import Step, StopRule, Stream, seed_of
+from dartsedu.stream.stream import Step, Stream, seed_of
 from dartsedu.topology import SearchSpace
 
 _ADVICE = (
@@ -39,8 +41,10 @@ class Search(Stream):
 
     Each step takes a batch of either split, moves α down the loss on the ``architecture`` batch,
     then w down the loss on the ``weights`` batch. Ends after ``settings.epochs`` passes over the
-    ``weights`` split. What a batch leaves behind for the next one (a hidden state) is handed on
-    within its split, is a part of the checkpoint and carries no gradient.
+    ``weights`` split, or where the stop of ``settings.method`` ends it: ``course.answer`` then says
+    of which step. The method also says what passes see of the mixture, what is added to ∇α, and
+    when α moves. What a batch leaves behind for the next one (a hidden state) is handed on within
+    its split, is a part of the checkpoint and carries no gradient.
 
     Args:
         supernet: what is searched; its α and w are trained in place, in training mode.
@@ -50,7 +54,8 @@ class Search(Stream):
             depends on how it was built.)
         device: where to run.
 
-    Raises ``ValueError`` for mixed precision on anything but a GPU.
+    Raises ``ValueError`` for mixed precision on anything but a GPU, and for a supernet whose space
+    mixes otherwise than the method.
 
     ::
 
@@ -107,12 +112,26 @@ class Search(Stream):
             self.weights_optimizer, settings.epochs, w.learning_rate_end
         )
         self._carried: dict[str, torch.Tensor | None] = {}
+        self.course = Course(
+            settings.method,
+            self.supernet,
+            seed=seed,
+            ends=self._passes.ends,
+            draws=settings.weights_steps + 1,
+            decay=alpha.weight_decay,
+            rule=settings.rule,
+        )
         self._open_data()
 
     @property
     def space(self) -> SearchSpace:
         """The cells and primitives that are searched."""
         return self.supernet.space
+
+    @property
+    def observed(self) -> Observed | None:
+        """The data that pictures of this search show, if there are some."""
+        return self.supernet.observed(self.task)
 
     def _open_data(self) -> None:
         size, seed, task = self.settings.batch_size, self.seed, self.task
@@ -135,15 +154,26 @@ class Search(Stream):
             "weights": of_weights["lr"],
             "architecture": self.architecture_optimizer.param_groups[0]["lr"],
         }
-        on_architecture = self._move_alphas(weights_batch, architecture_batch, epoch)
-        on_weights = self._move_weights(weights_batch, epoch)
-        for _ in range(self.settings.weights_steps - 1):
-            on_weights = self._move_weights(
-                next(self._weights_batches).after(on_weights.carried), epoch
-            )
+        progress = Progress(epoch, self.settings.epochs)
+        single = self.settings.method.level == "single"
+        self.course.begin(progress)
+        with self.course.mixing(progress, self.done, 0):
+            slope, on_architecture = self._look(weights_batch, architecture_batch, progress)
+        if not single:
+            self._move_alphas(slope, on_architecture, epoch)
+        # On one level α and w leave the same point, with the same draw.
+        on_weights = self._move_weights(weights_batch, progress, 0 if single else 1)
+        if single:
+            self._move_alphas(slope, on_architecture, epoch)
+        for number in range(2, self.settings.weights_steps + 1):
+            following = next(self._weights_batches).after(on_weights.carried)
+            on_weights = self._move_weights(following, progress, number)
         of_weights["lr"] = scheduled
+        measured: Mapping[str, float] = {}
         if self._passes.closed_by(self.done):
             self.scheduler.step()
+            measured = self.course.close_epoch(architecture_batch, progress)
+            self.ended = self.course.answer is not None
 
         outcomes = {"weights": on_weights, "architecture": on_architecture}
         self._carried = {split: outcome.carried for split, outcome in outcomes.items()}
@@ -163,28 +193,56 @@ class Search(Stream):
             alphas=_arrays(self.supernet.leading(dict(self.supernet.alphas.items()))),
             mixture=_arrays(self.supernet.leading(self.supernet.mixture())),
             written=self.supernet.written(self.task),
+            measured=measured,
+            fitted=_arrays(self.supernet.fitted(self.task)),
         )
 
-    def _move_alphas(self, weights_batch: Any, architecture_batch: Any, epoch: int) -> Outcome:
-        with self._mixed_precision():
-            gradient, outcome = self.architect.gradient(
-                self.supernet, weights_batch, architecture_batch, self.weights_optimizer
-            )
-        norm = torch.nn.utils.get_total_norm(gradient.values())
-        self._check("architecture loss", float(outcome.loss), self._advice(), epoch)
-        self._check("gradient of α", float(norm), self._advice(), epoch)
-        for cell, alpha in self.supernet.alphas.items():
-            alpha.grad = gradient[cell]
-        self.architecture_optimizer.step()
-        largest = largest_of(self.supernet.alphas.values())
-        self._check("largest α", largest, self._advice(), epoch)
-        self.supernet.judged(outcome)
-        return outcome
+    def genotype(self) -> Genotype:
+        """The genotype of the present α or, where the method's stop answers, of the step that it
+        names, by the rule of the settings."""
+        answer, rule = self.course.answer, self.settings.rule
+        if answer is None:
+            return self.supernet.genotype(rule)
+        return derive(self.space, {c: a.numpy() for c, a in answer.alphas.items()}, rule)
 
-    def _move_weights(self, batch: Any, epoch: int) -> Outcome:
-        w = self.supernet.vector()
-        with held(self.supernet.alphas.values()), self._mixed_precision(), self.supernet.at(w):
-            outcome = self.supernet.loss(batch)
+    def _look(
+        self, weights_batch: Any, architecture_batch: Any, progress: Progress
+    ) -> tuple[Named | None, Outcome]:
+        """∇α, or ``None`` where α rests, and what the architecture batch gives."""
+        method, slope, outcome = self.settings.method, None, None
+        with self._mixed_precision():
+            if method.gate.opens(progress.epoch, self.done):
+                batch = weights_batch if method.level == "single" else architecture_batch
+                slope, outcome = self.architect.gradient(
+                    self.supernet, weights_batch, batch, self.weights_optimizer
+                )
+            if outcome is None or method.level == "single":
+                with torch.no_grad():
+                    outcome = detached(trial(self.supernet, architecture_batch))
+        self._check("architecture loss", float(outcome.loss), self._advice(), progress.epoch)
+        return slope if slope is None else self.course.penalised(slope, progress), outcome
+
+    def _move_alphas(self, slope: Named | None, outcome: Outcome, epoch: int) -> None:
+        if slope is not None:
+            norm = torch.nn.utils.get_total_norm(slope.values())
+            self._check("gradient of α", float(norm), self._advice(), epoch)
+            for cell, alpha in self.supernet.alphas.items():
+                alpha.grad = slope[cell]
+            self.architecture_optimizer.step()
+            largest = largest_of(self.supernet.alphas.values())
+            self._check("largest α", largest, self._advice(), epoch)
+        self.supernet.judged(outcome)
+
+    def _move_weights(self, batch: Any, progress: Progress, number: int) -> Outcome:
+        w, epoch = self.supernet.vector(), progress.epoch
+        with (
+            held(self.supernet.alphas.values()),
+            self._mixed_precision(),
+            self.supernet.at(w),
+            self.course.mixing(progress, self.done, number),
+        ):
+            seen = self.course.seen(batch, progress, self.done, number)
+            outcome = self.supernet.loss(batch, seen)
         self._check("weights loss", float(outcome.loss.detach()), self._advice(), epoch)
         # A loss may know nothing of weights that do not exist.
         slope = torch.autograd.grad(outcome.objective, w)[0] if w.numel() else torch.zeros_like(w)
@@ -196,7 +254,7 @@ class Search(Stream):
         # A loss need not show it: a function may be finite far out.
         self._check("largest weight", largest_of([w]), self._advice(), epoch)
         self.weights_optimizer.zero_grad()  # Not kept beside what the next pass keeps.
-        return outcome._replace(loss=outcome.loss.detach(), penalty=None)
+        return detached(outcome)
 
     def _mixed_precision(self) -> torch.autocast:
         wanted = self.settings.precision == "bfloat16"
@@ -215,6 +273,7 @@ class Search(Stream):
             "architecture_optimizer": self.architecture_optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
             "carried": self._carried,
+            "course": self.course.state(),
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
@@ -236,14 +295,18 @@ class Search(Stream):
             split: None if carried is None else carried.to(self.device)
             for split, carried in state.get("carried", {}).items()
         }
+        self.course.restore(state.get("course"), self.settings.epochs)
+        self.ended = self.course.answer is not None
+        self.course.begin(Progress(self._passes.epoch(max(self.done - 1, 0)), self.settings.epochs))
         self._open_data()
 
     def _examine(self) -> None:
         check_finite([self.supernet.vector(), *self.supernet.alphas.values()], "parameters")
         check_finite(moments(self.weights_optimizer), "momenta")
         check_finite(moments(self.architecture_optimizer), "moments of α")
+        moved = self.course.moves([self._passes.epoch(step) for step in range(self.done)])
         for kept in self.architecture_optimizer.state.values():
-            whole_number(int(kept["step"]), "number of steps of α", self.done, self.done)
+            whole_number(int(kept["step"]), "number of steps of α", moved, moved)
         if any(carried is not None for carried in self._carried.values()):
             self._try_carried()
 
@@ -296,29 +359,3 @@ def clipped(
 
 def _arrays(tensors: dict[str, Tensor]) -> dict[str, Any]:
     return {name: t.detach().float().cpu().numpy().copy() for name, t in tensors.items()}
-
-
-# ---- Stop rules that look at the cell -----------------------------------------------------------
-
-
-def settled(space: SearchSpace, steps: int, rule: str | None = None) -> StopRule:
-    """True once the derived genotype has stayed the same for so many steps."""
-    last, since = None, 0
-
-    def is_settled(step: Step) -> bool:
-        nonlocal last, since
-        found = derive(space, step.alphas, rule)
-        if found != last:
-            last, since = found, step.index
-        return step.index - since >= steps
-
-    return is_settled
-
-
-def skip_connections(space: SearchSpace, cell: str, count: int) -> StopRule:
-    """True once the derived ``cell`` has so many skip connections (DARTS+, Liang et al. 2019)."""
-
-    def has_collapsed(step: Step) -> bool:
-        return derive(space, step.alphas)[cell].count("skip_connect") >= count
-
-    return has_collapsed

@@ -12,7 +12,8 @@ from dartsedu.architect import Architect, Exact, FiniteDifference, FirstOrder, V
 from dartsedu.base.values import Value
 from dartsedu.base.yardstick import Yardstick
 from dartsedu.data.task import Task, TaskSettings
-from dartsedu.derivation import RULES
+from dartsedu.derivation import rules
+from dartsedu.methods.method import Method
 from dartsedu.stream.averaging import Averaging
 from dartsedu.stream.stream import seed_of
 
@@ -22,6 +23,8 @@ MOST_NODES = 10_000
 """Of nodes of a cell."""
 MOST_CELLS = 1000
 """Of cells of a network."""
+MOST_WEIGHTS_STEPS = 10_000
+"""Of w for a step of α: a search is stopped, and goes on, between steps of α."""
 MOST_THREADS = 1024
 """PyTorch ends the process where the system refuses a thread."""
 LARGEST = 1e30
@@ -59,7 +62,9 @@ class SearchSettings(Value):
     architect: Literal["first-order", "finite-difference", "exact"] = "first-order"
     xi: float | None = Field(None, ge=0, description="ξ; none: the weights' learning rate")
     epsilon_scale: float = Field(0.01, gt=0, description="ε·‖v‖ of the finite difference")
-    weights_steps: int = Field(1, ge=1, le=MOST, description="steps of w for each step of α")
+    weights_steps: int = Field(
+        1, ge=1, le=MOST_WEIGHTS_STEPS, description="steps of w for each step of α"
+    )
     virtual_momentum: bool = Field(False, description="momentum in the virtual step")
     virtual_weight_decay: bool = Field(False, description="weight decay in the virtual step")
     weights: WeightsOptimizer = WeightsOptimizer()
@@ -67,15 +72,25 @@ class SearchSettings(Value):
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="of products on a GPU; bfloat16: mixed with float32"
     )
-    rule: str = Field("paper", description="derivation rule, of derivation.RULES")
+    method: Method = Method()
+    rule: str = Field("paper", description="derivation rule, see derivation.RULES")
     checkpoint_every: int = Field(1, ge=1, le=MOST, description="steps between checkpoints")
 
     @field_validator("rule")
     @classmethod
     def _is_known(cls, rule: str) -> str:
-        if rule not in RULES:
-            raise ValueError(f"unknown derivation rule; expected one of: {', '.join(RULES)}")
+        if rule not in rules():
+            raise ValueError(f"unknown derivation rule; expected one of: {', '.join(rules())}")
         return rule
+
+    @model_validator(mode="after")
+    def _is_one_problem(self) -> Self:
+        if self.method.level == "single" and self.architect != "first-order":
+            raise ValueError(
+                f"method.level=single has no inner problem that architect={self.architect} could "
+                "look through; use architect=first-order, or method.level=bilevel"
+            )
+        return self
 
     @property
     def identity(self) -> str:
@@ -190,13 +205,14 @@ def _floats(value: Value, prefix: str = "") -> Iterator[tuple[str, float]]:
             yield prefix + name, inner
 
 
-LATER = {"official"}
+LATER = {"official", "method"}
 """Fields that checkpoints of version 0.1.0 know nothing of; they go on where these are off."""
 
 
 def _identity(settings: Value, without: set[str]) -> str:
     """Settings as JSON, without some fields and without what has come later and is off."""
+    fields = type(settings).model_fields
     off = {
-        name for name in LATER & type(settings).model_fields.keys() if not getattr(settings, name)
+        name for name in LATER & fields.keys() if getattr(settings, name) == fields[name].default
     }
     return settings.model_dump_json(exclude=without | off)

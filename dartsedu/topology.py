@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from dartsedu.base.values import Value
 
 Combine = Literal["concat", "mean", "sum"]
-Relaxation = Literal["softmax", "sigmoid"]
+Relaxation = Literal["softmax", "sigmoid", "dirichlet"]
 """How α becomes mixture weights, see ``relaxation.mixture_weights``."""
 
 MOST = 1000

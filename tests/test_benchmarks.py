@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+import bench_search
 import search_step
 import second_order
 
@@ -27,3 +28,11 @@ def test_the_second_order_study(monkeypatch):
     # What the study finds: without kinks the difference is the derivative.
     error, _, _ = found["gradients"]["smooth, 0 steps"]["finite difference, whole: error"]
     assert error < 1e-3
+
+
+def test_searching_where_every_cell_is_known():
+    found = bench_search.searched(range(2), 1)
+    assert [row["steps"] for row in found["after"]] == [16]
+    assert len(found["after"][0]["argmax"]["cells"]) == 2
+    assert bench_search.others(range(2), 4.0)["cells"] == 5425
+    assert set(bench_search.paired(range(2), 1, 1)) == {"fast", "plain"}

@@ -21,8 +21,9 @@ ROOMS = (
         "relaxation",
         "architect",
     ),
-    *("stream", "data", "discretisation", "network", "settings", "presets", "search", "train"),
-    *("show", "spaces", "dashboard", "runs", "lessons"),
+    *("stream", "data", "discretisation", "network", "methods", "settings", "presets", "search"),
+    "train",
+    *("show", "spaces", "truth", "dashboard", "runs", "lessons"),
 )
 """From the ground up. What is named first knows nothing of what is named later."""
 CORE = [PACKAGE / f"{room}.py" for room in ROOMS if (PACKAGE / f"{room}.py").exists()]

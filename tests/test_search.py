@@ -14,7 +14,8 @@ from comparison import same_step
 from dartsedu.base.packing import Packed, pack, unpack
 from dartsedu.data.splits import ArraySplit
 from dartsedu.derivation import derive
-from dartsedu.search import Search, settled, skip_connections
+from dartsedu.methods.stops import settled, skip_connections
+from dartsedu.search import Search
 from dartsedu.stream.recording import Recording
 from dartsedu.stream.stream import CheckpointError, NonFiniteError, Step
 

@@ -97,7 +97,7 @@ def placed(error: OSError, path: Path) -> OSError:
         return error
     words = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        words += " (what was written before is intact: make room, then continue)"
+        words += " (what was written before is intact; make room on the disk)"
     return OSError(error.errno, words, str(path))
 
 

@@ -17,8 +17,10 @@ class _Layout(NamedTuple):
     losses: tuple[str, ...]
     accuracies: tuple[str, ...]
     rates: tuple[str, ...]
+    measured: tuple[str, ...]
     alphas: tuple[tuple[str, tuple[int, ...], str], ...]
     mixture: tuple[tuple[str, tuple[int, ...], str], ...]
+    fitted: tuple[tuple[str, tuple[int, ...], str], ...]
 
     @classmethod
     def of(cls, step: Step) -> _Layout:
@@ -26,8 +28,10 @@ class _Layout(NamedTuple):
             tuple(step.loss),
             tuple(step.accuracy),
             tuple(step.learning_rate),
+            tuple(step.measured),
             _arrays(step.alphas),
             _arrays(step.mixture),
+            _arrays(step.fitted),
         )
 
 
@@ -61,9 +65,10 @@ class KeptSteps(Sequence[Step]):
             *step.loss.values(),
             *step.accuracy.values(),
             *step.learning_rate.values(),
+            *step.measured.values(),
         ]
         data = np.array(scalars, dtype=np.float64).tobytes()
-        for array in (*step.alphas.values(), *step.mixture.values()):
+        for array in (*step.alphas.values(), *step.mixture.values(), *step.fitted.values()):
             data += array.tobytes()
         self._kept.append(_Kept(layout, data, step.written))
 
@@ -92,16 +97,30 @@ def _arrays(arrays: Arrays) -> tuple[tuple[str, tuple[int, ...], str], ...]:
 
 def _step(kept: _Kept) -> Step:
     layout, data, written = kept
-    names = (layout.losses, layout.accuracies, layout.rates)
+    names = (layout.losses, layout.accuracies, layout.rates, layout.measured)
     count = 3 + sum(map(len, names))
     index, epoch, elapsed, *rest = np.frombuffer(data, dtype=np.float64, count=count).tolist()
     scalars = iter(rest)
-    loss, accuracy, rates = ({name: next(scalars) for name in group} for group in names)
+    loss, accuracy, rates, measured = ({name: next(scalars) for name in group} for group in names)
     offset = 8 * count
     alphas: dict[str, NDArray[np.float32]] = {}
     mixture: dict[str, NDArray[np.float32]] = {}
-    for found, group in ((alphas, layout.alphas), (mixture, layout.mixture)):
+    fitted: dict[str, NDArray[np.float32]] = {}
+    groups = (alphas, layout.alphas), (mixture, layout.mixture), (fitted, layout.fitted)
+    for found, group in groups:
         for name, shape, dtype in group:
             array = np.frombuffer(data, dtype, int(np.prod(shape)), offset).reshape(shape)
             found[name], offset = array, offset + array.nbytes
-    return Step(int(index), int(epoch), loss, accuracy, rates, alphas, mixture, elapsed, written)
+    return Step(
+        int(index),
+        int(epoch),
+        loss,
+        accuracy,
+        rates,
+        alphas,
+        mixture,
+        elapsed,
+        written,
+        fitted,
+        measured,
+    )

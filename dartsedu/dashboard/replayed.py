@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from dartsedu.base.values import explain
-from dartsedu.dashboard.history import History
+from dartsedu.dashboard.history import History, Series
 from dartsedu.dashboard.shown import Shown
 from dartsedu.stream.recording import Recording, RecordingError
 
@@ -22,27 +23,49 @@ class Replay(Shown):
 
     _text = "A replayed search. In Jupyter it shows itself; .figure() is its picture."
 
+    def __init__(self, title: str, histories: Mapping[str, History], play: bool) -> None:
+        super().__init__(title, histories)
+        self._play = play
+
     def _open(self) -> Dashboard:
         from dartsedu.dashboard.widget import Dashboard
 
         return Dashboard(self._spec("replay"), list(self._histories.values()))
 
 
-def replay(recording: Recording | str | Path, rule: str | None = None) -> Replay:
+def replay(
+    recording: Recording | str | Path,
+    rule: str | None = None,
+    *,
+    series: Series = MappingProxyType({}),
+    play: bool = False,
+) -> Replay:
     """Show a recording as if it were live, at any speed. Takes the file's path as well.
+
+    ``series`` are further curves by title, functions of a step and of the genotype that ``rule``
+    derives from it: ``{"rank": lambda step, genotype: truth.rank(genotype)}``. ``play``: begin at
+    the first step by itself, ten steps a second, unless the reader wants little motion; else the
+    last step is shown.
 
     Raises ``RecordingError`` if the file is absent or malformed, or holds no step of a search.
     """
-    return compare({"": recording}, rule)
+    return compare({"": recording}, rule, series=series, play=play)
 
 
-def compare(recordings: Mapping[str, Recording | str | Path], rule: str | None = None) -> Replay:
+def compare(
+    recordings: Mapping[str, Recording | str | Path],
+    rule: str | None = None,
+    *,
+    series: Series = MappingProxyType({}),
+    play: bool = False,
+) -> Replay:
     """Show recordings side by side, by name, moving through time together.
 
     ::
 
         compare({"first order": "runs/one/recording.jsonl", "exact": "runs/two/recording.jsonl"})
 
+    Time is the number of the step; a run that ended before says so. ``series`` and ``play`` are as in ``replay``.
     Raises ``RecordingError`` as ``replay`` does.
     """
     if not recordings:
@@ -54,10 +77,10 @@ def compare(recordings: Mapping[str, Recording | str | Path], rule: str | None =
         if recording.header.space is None or not recording.steps:
             raise RecordingError(f"{where} holds no step of a search, so there is nothing to show")
         try:
-            histories[name] = History(recording.header, recording.steps, rule)
+            histories[name] = History(recording.header, recording.steps, rule, series)
         except ValidationError as error:
             raise RecordingError(f"{where}: {explain(error, 'its genotype')}") from None
         except ValueError as error:
             raise RecordingError(f"{where} cannot be shown: {error}") from None
     title = " and ".join(name for name in recordings if name) or "Architecture search, replayed"
-    return Replay(title, histories)
+    return Replay(title, histories, play)

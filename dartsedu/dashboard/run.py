@@ -6,23 +6,25 @@ import asyncio
 import os
 import time
 import warnings
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
 import torch
 
 from dartsedu.dashboard.control import Control, ControlError, State
-from dartsedu.dashboard.history import History
+from dartsedu.dashboard.history import History, Series
 from dartsedu.dashboard.shown import Shown
 from dartsedu.derivation import derive
-from dartsedu.discretisation import Gap, discretisation_gap
+from dartsedu.discretisation import Gap, discretisation_gap, gap_every
 from dartsedu.relaxation import mixture_weights
 from dartsedu.search import Search
 from dartsedu.stream.recording import Header, Recording
-from dartsedu.stream.stream import Step
+from dartsedu.stream.stream import Step, measuring
 
 if TYPE_CHECKING:
     from dartsedu.dashboard.widget import Command, Dashboard
@@ -56,11 +58,14 @@ class LiveRun(Shown):
         interval: float,
         threads: int,
         earlier: Sequence[Step],
+        speed: float | None,
+        series: Series,
     ) -> None:
         if not interval > 0:
             raise ValueError(f"interval = {interval}; expected seconds above 0")
         header = Header.of(search, search.space)
-        self._history = History(header, earlier, search.settings.rule)
+        self._history = History(header, earlier, search.settings.rule, series)
+        self._speed = speed
         super().__init__("Architecture search, live", {"": self._history})
         self.search = search
         self._interval = interval
@@ -97,6 +102,7 @@ class LiveRun(Shown):
         """Take at most so many steps a second, so that a class can follow; ``None``: no limit."""
         if steps_per_second is not None and not steps_per_second > 0:
             raise ValueError(f"limit({steps_per_second}); expected a rate above 0, or None")
+        self._speed = None
         self._control.set_limit(steps_per_second)
         self._send_status()
 
@@ -154,6 +160,22 @@ class LiveRun(Shown):
     def recording(self) -> Recording:
         """The steps so far, for the functions of ``plots``, ``replay`` and ``compare``."""
         return self._history.recording
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps so far; none before the first."""
+        return self.recording.steps
+
+    def step_at(self, index: int) -> Step:
+        """Step number ``index``, or the last before it where the run ended sooner.
+
+        So cells that look at a step work on after a Stop. Raises ``ValueError`` while there is no
+        step that early.
+        """
+        count = bisect_right(self._history.steps, index, key=lambda step: step.index)
+        if not count:
+            raise ValueError(f"there is no step {index} or earlier: start the search first")
+        return self._history.steps[count - 1]
 
     def gap(self, step: int | None = None) -> Gap:
         """What if it stopped now? Scores supernet and discretised network between two steps.
@@ -238,6 +260,8 @@ class LiveRun(Shown):
             self._say({"type": "gap", "step": step, "error": str(error)})
 
     def _greet(self) -> None:
+        if self._speed is not None:  # Where nobody looks, nobody waits.
+            self.limit(self._speed)
         self._send_status()
         for gap in list(self._gaps.values()):
             self._say(gap)
@@ -305,6 +329,9 @@ def live(
     interval: float | None = None,
     threads: int = 1,
     earlier: Sequence[Step] = (),
+    speed: float | None = None,
+    measure_gap: int | None = None,
+    series: Series = MappingProxyType({}),
 ) -> LiveRun:
     """Watch a search: returns a run that shows itself in Jupyter and waits for Play or ``start``.
 
@@ -328,6 +355,12 @@ def live(
         earlier: steps of this search from before, shown in front of the new ones; for instance
             ``Recording.load("run.jsonl").steps`` after ``search.load("run.ckpt")``. Those that the
             search will do again are left out.
+        speed: steps a second at most, from the moment a browser shows the view, so that a class can
+            follow; whoever looks may choose another one. Without a browser it has no effect.
+        measure_gap: measure the discretisation gap after the first step and after every so many
+            (see ``gap_every``); it becomes a curve, and is kept in the recording.
+        series: further curves by title, functions of a step and of the genotype that would be kept
+            then: ``{"rank": lambda step, genotype: truth.rank(genotype)}``.
 
     A run that already shows this search is stopped after its present step; the new one goes on from
     there and shows its steps, too. Raises ``TypeError`` if ``search`` is not a ``Search``.
@@ -337,6 +370,8 @@ def live(
             f"live() shows a Search, not {type(search).__name__}; "
             "give the steps of another iterator as live(search, steps), a recording to replay()"
         )
+    if speed is not None and not speed > 0:
+        raise ValueError(f"speed = {speed}; expected steps a second above 0, or None")
     if threads < 1:
         raise ValueError(f"threads = {threads}; expected at least 1")
     former = _shown[search]() if search in _shown else None
@@ -346,8 +381,11 @@ def live(
         earlier = earlier or former.recording.steps
     before = [step for step in earlier if step.index < search.done]
     taken = search if steps is None else iter(steps)
+    if measure_gap is not None:
+        split, rule = search.task.architecture, search.settings.rule
+        taken = measuring(taken, gap_every(search.supernet, split, measure_gap, rule))
     interval = default_interval() if interval is None else interval
-    run = LiveRun(search, taken, interval, threads, before)
+    run = LiveRun(search, taken, interval, threads, before, speed, series)
     _shown[search] = ref(run)
     return run
 

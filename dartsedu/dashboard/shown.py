@@ -19,6 +19,8 @@ class Shown(ABC):
     """Histories that show themselves in Jupyter and can be drawn and exported."""
 
     _text: str
+    _play = False
+    """Whether a view that opens begins to play by itself."""
 
     def __init__(self, title: str, histories: Mapping[str, History]) -> None:
         self._title = title
@@ -29,10 +31,12 @@ class Shown(ABC):
     def figure(self) -> Picture:
         """The picture for paper, GitHub and nbviewer: cells, losses and entropy at the last step.
 
-        Raises ``ValueError`` if there is no step yet.
+        Before the first step it is that of the even mixtures.
         """
-        from dartsedu.show.plots import search_figure
+        from dartsedu.show.plots import even_figure, search_figure
 
+        if not all(map(len, self._histories.values())):
+            return even_figure(next(iter(self._histories.values())).space)
         recordings = {name: history.recording for name, history in self._histories.items()}
         found = {n: h.genotypes(recordings[n].steps) for n, h in self._histories.items()}
         return search_figure(recordings, found)
@@ -49,9 +53,16 @@ class Shown(ABC):
         return write_page(path, self._title, self._spec("replay"), snapshots)
 
     def _spec(self, mode: str) -> dict[str, Any]:
-        runs = [history.describe(name) for name, history in self._histories.items()]
+        several = len(self._histories) > 1
+        runs = [history.describe(name, several) for name, history in self._histories.items()]
         gaps = list(self._gaps.values())
-        return {"mode": mode, "title": self._title, "runs": runs, "gaps": gaps}
+        return {
+            "mode": mode,
+            "title": self._title,
+            "runs": runs,
+            "gaps": gaps,
+            "play": self._play,
+        }
 
     @abstractmethod
     def _open(self) -> Dashboard:

@@ -7,15 +7,16 @@ from pathlib import Path
 from statistics import median
 from typing import Literal, Self
 
+import numpy as np
+
 from dartsedu.base.values import Measured, Value
-from dartsedu.data.laws import LAWS
 from dartsedu.data.tables import TableTask
 from dartsedu.data.tasks import load_task
 from dartsedu.lessons.equations import equation_search
-from dartsedu.lessons.panel import BLUE, RED, Bars, Panel, Scene, draw
+from dartsedu.lessons.panel import BLUE, INK, SOFT, Dots, Line, Mark, Panel, Scene, draw
 from dartsedu.show.picture import Picture
-from dartsedu.spaces.equation import EquationSupernet, conclude, random_alphas
-from dartsedu.spaces.equation.recovery import recovered
+from dartsedu.spaces.equation import EquationSupernet, random_alphas
+from dartsedu.spaces.equation.discovery import equations
 
 RECORD = Path(__file__).parent / "recordings" / "chance.json"
 """What ``notebooks/source/record_chance.py`` measured."""
@@ -36,11 +37,9 @@ class Side(Value):
     Attributes:
         errors: of every restart on the architecture split, root mean squares in deviations of the
             target, least first.
-        law: whether the preferred formula has the law's form.
     """
 
     errors: tuple[Measured, ...]
-    law: bool
 
     @property
     def median(self) -> float:
@@ -78,10 +77,6 @@ class Record(Value):
         """In how many trials the search's error is the lesser."""
         return sum(getattr(t.search, what) < getattr(t.chance, what) for t in self.trials)
 
-    def laws(self, side: Literal["search", "chance"]) -> int:
-        """In how many trials the preferred formula has the law's form."""
-        return sum(getattr(t, side).law for t in self.trials)
-
 
 def measure(law: str, seed: int) -> Trial:
     """Search, and draw as many graphs, on ``ROWS`` rows of a law with noise."""
@@ -93,33 +88,30 @@ def measure(law: str, seed: int) -> Trial:
     sides = []
     for supernet in (search.supernet, random_graphs(task, seed)):
         assert isinstance(supernet, EquationSupernet)
-        found = conclude(supernet, task)
-        errors = tuple(round(restart.error**0.5, 5) for restart in found.restarts)
-        form = recovered(found.formula.expression, LAWS[law], NOISE).equivalent
-        sides.append(Side(errors=errors, law=form))
+        restarts = equations(supernet, supernet.genotypes(), task)
+        sides.append(Side(errors=tuple(round(r.error**0.5, 5) for r in restarts)))
     return Trial(law=law, seed=seed, search=sides[0], chance=sides[1])
 
 
 def picture(record: Record) -> Picture:
-    """In how many trials the search is ahead, by three measures."""
+    """By how much the search's error is the lesser, on every data set, by two measures."""
+    marks: list[Mark] = []
+    words = []
+    measures: Sequence[tuple[Literal["median", "best"], str, str]] = (
+        ("median", "a typical restart", SOFT),
+        ("best", "the best of 64", BLUE),
+    )
     count = len(record.trials)
-    names = ("a typical restart", "the best of 64")
-    measures: Sequence[Literal["median", "best"]] = ("median", "best")
-    wins = [record.wins(what) for what in measures]
-    ahead = Bars(
-        [f"{n}: {side}" for n in names for side in ("search", "chance")],
-        [value / count for won in wins for value in (won, count - won)],
-        [BLUE, RED] * 2,
-    )
-    laws = [record.laws("search"), record.laws("chance")]
-    form = Bars(["search", "chance"], [n / count for n in laws], [BLUE, RED])
-    panels = [
-        Panel("who has the lesser error", [ahead], "share of data sets", xlim=(0, 1.2)),
-        Panel("who finds the law's form", [form], "share of data sets", xlim=(0, 1.2)),
-    ]
-    text = (
-        f"Of {count} data sets, a typical restart of the search has the lesser error in {wins[0]}, "
-        f"its best of 64 in {wins[1]}. The preferred formula has the law's form in {laws[0]} "
-        f"(search) and {laws[1]} (random graphs)."
-    )
-    return draw(Scene(panels, text))
+    numbers = np.arange(1, count + 1)
+    reach = 0.0
+    for shift, (what, name, ink) in zip((-0.15, 0.15), measures, strict=True):
+        sides = np.array([[getattr(s, what) for s in (t.search, t.chance)] for t in record.trials])
+        leads = 100 * np.log(sides[:, 1] / sides[:, 0])
+        reach = max(reach, 1.1 * float(np.abs(leads).max()))
+        marks.append(Dots(numbers + shift, leads, ink, name))
+        words.append(f"{name} has the lesser error in {record.wins(what)}")
+    marks.insert(0, Line([0, count + 1], [0, 0], INK, style="--"))
+    ends = (0.0, count + 1.0), (-reach, reach)
+    panel = Panel("above the line: the search is ahead", marks, "data set", "lead in %", *ends)
+    text = f"Of {count} data sets, the search is ahead thus: {'; '.join(words)}."
+    return draw(Scene([panel], text))

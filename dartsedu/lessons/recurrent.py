@@ -345,9 +345,8 @@ def plan_explorer(task: str = "pydoc") -> Explorer:
             Dots([networks], [mean], INK, size=6),
         ]
         verdict = "holds zero" if low <= 0 <= high else "leaves out zero"
-        dots = groups_scene(
-            "test perplexity", {first: one, second: other}, _two(first, second), {}, 2.0
-        )
+        pair = {first: one, second: other}
+        dots = groups_scene("test perplexity", pair, [INKS[group] for group in pair], margin=2.0)
         text = (
             f"{first} − {second}: {mean:+.1f}. With {int(networks)} of each the interval would "
             f"be {low:+.1f} to {high:+.1f}: it {verdict}. With one of each, {first} would have "
@@ -364,7 +363,3 @@ def plan_explorer(task: str = "pydoc") -> Explorer:
         second=Control("second", names, names[1]),
         networks=Control("networks of each", counts, 4),
     )
-
-
-def _two(first: str, second: str) -> list[str]:
-    return [INKS[first], INKS[second] if second != first else SOFT]

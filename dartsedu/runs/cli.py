@@ -19,15 +19,28 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from dartsedu.base.extensions import SPACES, names
 from dartsedu.data.splits import TaskError, TaskWarning
-from dartsedu.data.tasks import kinds, tasks
 from dartsedu.genotype import Genotype, GenotypeError
 from dartsedu.presets import PRESETS, load_preset
 from dartsedu.runs import truths
 from dartsedu.runs.claim import RunError
 from dartsedu.runs.folder import Run
 from dartsedu.runs.lacks import advice_on_disk, lack_of_memory
+from dartsedu.runs.options import (
+    Columns,
+    Data,
+    Device,
+    Folder,
+    MethodName,
+    Out,
+    Overrides,
+    Preset,
+    Seed,
+    Space,
+    Target,
+    TargetColumn,
+    TaskName,
+)
 from dartsedu.runs.requests import (
     TABLE,
     check_takes_tables,
@@ -37,7 +50,6 @@ from dartsedu.runs.requests import (
     default_preset,
     home,
     is_folder,
-    preset_for,
     table_settings,
 )
 from dartsedu.runs.said import say_findings, say_gap, say_run, settings_table, tested
@@ -45,7 +57,7 @@ from dartsedu.runs.terminal import fitting, genotype_table, watch, writable
 from dartsedu.settings import SettingsError
 from dartsedu.stream.recording import RecordingError
 from dartsedu.stream.stream import CheckpointError, NonFiniteError, Step
-from dartsedu.truth.table import TruthError
+from dartsedu.truth.cells import TruthError
 
 app = typer.Typer(
     help="Learn differentiable architecture search (DARTS) by watching it happen.",
@@ -58,63 +70,9 @@ app.add_typer(truths.app, name="truth")
 console = Console(markup=False, highlight=False, soft_wrap=True)
 errors = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
 
-TERMINATED = 128 + signal.SIGTERM
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 LONGEST = 20_000
 """Characters of a word of the command, which messages repeat."""
-Preset = Annotated[
-    str | None,
-    typer.Option(
-        help=f"Named settings: {', '.join(PRESETS)}. [default: "
-        + ", ".join(f"for {kind.kind} {preset_for(kind)}" for kind in kinds())
-        + "]"
-    ),
-]
-TaskName = Annotated[
-    str | None,
-    typer.Option("--task", help=f"Data set: {', '.join(tasks())}. [default: the preset's]"),
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="FIELD=VALUE",
-        help="Replace a setting, e.g. --set search.epochs=3; repeat for more. "
-        "'dartsedu show PRESET' lists all fields.",
-    ),
-]
-Space = Annotated[
-    str | None,
-    typer.Option(
-        help=f"What is searched: {', '.join(names(SPACES))}. "
-        "[default: follows from the task or the preset]"
-    ),
-]
-Data = Annotated[
-    Path | None,
-    typer.Option(help="A CSV file to be explained, names of columns in its first line."),
-]
-TargetColumn = Annotated[
-    str | None, typer.Option("--target", help="The column of --data that is to be explained.")
-]
-Columns = Annotated[
-    str | None,
-    typer.Option(help="The columns of --data that explain, with commas. [default: all others]"),
-]
-Seed = Annotated[
-    int | None,
-    typer.Option(min=0, help="Seed of every random number of the run. [default: 0]"),
-]
-Device = Annotated[
-    str | None,
-    typer.Option(
-        help="auto, cpu or cuda. [default: auto, a GPU if there is one; for a run, its own]"
-    ),
-]
-Out = Annotated[
-    Path | None, typer.Option(help="The run's folder, new or empty. [default: one under runs/]")
-]
-Target = Annotated[str, typer.Argument(metavar="GENOTYPE|RUN", help="What to train, see above.")]
-Folder = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
 
 
 @app.command()
@@ -122,6 +80,7 @@ def search(
     preset: Preset = None,
     space: Space = None,
     task: TaskName = None,
+    method: MethodName = None,
     data: Data = None,
     target: TargetColumn = None,
     variables: Columns = None,
@@ -143,13 +102,14 @@ def search(
     chosen = preset or default_preset(space, task)
     if data is not None:
         check_takes_tables(chosen)
-    asked = chosen_settings(chosen, task, [*table, *(overrides or [])])
+    asked = chosen_settings(chosen, task, [*table, *(overrides or [])], method)
     if space not in (None, asked.space):
         raise SettingsError(
             f"the preset {chosen!r} is of the space {asked.space!r}, not {space!r}; drop one of "
             "--preset and --space"
         )
-    folder = home(out or Path("runs") / f"{asked.preset}-{seed or 0}")
+    named = f"{asked.preset}-{method}" if method else asked.preset
+    folder = home(out or Path("runs") / f"{named}-{seed or 0}")
     where = chosen_device(device)
     with Run.begun(folder, asked, seed or 0, device=_kind(where)) as run:
         _search(run, where)
@@ -260,6 +220,8 @@ def _kind(device: torch.device) -> Literal["cpu", "cuda"]:
 
 def _search(run: Run, device: torch.device) -> None:
     search = run.begin_search(device)
+    if said := run.space.beforehand(search.space, run.settings):
+        console.print(said)
     steps = run.follow_search(search)
     view = watch(
         steps,
@@ -333,7 +295,9 @@ def _exhaust(view: Iterator[Step], steps: Generator[Step], run: Run) -> None:
         if isinstance(request, SystemExit) and request.code != TERMINATED:
             raise
         errors.print(f"\nstopped between two steps; continue with: dartsedu resume {run.folder}")
-        raise typer.Exit(130 if isinstance(request, KeyboardInterrupt) else TERMINATED) from None
+        raise typer.Exit(
+            INTERRUPTED if isinstance(request, KeyboardInterrupt) else TERMINATED
+        ) from None
 
 
 def _draw(genotype: Genotype, path: Path) -> None:
@@ -350,6 +314,13 @@ def _draw(genotype: Genotype, path: Path) -> None:
 
 def main() -> None:
     """Run the command line; turn expected errors into one message and an exit code."""
+    try:
+        _answer()
+    except KeyboardInterrupt:  # Before the work or after it: there is no run to save.
+        sys.exit(INTERRUPTED)
+
+
+def _answer() -> None:
     for stream in (sys.stdout, sys.stderr):
         writable(stream)
     # Outside a step, too, SIGTERM shall end a run in order, with its checkpoint written.

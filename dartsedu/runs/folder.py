@@ -269,8 +269,9 @@ class Run:
         ``progress`` is told how far the conclusion is. The gap is that of the genotype that the
         rule derives from the shown α.
         """
-        cut = search.supernet.genotype(self.settings.search.rule)
-        gap = discretisation_gap(search.supernet, search.task.architecture, cut)
+        cut, answer = search.genotype(), search.course.answer
+        mixture = None if answer is None else answer.mixture(search.supernet)
+        gap = discretisation_gap(search.supernet, search.task.architecture, cut, mixture=mixture)
         found = self.space.conclude(search, self.settings, self.order.seed, progress)
         for name, text in found.files.items():
             write_text(self.folder / name, text)

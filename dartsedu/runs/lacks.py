@@ -7,10 +7,10 @@ import re
 
 
 def advice_on_disk(error: OSError) -> str:
-    """What to do, if the disk is full; else nothing."""
+    """How to go on, if the disk is full; else nothing."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return ""
-    return ". The disk is full: make room, then continue with 'dartsedu resume RUN'"
+    return ". A run goes on with 'dartsedu resume RUN'"
 
 
 _OUT_OF_SHARED_MEMORY = re.compile("shared memory|torch_\\d+_|shm|Bus error")

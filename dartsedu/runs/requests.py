@@ -11,7 +11,8 @@ from dartsedu.base.extensions import SPACES, ExtensionError, every, find
 from dartsedu.data.splits import TaskError
 from dartsedu.data.task import TaskSettings
 from dartsedu.data.tasks import kind_of
-from dartsedu.genotype import Genotype, GenotypeError
+from dartsedu.genotype import Genotype, GenotypeError, vocabulary
+from dartsedu.methods.table import METHODS
 from dartsedu.presets import DEFAULT, Override, load_preset
 from dartsedu.published import PUBLISHED
 from dartsedu.settings import Settings, SettingsError
@@ -101,11 +102,24 @@ def _check_unicode(option: str, text: str) -> None:
 
 
 def chosen_settings(
-    preset: str, task: str | None, overrides: Iterable[Override] | None
+    preset: str, task: str | None, overrides: Iterable[Override] | None, method: str | None = None
 ) -> Settings:
-    """The settings of a preset, with a task and other fields replaced."""
+    """The settings of a preset, with a task, a method and other fields replaced."""
     chosen: list[Override] = [] if task is None else [("task.name", task)]
+    if method is not None:
+        chosen += method_settings(method, load_preset(preset).space)
     return load_preset(preset, [*chosen, *(overrides or [])])
+
+
+def method_settings(name: str, space: str) -> list[Override]:
+    """The settings that make the search of a space one by the method of this name."""
+    if name not in METHODS:
+        raise SettingsError(f"unknown method {name!r:.80}; expected one of: {', '.join(METHODS)}")
+    found = METHODS[name]
+    chosen: list[Override] = [("search.method", found.method.model_dump())]
+    if vocabulary(space).rule == "paper":
+        chosen.append(("search.rule", found.rule))
+    return chosen
 
 
 def chosen_genotype(target: str) -> tuple[Genotype, str]:

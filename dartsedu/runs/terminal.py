@@ -109,7 +109,7 @@ def fitting(console: Console) -> Iterator[Callable[[str, int, int], None]]:
         return
     columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bars:
-        bar = bars.add_task("fitting constants", total=None)
+        bar = bars.add_task("concluding", total=None)
         yield lambda what, done, total: bars.update(
             bar, description=what, completed=done, total=total
         )

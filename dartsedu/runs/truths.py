@@ -19,8 +19,9 @@ from dartsedu.runs.requests import chosen_genotype, home, is_folder
 from dartsedu.runs.terminal import fitting, genotype_table
 from dartsedu.settings import TrainSettings
 from dartsedu.show.palette import short
+from dartsedu.truth.cells import TruthError
 from dartsedu.truth.comparison import Judged, judge, price
-from dartsedu.truth.table import Truth, TruthError, load_truth, truth_of, truths
+from dartsedu.truth.table import Truth, load_truth, truth_of, truths
 
 app = typer.Typer(
     help="Every cell of a small space, trained: look one up, or make such a table.",

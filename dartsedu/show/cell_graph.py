@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import graphviz
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.patches import FancyArrowPatch
+from matplotlib.patches import FancyBboxPatch, PathPatch, Polygon
 from matplotlib.path import Path as Path2D
+from numpy.typing import ArrayLike
 
 from dartsedu.genotype import Cell, Genotype, GenotypeError
-from dartsedu.show.layout import arrange
+from dartsedu.show.layout import Curve
+from dartsedu.show.measures import clear_lead, shares
 from dartsedu.show.palette import (
+    INK,
+    PAPERS,
+    brief,
     colour,
     dashed,
-    dashes,
     label,
+    legible,
+    mixed,
     output_label,
+    pale,
     short,
     state_label,
     state_names,
 )
 from dartsedu.show.picture import STYLE, Picture, blank_picture
-from dartsedu.stream.stream import Step
+from dartsedu.show.sheet import Drawn, lay_out
 from dartsedu.topology import SearchSpace, Topology
 
 MOST_EDGES = 300
@@ -108,57 +116,92 @@ def genotype_svg(genotype: Genotype) -> bytes:
     return genotype_figure(genotype).render("svg")
 
 
+class _Drawing(NamedTuple):
+    """How an edge of a picture looks: strands (colour, width as a part of the bundle), side by
+    side; its label with the colour of that; whether it is outlined, since it would be kept."""
+
+    strands: tuple[tuple[str, float], ...]
+    label: str
+    colour: str
+    kept: bool
+    head: str
+
+
+_OUTLINE = 1.1
+_SIZE = 10.0  # of labels, in points
+
+
 def _draw_cell(
     axes: Axes,
-    inputs: int,
-    nodes: int,
-    outputs: Sequence[int],
-    edges: Sequence[tuple[int, int, str, float, bool]],
-    labels: bool,
-    gap: float,
-    cell: str,
+    cell: Cell | Topology,
+    links: Sequence[tuple[int, int]],
+    edges: Sequence[_Drawing],
+    size: tuple[float, float],
+    bundle: float,
+    characters: int | None = None,
 ) -> None:
-    """Edges are (source, target, primitive, thickness in points, whether it is kept).
+    """Draw a cell on axes of about ``size`` points; ``characters`` may be written on every edge."""
+    nodes = cell.nodes if isinstance(cell, Topology) else len(cell.nodes)
+    names = [state_label(name) for name in state_names(cell.inputs, nodes, cell.name)]
+    names.append(output_label(cell.name))
+    lengths = tuple(len(e.label) if characters is None else characters for e in edges)
+    drawn = Drawn(cell.inputs, nodes, tuple(links), tuple(names), lengths)
+    sheet = lay_out(drawn, *size, _SIZE, bundle)
+    shrunk = min(1.0, size[0] / sheet.width, size[1] / sheet.height)
 
-    ``gap`` is the free space around a state, in units of x.
-    """
-    plan = arrange(inputs, nodes, [(source, target) for source, target, *_ in edges])
-    names = [state_label(name) for name in state_names(inputs, nodes, cell)]
-    for number, (curve, edge) in enumerate(zip(plan.curves, edges, strict=True)):
-        _, _, primitive, thickness, kept = edge
+    def stroke(curve: Curve, ink: str, width: float, order: float) -> None:
+        line = Path2D(curve, [Path2D.MOVETO, Path2D.CURVE3, Path2D.CURVE3])
         axes.add_patch(
-            FancyArrowPatch(
-                path=Path2D(curve.shortened(gap), [Path2D.MOVETO, Path2D.CURVE3, Path2D.CURVE3]),
-                arrowstyle="-|>",
-                mutation_scale=12,
-                color=colour(primitive),
-                linewidth=thickness,
-                linestyle=dashes(primitive),
-                alpha=1.0 if kept else 0.25,
-                zorder=1,
+            PathPatch(
+                line,
+                fill=False,
+                edgecolor=ink,
+                linewidth=width * shrunk,
+                capstyle="butt",
+                zorder=order,
             )
         )
-        if labels:
+
+    for way, edge in zip(sheet.ways, edges, strict=True):
+        order = 2.0 if edge.kept else 1.0
+        if edge.kept and len(edge.strands) > 1:
+            stroke(way.curve, INK, sheet.bundle + 2 * _OUTLINE, order)
+            stroke(way.curve, "#ffffff", sheet.bundle, order)
+        side = -sum(share for _, share in edge.strands) * sheet.bundle / 2
+        for ink, share in edge.strands:
+            width = share * sheet.bundle
+            stroke(way.curve.beside(side + width / 2), ink, width, order)
+            side += width
+        axes.add_patch(Polygon(way.head, closed=True, color=edge.head, linewidth=0, zorder=order))
+        if edge.label and way.label is not None:
+            box = way.label
             axes.text(
-                *curve.at(0.40 + 0.18 * (number % 2)),
-                label(short(primitive)),
-                color=colour(primitive),
+                box.x,
+                box.y,
+                label(edge.label),
+                color=edge.colour,
                 ha="center",
                 va="center",
-                fontsize=10,
+                fontsize=_SIZE * shrunk,
                 fontweight="bold",
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85},
-                zorder=2,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8},
+                zorder=4,
             )
-    for state in outputs:
-        start, end = plan.states[state], plan.output
-        axes.plot([start.x, end.x], [start.y, end.y], color="#c8ced8", linewidth=1, zorder=0)
-    boxes = {"boxstyle": "round,pad=0.45", "facecolor": "#eef2f7", "edgecolor": "#5b6676"}
-    for place, name in zip([*plan.states, plan.output], [*names, output_label(cell)], strict=True):
-        axes.text(*place, name, ha="center", va="center", bbox=boxes, zorder=3)
-    low, high = plan.heights
-    axes.set_xlim(-0.35, plan.output.x + 0.35)
-    axes.set_ylim(low - 0.7, high + 0.7)
+    out = sheet.states[-1]
+    for state in cell.outputs:
+        box = sheet.states[state]
+        ends = [box.x + box.width / 2, out.x - out.width / 2], [box.y, out.y]
+        axes.plot(*ends, color="#c8ced8", linewidth=1, zorder=0)
+    for box, name in zip(sheet.states, names, strict=True):
+        corner = box.x - box.width / 2, box.y - box.height / 2
+        style = {"boxstyle": "round,pad=0,rounding_size=4", "fc": "#eef2f7", "ec": "#5b6676"}
+        axes.add_patch(FancyBboxPatch(corner, box.width, box.height, **style, zorder=3))
+        axes.text(
+            box.x, box.y, name, ha="center", va="center", fontsize=1.1 * _SIZE * shrunk, zorder=5
+        )
+    axes.set_xlim(0, sheet.width)
+    axes.set_ylim(sheet.height, 0)
+    axes.set_aspect("equal")
     axes.axis("off")
 
 
@@ -171,43 +214,83 @@ def genotype_figure(genotype: Genotype) -> Picture:
     count = len(genotype.cells)
     picture, axes = blank_picture(count, 1, 9.5, 3.3 * count, describe_genotype(genotype))
     for row, cell in enumerate(genotype.cells):
-        edges = [(e.source, state, e.primitive, 2.2, True) for state, e in cell.edges]
-        shape = cell.inputs, len(cell.nodes), cell.outputs
-        _draw_cell(axes[row, 0], *shape, edges, True, 0.09, cell.name)
+        edges = [
+            _Drawing(
+                ((colour(e.primitive), 1.0),),
+                brief(e.primitive),
+                _text_colour(e.primitive),
+                True,
+                colour(e.primitive),
+            )
+            for _, e in cell.edges
+        ]
+        links = [(e.source, state) for state, e in cell.edges]
+        _draw_cell(axes[row, 0], cell, links, edges, (620, 190), 5)
         axes[row, 0].set_title(f"{label(cell.name)} cell")
     return picture
 
 
+def _text_colour(primitive: str) -> str:
+    shade = colour(primitive)
+    return mixed(shade, PAPERS["#ffffff"], legible(shade))
+
+
+def _pale(primitive: str) -> str:
+    shade = colour(primitive)
+    return mixed(shade, "#ffffff", pale(shade))
+
+
 def draw_mixture(
-    axes: Axes, space: SearchSpace, topology: Topology, step: Step, kept: Cell
+    axes: Axes,
+    space: SearchSpace,
+    topology: Topology,
+    mixture: ArrayLike,
+    kept: Cell | None,
+    size: tuple[float, float],
 ) -> None:
-    """A cell at a step: every edge as thick as its strongest primitive, faded unless ``kept``.
+    """A cell at a step: every edge a bundle of strands, as wide as the primitives' shares.
+
+    Edges of ``kept`` have full colours and an outline, the others are pale; ``None``: nobody
+    knows yet, all have full colours. A primitive is named where it leads clearly (see
+    ``clear_lead``). ``mixture`` has the shape (edges, primitives), ``size`` is about that of the
+    axes, in points.
 
     Raises ``GenotypeError`` for a cell of more than ``MOST_EDGES`` edges or states.
     """
     check_size([topology])
-    weights = np.array(step.mixture[topology.name])
-    if "none" in space.primitives:
-        weights[:, space.primitives.index("none")] = -1
-    links = {(edge.source, state) for state, edge in kept.edges if edge.primitive != "none"}
+    found = () if kept is None else kept.edges
+    links = {(edge.source, state) for state, edge in found if edge.primitive != "none"}
     edges = []
-    for index, link in enumerate(topology.edges):
-        best = int(weights[index].argmax())
-        thickness = 0.5 + 12.0 * max(0.0, float(weights[index, best]))
-        edges.append((*link, space.primitives[best], thickness, link in links))
-    shape = topology.inputs, topology.nodes, topology.outputs
-    _draw_cell(axes, *shape, edges, False, 0.16, topology.name)
+    for link, weights in zip(topology.edges, np.asarray(mixture), strict=True):
+        stays, lead = link in links, clear_lead(weights)
+        full = stays or kept is None
+        inks = [colour(p) if full and p != "none" else _pale(p) for p in space.primitives]
+        edges.append(
+            _Drawing(
+                tuple(zip(inks, shares(weights).tolist(), strict=True)),
+                "" if lead is None else brief(space.primitives[lead]),
+                "" if lead is None else _text_colour(space.primitives[lead]),
+                stays,
+                INK if stays else _pale("none"),
+            )
+        )
+    longest = max(len(brief(primitive)) for primitive in space.primitives)
+    _draw_cell(axes, topology, topology.edges, edges, size, 14, longest)
 
 
 def draw_legend(picture: Picture, primitives: Sequence[str]) -> None:
-    """Colours and dashes of the primitives, below a picture."""
+    """The colours of the primitives' strands, below a picture."""
     with mpl.rc_context(STYLE):
         handles = [
             mpl.lines.Line2D(
-                [], [], color=colour(p), linestyle=dashes(p), linewidth=3, label=label(short(p))
+                [],
+                [],
+                color=colour(p) if p != "none" else _pale(p),
+                linewidth=6,
+                label=label(short(p)),
             )
             for p in primitives
         ]
         picture.legend(
-            handles=handles, loc="outside lower center", ncols=min(4, len(handles)), handlelength=3
+            handles=handles, loc="outside lower center", ncols=min(4, len(handles)), handlelength=2
         )

@@ -26,3 +26,16 @@ export function ownKeys(root) {
     if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
   });
 }
+
+/** Set an attribute that has changed. */
+export function set(node, name, value) {
+  if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
+}
+
+/** Set words that have changed. */
+export function say(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/** Whether Jupyter says that the kernel which made what stands around a node is gone: restarted or shut down. */
+export const disconnected = (node) => node.closest(".jupyter-widgets-disconnected") !== null;

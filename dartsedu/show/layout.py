@@ -30,6 +30,16 @@ class Curve(NamedTuple):
         a, b, c = (1 - t) ** 2, 2 * t * (1 - t), t**2
         return Point(*(a * p + b * q + c * r for p, q, r in zip(*self, strict=True)))
 
+    def beside(self, distance: float) -> Curve:
+        """The curve that runs about so far to its left, seen with y upwards."""
+        legs = (self.start, self.control), (self.start, self.end), (self.control, self.end)
+        moved = []
+        for point, (one, other) in zip(self, legs, strict=True):
+            x, y = other.x - one.x, other.y - one.y
+            span = hypot(x, y) or 1.0
+            moved.append(Point(point.x - distance * y / span, point.y + distance * x / span))
+        return Curve(*moved)
+
     def shortened(self, gap: float) -> Curve:
         """The curve without its ends, so that arrows do not run under the boxes of the states."""
         span = hypot(self.end.x - self.start.x, self.end.y - self.start.y)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import entr
 
 from dartsedu.derivation import derive
@@ -24,6 +24,28 @@ def entropy(mixture: ArrayLike) -> float:
     0.5
     """
     return float(entr(np.asarray(mixture, dtype=np.float64)).sum(axis=-1).mean() / np.log(2))
+
+
+CLEAR = 1.5
+"""A primitive leads clearly whose weight is that many times the next one's."""
+
+
+def clear_lead(weights: ArrayLike) -> int | None:
+    """The place of the largest of some weights, ``None`` where the lead is not clear.
+
+    >>> clear_lead([0.2, 0.5, 0.3]), clear_lead([0.3, 0.4, 0.3])
+    (1, None)
+    """
+    given = np.asarray(weights, dtype=np.float64)
+    order = np.argsort(given, kind="stable")
+    second = given[order[-2]] if len(order) > 1 else 0.0
+    return int(order[-1]) if given[order[-1]] >= CLEAR * second else None
+
+
+def shares(weights: ArrayLike) -> NDArray[np.float64]:
+    """How a bundle is divided: an edge's weights, by their sum where that is more than 1."""
+    given = np.asarray(weights, dtype=np.float64)
+    return given / max(1.0, float(given.sum()))
 
 
 def passing(space: SearchSpace) -> str | None:

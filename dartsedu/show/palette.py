@@ -42,11 +42,18 @@ NONE = Look("#8d9184")
 OTHER = "#6b7280"
 """The colour of a primitive that has none of its own: it is told apart by its label."""
 
-SPLIT_COLOURS = {"weights": "#a3507a", "architecture": "#089aaa", "training": "#a3507a"}
-"""The colour of a split's curve."""
+INK, SOFT = "#2f3642", OTHER
+"""What is no primitive is drawn in ink: their colours mean nothing else."""
+SPLIT_COLOURS = {"weights": SOFT, "architecture": INK, "training": SOFT}
+"""The ink of a split's curve."""
 DASHED_SPLITS = {"architecture"}
-CELL_COLOURS = ("#a90fe8", "#7b6c06")
-"""The colours of the curves of a space's first and second cell."""
+CELL_COLOURS = (INK, SOFT)
+"""The inks of the curves of a space's first and second cell."""
+
+PAPERS = {"#ffffff": "#212121", "#111111": "#ffffff", "#212121": "#ffffff"}
+"""What cells are drawn on, light and dark, and the ink of text on it."""
+FADED, LEGIBLE = 2.0, 4.5
+"""The least contrast of an edge that would be cut, and of text (WCAG 2.2, 1.4.3)."""
 
 _SUBSCRIPT = str.maketrans("kt-0123456789", "ₖₜ₋₀₁₂₃₄₅₆₇₈₉", "_{}")
 
@@ -123,6 +130,67 @@ def short(primitive: str) -> str:
         return own
     words = primitive.replace("_connect", "").replace("conv_", "").split("_")
     return " ".join(word.replace("x", "×") if word[:1].isdigit() else word for word in words)
+
+
+def brief(primitive: str) -> str:
+    """A primitive's name for an edge of a graph: ``max_pool_3x3`` → ``max 3×3``."""
+    name = short(primitive).replace(" pool", "")
+    return name if len(name) <= 17 else f"{name[:16]}…"
+
+
+def _channels(shade: str) -> tuple[int, int, int]:
+    red, green, blue = (int(shade[i : i + 2], 16) for i in (1, 3, 5))
+    return red, green, blue
+
+
+def _luminance(shade: str) -> float:
+    parts = [c / 255 for c in _channels(shade)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colours ``#rrggbb``, 1 to 21 (WCAG 2.2, relative luminance)."""
+    dark, light = sorted((_luminance(one), _luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def mixed(shade: str, other: str, percent: float) -> str:
+    """So much of a colour and the rest of another, as ``color-mix(in srgb, …)`` does."""
+    pairs = zip(_channels(shade), _channels(other), strict=True)
+    parts = [round((a * percent + b * (100 - percent)) / 100) for a, b in pairs]
+    return "#" + "".join(f"{part:02x}" for part in parts)
+
+
+@cache
+def pale(shade: str) -> int:
+    """Percent of a colour in its faded form: as little as has the contrast ``FADED`` everywhere.
+
+    The rest is paper.
+    """
+    return next(
+        percent
+        for percent in range(10, 101)
+        if percent == 100
+        or all(contrast(mixed(shade, paper, percent), paper) >= 1.03 * FADED for paper in PAPERS)
+    )
+
+
+@cache
+def legible(shade: str) -> int:
+    """Percent of a colour in text: as much as leaves the contrast ``LEGIBLE`` everywhere.
+
+    The rest is ink.
+    """
+    return next(
+        percent
+        for percent in range(100, -1, -1)
+        if percent == 0
+        or all(
+            contrast(mixed(shade, ink, percent), paper) >= 1.05 * LEGIBLE
+            for paper, ink in PAPERS.items()
+        )
+    )
 
 
 def state_names(inputs: int, nodes: int, cell: str = "") -> list[str]:

@@ -45,13 +45,14 @@ MOST_PANELS = 100
 def mixture_figure(
     space: SearchSpace, steps: Sequence[Step], titles: Sequence[str], rule: str | None = None
 ) -> Picture:
-    """The cells at some steps, a column each: an edge is as thick as its strongest primitive.
+    """The cells at some steps, a column each: an edge is a bundle of strands, one a primitive.
 
-    Colour and dashes name that primitive; edges that ``rule`` would keep are solid, others faded.
+    A strand is as wide as its share of the mixture. Edges that ``rule`` would keep have full
+    colours and an outline, others are pale.
     """
     alt = (
         f"The cells at {len(steps)} moments of the search ({', '.join(titles)}). "
-        "Edges grow thicker as one primitive wins. At the end: "
+        "An edge is a bundle of strands, one a primitive, as wide as its share. At the end: "
         + describe_genotype(derive(space, steps[-1].alphas, rule))
     )
     picture, axes = blank_picture(
@@ -60,10 +61,23 @@ def mixture_figure(
     for column, (step, title) in enumerate(zip(steps, titles, strict=True)):
         kept = derive(space, step.alphas, rule)
         for row, topology in enumerate(space.cells):
-            draw_mixture(axes[row, column], space, topology, step, kept[topology.name])
+            axis = axes[row, column]
+            mixture = step.mixture[topology.name]
+            draw_mixture(axis, space, topology, mixture, kept[topology.name], (250, 135))
             axes[row, column].set_title(f"{label(topology.name)}, {label(title)}")
-    used = [p for p in space.primitives if p != "none"]
-    draw_legend(picture, used)
+    draw_legend(picture, space.primitives)
+    return picture
+
+
+def even_figure(space: SearchSpace) -> Picture:
+    """The cells before the first step, when all primitives have the same share."""
+    alt = "The cells before the first step: on every edge all primitives have the same share."
+    picture, axes = blank_picture(1, len(space.cells), 5.4 * len(space.cells), 2.8, alt)
+    for axis, topology in zip(axes[0], space.cells, strict=True):
+        even = np.full(space.shape(topology.name), 1 / len(space.primitives))
+        draw_mixture(axis, space, topology, even, None, (370, 150))
+        axis.set_title(f"{label(topology.name)} cell before the first step")
+    draw_legend(picture, space.primitives)
     return picture
 
 
@@ -248,7 +262,7 @@ def search_figure(
         if not single:
             axes[0, column].set_title(f"{label(name)}\n{axes[0, column].get_title()}")
     every = [r.space.primitives for r in recordings.values()]
-    draw_legend(picture, [p for p in dict.fromkeys(chain(*every)) if p != "none"])
+    draw_legend(picture, [*dict.fromkeys(chain(*every))])
     return picture
 
 
@@ -262,7 +276,8 @@ def _panels(recording: Recording, found: Sequence[Genotype]) -> list[Callable[[A
     at = [step.index for step in steps]
 
     def cell(topology: Topology, axis: Axes) -> None:
-        draw_mixture(axis, space, topology, steps[-1], found[-1][topology.name])
+        kept = found[-1][topology.name]
+        draw_mixture(axis, space, topology, steps[-1].mixture[topology.name], kept, (370, 150))
         axis.set_title(f"{label(topology.name)} cell after step {at[-1] + 1}")
 
     def by_cell(what: str, value: Callable[[int, str], float], axis: Axes) -> None:

@@ -8,7 +8,7 @@ import matplotlib as mpl
 import numpy as np
 
 from dartsedu.base.yardstick import ACCURACY, Yardstick
-from dartsedu.show.palette import label
+from dartsedu.show.palette import INK, SOFT, label
 from dartsedu.show.picture import Picture, blank_picture
 
 
@@ -37,7 +37,7 @@ def scores_figure(
     alt += "".join(f"; {name}: {show(value)}" for name, value in lines.items())
     picture, axes = blank_picture(1, 1, 7.5, 0.9 + 0.8 * len(groups) + 0.3 * bool(lines), alt + ".")
     axis = axes[0, 0]
-    colours = ["#a90fe8", "#8d9184"]
+    colours = [INK, SOFT]
     names, every = [], []
     for row, (name, values) in enumerate(groups.items()):
         spread = np.linspace(-0.12, 0.12, len(values)) if len(values) > 1 else [0.0]

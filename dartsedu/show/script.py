@@ -5,29 +5,28 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-_IMPORT = re.compile(r'^import \{[^}]*\} from "(\.{1,2}/[\w./]+\.js)";$', re.MULTILINE)
+_IMPORT = re.compile(r'^import \{[^}]*\} from "(\.[^"\n]*\.js)";\n', re.MULTILINE)
 
 
 def script(path: Path) -> str:
-    """The text of a module, with every file that it imports in the place of the import.
+    """The text of a module, with those that it imports before it.
 
-    A file that several import stands where it is needed first. Raises ``ValueError`` for a module
-    without a line such as ``import { … } from "../show/elements.js";``.
+    Modules say ``import { … } from "./other.js"``; every name is defined once in all of them.
+    Raises ``ValueError`` for a module that imports otherwise, or nothing.
     """
+    texts: dict[Path, str] = {}
+    _collect(path.resolve(), texts)
+    if len(texts) == 1:
+        raise ValueError(f'{path} has no line such as import {{ … }} from "../show/elements.js";')
+    *others, own = texts.values()
+    return "\n".join([*(re.sub("^export ", "", text, flags=re.MULTILINE) for text in others), own])
+
+
+def _collect(path: Path, texts: dict[Path, str]) -> None:
+    """Add a module to ``texts`` after those that it imports."""
+    if path in texts:
+        return
     text = path.read_text(encoding="utf-8")
-    if not _IMPORT.search(text):
-        raise ValueError(f'{path} has 0 lines such as import {{ … }} from "../show/elements.js"')
-    return _with_imports(path, set())
-
-
-def _with_imports(path: Path, known: set[Path]) -> str:
-    """The file's text after those of its imports that are not ``known`` yet."""
-
-    def text_of(found: re.Match[str]) -> str:
-        other = (path.parent / found[1]).resolve()
-        if other in known:
-            return ""
-        known.add(other)
-        return re.sub("^export ", "", _with_imports(other, known), flags=re.MULTILINE)
-
-    return _IMPORT.sub(text_of, path.read_text(encoding="utf-8"))
+    for name in _IMPORT.findall(text):
+        _collect((path.parent / name).resolve(), texts)
+    texts[path] = _IMPORT.sub("", text)

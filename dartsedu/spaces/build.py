@@ -33,13 +33,22 @@ def space_of(settings: Settings) -> Space:
 def search_space(settings: Settings, task: Task | None = None) -> SearchSpace:
     """The cells and primitives that the settings describe; of a ``task``, if that is given.
 
-    Raises ``SettingsError`` if they describe no space, or one that their rule can derive nothing
-    from.
+    Raises ``SettingsError`` if they describe no space, one that their rule can derive nothing
+    from, or one that cannot express their method.
     """
     try:
-        space = space_of(settings).search_space(settings, task)
+        owner, method = space_of(settings), settings.search.method
+        space = owner.search_space(settings, task)
+        expected = method.relaxation.expected
+        if expected is not None:
+            space = space.model_copy(update={"relaxation": expected})
+        lacks = owner.lacks(method) or method.stop.lacks(space)
+        if lacks:
+            raise SettingsError(f"settings.search.method: {lacks}")
         undecided = {cell.name: np.zeros(space.shape(cell.name)) for cell in space.cells}
         derive(space, undecided, settings.search.rule)
+    except SettingsError:
+        raise
     except ValidationError as error:
         raise SettingsError(explain(error, "settings.supernet")) from None
     except ValueError as error:

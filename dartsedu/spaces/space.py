@@ -21,6 +21,7 @@ from dartsedu.base.values import Value
 from dartsedu.base.yardstick import Yardstick
 from dartsedu.data.task import Task, TaskSettings
 from dartsedu.genotype import Genotype, Vocabulary
+from dartsedu.methods.method import Method
 from dartsedu.network import Network, Together
 from dartsedu.relaxation import Supernet
 from dartsedu.search import Search
@@ -66,6 +67,7 @@ class Space(ABC):
         reference_words: the ``references`` in words.
         negative_loss: whether the loss of a search may be below 0.
         official: how the authors' code prints a genotype, if it does.
+        edges: the forms of an edge that its supernet can have (``methods.edges``).
         search_sizes, training_sizes: the settings that make a search and a training large.
     """
 
@@ -81,6 +83,7 @@ class Space(ABC):
     reference_words: Mapping[str, str] = {}
     negative_loss: bool = False
     official: Official | None = None
+    edges: tuple[str, ...] = ("plain",)
     search_sizes: tuple[str, ...] = ("search.batch_size",)
     training_sizes: tuple[str, ...] = ("train.batch_size",)
 
@@ -192,13 +195,26 @@ class Space(ABC):
         """Likewise of the training of a genotype."""
         return 0
 
+    def beforehand(self, space: SearchSpace, settings: Any) -> str:
+        """What somebody should know before a search begins; empty if there is nothing."""
+        return ""
+
+    def lacks(self, method: Method) -> str:
+        """What keeps this space from a method, in words; empty where nothing does."""
+        if method.edge.kind not in self.edges:
+            return (
+                f"edge={method.edge.kind} changes what an edge computes, and the space "
+                f"{self.name!r} has: {', '.join(self.edges)}"
+            )
+        return ""
+
     # ---- What follows ----------------------------------------------------------------------------
 
     def conclude(
         self, search: Search, settings: Any, seed: int, progress: Progress | None = None
     ) -> Conclusion:
         """What a search that is over has found."""
-        return Conclusion(search.supernet.genotype(settings.search.rule))
+        return Conclusion(search.genotype())
 
     def rivals(self, train: Any) -> Mapping[str, int]:
         """Kinds of network without a genotype, to be trained beside it: how many of each."""

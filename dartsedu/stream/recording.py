@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from dartsedu.base.extensions import SPACES, find, names
+from dartsedu.base.observed import Observed
 from dartsedu.base.values import Value, explain, leftovers, placed, sync
 from dartsedu.relaxation import mixture_weights
-from dartsedu.stream.stream import Step, Stream, signals_held
+from dartsedu.stream.stream import Measure, Step, Stream, measured, signals_held
 from dartsedu.topology import SearchSpace
 
 _LONGEST = 2**24
@@ -31,7 +32,10 @@ class RecordingError(ValueError):
 
 
 class Header(Value):
-    """First line of a recording: what run this is. ``space`` is absent where no α is searched."""
+    """First line of a recording: what run this is. ``space`` is absent where no α is searched.
+
+    ``data`` is what pictures show beside the predictions of ``Step.fitted``, in spaces with some.
+    """
 
     format: Literal["dartsedu recording"] = "dartsedu recording"
     version: Literal[1] = 1
@@ -39,11 +43,24 @@ class Header(Value):
     total: int = Field(ge=1, le=10**12)
     seed: int = Field(ge=0)
     space: SearchSpace | None = None
+    data: Observed | None = None
 
     @classmethod
     def of(cls, stream: Stream, space: SearchSpace | None = None) -> Self:
         """The header of a stream's recording."""
-        return cls(kind=stream.kind, total=stream.total, seed=stream.seed, space=space)
+        return cls(
+            kind=stream.kind,
+            total=stream.total,
+            seed=stream.seed,
+            space=space,
+            data=stream.observed,
+        )
+
+    def continues(self, other: Header) -> bool:
+        """Whether this is the same run as ``other``, which may be too old to show its data."""
+        return self == other or (
+            other.data is None and self.model_copy(update={"data": None}) == other
+        )
 
 
 class _Line(Value):
@@ -57,11 +74,18 @@ class _Line(Value):
     alphas: dict[str, list[list[float]]]
     elapsed: float = Field(ge=0)
     written: str | None = None
+    fitted: dict[str, list[float | None]] = {}
+    measured: dict[str, float] = {}
 
 
 def _nine_digits(values: NDArray[np.float32]) -> list[list[float]]:
     """float32 numbers in as few decimals as give them back exactly."""
     return [[float(f"{x:.9g}") for x in row] for row in values]
+
+
+def _six_digits(values: NDArray[np.float32]) -> list[float | None]:
+    """Numbers to be drawn, ``None`` for one that is not finite."""
+    return [float(f"{x:.6g}") if np.isfinite(x) else None for x in values]
 
 
 class Recorder:
@@ -81,7 +105,7 @@ class Recorder:
         if keep and self.path.exists():
             with self.path.open("rb") as old:
                 lines = [line for line in old if line.endswith(b"\n")][: keep + 1]
-            if not lines or _header(lines[0], self.path) != header:
+            if not lines or not header.continues(_header(lines[0], self.path)):
                 raise RecordingError(f"{path} is the recording of another run")
             if len(lines) < keep + 1:
                 raise RecordingError(
@@ -109,6 +133,10 @@ class Recorder:
         }
         if step.written is not None:
             line["written"] = step.written
+        if step.fitted:
+            line["fitted"] = {name: _six_digits(values) for name, values in step.fitted.items()}
+        if step.measured:
+            line["measured"] = dict(step.measured)
         self._write(json.dumps(line, separators=(",", ":"), allow_nan=False))
 
     def sync(self) -> None:
@@ -150,12 +178,16 @@ def recorded(
     *,
     space: SearchSpace | None = None,
     checkpoint_every: int = 1,
+    measure: Measure | None = None,
 ) -> Generator[Step]:
     """The coming steps of ``stream``, each given only when it is on disk.
 
     A stream that stands at step n continues a recording that holds at least n steps. A checkpoint
     is written every so many steps, at the end, and when the consumer stops or Ctrl-C or SIGTERM
     arrives; a killed process does again what came after the last one, with the same result.
+
+    ``measure`` adds numbers to steps before they are written, for instance the discretisation gap
+    now and then: ``measure=gap_every(search, 10)``. It changes nothing in the run.
     """
     for half in leftovers(Path(checkpoint)):  # Of a killed process: nobody else writes here.
         half.unlink(missing_ok=True)
@@ -167,6 +199,8 @@ def recorded(
                     step = next(stream, None)
                     if step is None:
                         return
+                    if measure is not None:
+                        step = measured(step, measure)
                     recorder.append(step)
                     written = stream.done
                     if stream.done % checkpoint_every == 0:
@@ -286,6 +320,13 @@ def _read(line: _Line, header: Header, index: int) -> Step:
         if not np.isfinite(alphas[cell]).all():
             raise ValueError(f"α of cell {cell!r} is beyond ±3e38")
         mixture[cell] = mixture_weights(torch.from_numpy(alphas[cell]), relaxation).numpy()
+    fitted = {
+        name: np.array([np.nan if x is None else x for x in values], np.float32)
+        for name, values in line.fitted.items()
+    }
+    points = 0 if header.data is None else header.data.points
+    if any(len(values) != points for values in fitted.values()):
+        raise ValueError(f"predictions for other than the {points} places of the first line")
     return Step(
         index=line.index,
         epoch=line.epoch,
@@ -296,4 +337,6 @@ def _read(line: _Line, header: Header, index: int) -> Step:
         mixture=mixture,
         elapsed=line.elapsed,
         written=line.written,
+        fitted=fitted,
+        measured=line.measured,
     )

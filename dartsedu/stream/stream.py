@@ -24,10 +24,14 @@ import torch
 from numpy.typing import NDArray
 
 from dartsedu.base.memory import keep_freed_memory
+from dartsedu.base.observed import Observed
 from dartsedu.base.packing import Packed, pack, unpack
 from dartsedu.stream import checkpoint
 
 Arrays = Mapping[str, NDArray[np.float32]]
+
+
+_NUMBERS = ("loss", "accuracy", "learning_rate", "measured")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +50,10 @@ class Step:
         mixture: mixture weights by cell, likewise.
         elapsed: seconds spent in steps since the run began, pauses excluded, resumed runs added.
         written: what the genotype of these α says as a formula, where the space has formulas.
+        fitted: what the supernet predicts now, by name, where ``Observed`` says; empty in most
+            spaces.
+        measured: further numbers by name: what the method measured in this step, and what a reader
+            of the stream has added (see ``measuring``).
     """
 
     index: int
@@ -57,9 +65,11 @@ class Step:
     mixture: Arrays = field(default_factory=dict)
     elapsed: float = 0.0
     written: str | None = None
+    fitted: Arrays = field(default_factory=dict)
+    measured: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("loss", "accuracy", "learning_rate", "alphas", "mixture"):
+        for name in (*_NUMBERS, "alphas", "mixture", "fitted"):
             values = dict(getattr(self, name))
             for value in values.values():
                 if isinstance(value, np.ndarray):
@@ -91,6 +101,7 @@ class Stream(Iterator[Step], ABC):
     (everything that the next steps depend on). Random numbers of a step come from the seed and
     the step's index alone, so they need no saving, and nothing drawn between two steps changes a
     run. (PyTorch's generator is one for all threads: draw none in another thread during a step.)
+    A subclass that is over before ``total`` steps sets ``ended``, and restores it.
 
     ``identity`` is a text that names what is run, ``fingerprint`` one that names the data it is
     run on; a checkpoint continues only its own.
@@ -113,9 +124,15 @@ class Stream(Iterator[Step], ABC):
         self.device = device
         self.done = 0
         self.last: Step | None = None
+        self.ended = False
         self._elapsed = 0.0
         self._failure: Exception | None = None
         keep_freed_memory()
+
+    @property
+    def observed(self) -> Observed | None:
+        """The data that pictures of this run show, if there are some."""
+        return None
 
     @abstractmethod
     def _advance(self) -> Step:
@@ -137,7 +154,7 @@ class Stream(Iterator[Step], ABC):
         """Do one step. SIGINT and SIGTERM wait until it is complete (``last`` then holds it)."""
         if self._failure is not None:
             raise self._failure
-        if self.done >= self.total:
+        if self.ended or self.done >= self.total:
             raise StopIteration
         with signals_held():
             began = time.perf_counter()
@@ -310,6 +327,27 @@ def signals_held() -> Iterator[None]:
             signal.raise_signal(first)
         elif first == signal.SIGTERM and before[signal.SIGTERM] is signal.SIG_DFL:
             raise SystemExit(128 + signal.SIGTERM)
+
+
+# ---- Measuring ----------------------------------------------------------------------------------
+
+Measure = Callable[[Step], Mapping[str, float]]
+"""Numbers by name that belong to a step; empty where nothing is measured. Changes nothing."""
+
+
+def measuring(steps: Iterable[Step], measure: Measure) -> Iterator[Step]:
+    """The steps with what ``measure`` says of each, asked before the next is taken."""
+    try:
+        for step in steps:
+            yield measured(step, measure)
+    finally:
+        getattr(steps, "close", lambda: None)()
+
+
+def measured(step: Step, measure: Measure) -> Step:
+    """A step with what ``measure`` says of it."""
+    found = measure(step)
+    return replace(step, measured={**step.measured, **found}) if found else step
 
 
 # ---- Stop rules ---------------------------------------------------------------------------------

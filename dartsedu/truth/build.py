@@ -28,7 +28,8 @@ from dartsedu.network import Network
 from dartsedu.search import clipped
 from dartsedu.settings import Settings, TrainSettings
 from dartsedu.spaces.build import build_network, search_space, space_of
-from dartsedu.truth.table import About, Truth, TruthError, cells_of, genotype_of
+from dartsedu.truth.cells import TruthError, cells_of, genotype_of
+from dartsedu.truth.table import About, Truth
 
 TIMED = 15
 """Passes of one image, of which the quickest is the latency: the others were disturbed."""
@@ -220,7 +221,7 @@ def _begun(part: Path, about: About) -> dict[int, Row]:
         raise TruthError(f"{part}: {explain(error, 'row')}") from None
     except ValueError as error:
         raise TruthError(
-            f"{part} cannot be gone on with: {error:.300}. Remove it, or name another --out"
+            f"{part} cannot be gone on with: {error!s:.300}. Remove it, or name another --out"
         ) from None
     with part.open("r+b") as file:
         file.truncate(sum(map(len, whole)))

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from dartsedu.genotype import Genotype
-from dartsedu.truth.table import Standing, Truth, genotype_of
+from dartsedu.truth.cells import genotype_of
+from dartsedu.truth.table import Standing, Truth
 
 RANDOM_CELLS = 10
 

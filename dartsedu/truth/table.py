@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from hashlib import sha256
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
-from zipfile import BadZipFile
+from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,23 +21,18 @@ from pydantic import Field, SerializeAsAny, ValidationError, field_validator
 from dartsedu.base.extensions import SPACES, ExtensionError, every, find
 from dartsedu.base.values import Value, atomic_path, explain
 from dartsedu.derivation import derive
-from dartsedu.genotype import Edge, Genotype, GenotypeError, cell_of
+from dartsedu.genotype import Genotype
 from dartsedu.settings import Settings
 from dartsedu.spaces.build import search_space
 from dartsedu.topology import SearchSpace
+from dartsedu.truth.cells import TruthError, choices_of, genotype_of, number_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST_CELLS = 1_000_000
-"""Of a space of which there may be a table."""
-LARGEST_FILE = 100_000_000
-"""Bytes."""
+LARGEST = 200_000_000
+"""Bytes that a file may hold when it is unpacked."""
 Curves = NDArray[np.floating[Any]]
-
-
-class TruthError(ValueError):
-    """A table is absent, malformed or of another space; the message says what to do."""
 
 
 class Standing(NamedTuple):
@@ -275,8 +269,9 @@ class Truth:
         """Read what ``save`` wrote. Raises ``TruthError`` saying what is wrong."""
         path = Path(path)
         try:
-            if path.stat().st_size > LARGEST_FILE:
-                raise ValueError(f"it has more than {LARGEST_FILE // 10**6} MB")
+            with ZipFile(path) as packed:
+                if sum(entry.file_size for entry in packed.infolist()) > LARGEST:
+                    raise ValueError(f"it holds more than {LARGEST // 10**6} MB")
             with np.load(path, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in [*_ARRAYS, "sizes"]}
                 text = archive["about"].tobytes().decode()
@@ -291,8 +286,8 @@ class Truth:
             said = explain(error, "about")
         except KeyError as error:
             said = f"it lacks {error.args[0]!s:.100}"
-        except (OSError, ValueError, EOFError, BadZipFile) as error:
-            said = str(error).split("\n")[0]
+        except Exception as error:  # Unpacking what somebody damaged may fail in any way.
+            said = str(error).split("\n")[0] or type(error).__name__
         raise TruthError(
             f"{path} is no table of a truth that this version can read: {said:.500}. Take the one "
             "that comes with the package, or make one: dartsedu truth build"
@@ -323,61 +318,6 @@ def _check_shapes(about: About, arrays: Mapping[str, NDArray[Any]]) -> None:
         raise ValueError("choices are not of the space")
     if arrays["row_of"].shape != (primitives**edges,) or arrays["row_of"].max() >= rows:
         raise ValueError("not every cell of the space has a row")
-
-
-# ---- Cells by number -----------------------------------------------------------------------------
-
-
-def cells_of(space: SearchSpace) -> list[tuple[int, ...]]:
-    """Every cell of a space that keeps all edges: the number of each edge's primitive.
-
-    Raises ``TruthError`` where these are too many, or edges are chosen.
-    """
-    edges = sum(len(cell.edges) for cell in space.cells)
-    if any(cell.keep < max(map(len, cell.predecessors)) for cell in space.cells):
-        raise TruthError(f"cells of the space {space.name!r} do not keep all edges")
-    if len(space.primitives) ** edges > MOST_CELLS:
-        raise TruthError(
-            f"the space {space.name!r} has {len(space.primitives)}^{edges} cells; a table may have "
-            f"{MOST_CELLS:,}"
-        )
-    return list(product(range(len(space.primitives)), repeat=edges))
-
-
-def choices_of(space: SearchSpace, genotype: Genotype) -> list[int]:
-    """The number of the primitive on each edge. Raises ``TruthError`` for a cell of elsewhere."""
-    try:
-        genotype.check(space)
-        choices = []
-        for cell in space.cells:
-            on = {(edge.source, state): edge.primitive for state, edge in genotype[cell.name].edges}
-            if len(on) != len(cell.edges) or len(genotype[cell.name].edges) != len(on):
-                raise GenotypeError(f"cell {cell.name!r} has not one operation on every edge")
-            choices += [space.primitives.index(on[link]) for link in cell.edges]
-    except GenotypeError as error:
-        raise TruthError(f"the table is of the space {space.name!r}: {error}") from None
-    return choices
-
-
-def number_of(space: SearchSpace, genotype: Genotype) -> int:
-    """The place of a cell in the order of ``cells_of``."""
-    number = 0
-    for choice in choices_of(space, genotype):
-        number = number * len(space.primitives) + choice
-    return number
-
-
-def genotype_of(space: SearchSpace, choices: list[int] | tuple[int, ...]) -> Genotype:
-    """The cell with these primitives on its edges."""
-    rest = iter(choices)
-    cells = []
-    for topology in space.cells:
-        nodes = tuple(
-            tuple(Edge(primitive=space.primitives[next(rest)], source=s) for s in sources)
-            for sources in topology.predecessors
-        )
-        cells.append(cell_of(topology, nodes))
-    return Genotype(space=space.name, cells=tuple(cells))
 
 
 # ---- Tables by name ------------------------------------------------------------------------------

@@ -16,9 +16,22 @@
 from dartsedu import PUBLISHED, Recording, replay
 from dartsedu.lessons import start
 from dartsedu.lessons import start_checks as checks
+from dartsedu.lessons.guess import predict
 from dartsedu.show.cell_graph import genotype_figure
 
 # %% [markdown]
+# ## A search, before any words
+#
+# A network learns to read digits, and at the same time chooses of what it is built. Watch how much of
+# each operation is on one edge, step by step; a menu chooses the edge.
+
+# %%
+start.shares_explorer(Recording.load(start.DECIDED))
+
+# %% [markdown]
+# At the start every operation has the same share. At the end one has nearly everything: a choice, made by
+# gradient descent. That is DARTS. The rest of this lesson says what you have just seen.
+#
 # ## Who draws the network?
 #
 # Somebody chose that your favourite network has 3×3 convolutions here, a skip connection there, pooling
@@ -55,15 +68,15 @@ genotype_figure(PUBLISHED["darts-v2"])
 
 # %%
 normal = PUBLISHED["darts-v2"]["normal"]
+names = ["c_{k-2}", "c_{k-1}", "node 0", "node 1", "node 2", "node 3"]
 for state, edge in normal.edges[:4]:
-    print(f"node {state - 2} takes {edge.primitive} of state {edge.source}")
-
-# %% [markdown]
-# **Predict, then run.** How many of the eight arrows of the normal cell carry a separable 3×3
-# convolution? Count in the picture first.
+    print(f"{names[state]} takes {edge.primitive} of {names[edge.source]}")
 
 # %%
-normal.count("sep_conv_3x3")
+predict(
+    "How many of the eight arrows of the normal cell carry a separable 3×3 convolution? Count.",
+    normal.count("sep_conv_3x3"),
+)
 
 # %% [markdown]
 # *A cell is a small graph with an operation on every edge.*
@@ -116,8 +129,8 @@ def count(nodes, operations):
 checks.check_count(count)
 
 # %% [markdown]
-# Suppose that training one takes an hour. A thousand machines would need about a hundred years for the
-# normal cells alone. Earlier methods trained thousands of candidates by reinforcement learning or
+# Suppose that training one takes an hour. A thousand machines would need more than a hundred years for
+# the normal cells alone. Earlier methods trained thousands of candidates by reinforcement learning or
 # evolution, for thousands of GPU days.
 #
 # *Trying them all is out of the question; even trying many is expensive.*
@@ -129,22 +142,19 @@ checks.check_count(count)
 # descent move the weights while the network trains. At the end keep the strongest and throw the rest
 # away.
 #
-# Below is a recorded search on small images of handwritten digits, 220 steps. In JupyterLab press
-# **Play**; on GitHub you see its last step.
+# Below is a recorded search over the paper's eight operations, on small images of handwritten digits, with
+# all its edges. In JupyterLab press **Play**; on GitHub you see its last step.
 #
-# - An arrow is as thick as its strongest operation.
-# - Its colour and dashes say which operation that is.
-# - Solid arrows would be kept if the search stopped now.
+# - Colour and dashes say which operation it is, thickness how large its share.
+# - Edges in full colour would be kept if the search stopped now, pale ones would not. (Dashes have nothing
+#   to do with it.)
 #
-# Click an arrow to see all its operations, and how they got there.
+# Click an edge to see all its operations, and how they got there.
 
 # %% tags=["nbval-ignore-output"]
 replay(start.RECORDING)
 
 # %% [markdown]
-# **One thing to find:** how many times did the cell that would be kept change in the last fifty steps?
-# (Each tick under the curves is a change.) Does the loss show it?
-#
 # The same in numbers, from the file:
 
 # %%
@@ -154,9 +164,19 @@ for step in (first, last):
     share = step.mixture["normal"].max(axis=1)
     print(f"step {step.index + 1:3}: strongest shares {share.round(2)}")
 
+# %%
+predict(
+    "In how many of the last fifty steps did the cell that would be kept change?",
+    start.changes(recording, last=50),
+    "Each is a tick under the curves of the replay. The loss does not show them: what changes "
+    "places are operations with nearly the same share.",
+    near=3,
+)
+
 # %% [markdown]
-# At the start every operation has 1/8 of its edge, or nearly. At the end the strongest has more, but
-# look: far from all. Keep that in mind for lesson 04, where the rest is cut away.
+# At the start every operation has 1/8 of its edge, or nearly. At the end the strongest has more, but here,
+# with eight to choose from and a short search, far from all. Both kinds of search are honest. Keep this one
+# in mind for lesson 04, where the rest is cut away.
 #
 # *DARTS turns a choice into weights, trains the weights, and turns them back into a choice.*
 
@@ -173,9 +193,11 @@ for step in (first, last):
 # | Does it work for text? | [06 Recurrent cells](06_recurrent_cells.ipynb) |
 # | And for a law of nature? | [07 Discovering equations](07_discovering_equations.ipynb) |
 #
-# Words that are underlined like [supernet](../docs/glossary.md#supernet) lead to the
-# [glossary](../docs/glossary.md#alpha). Every equation has a link to the line of code that computes it.
-# Exercises have hints, a solution, and a check that tells what is wrong, so be bold.
+# Links like [supernet](../docs/glossary.md#supernet) lead to the [glossary](../docs/glossary.md#alpha). By
+# every equation a link such as [`SearchSpace`](dartsedu/topology.py:SearchSpace) opens the file that
+# computes it (GitHub also jumps to the line; in JupyterLab search for the name). Where a field asks for
+# **your guess first**, the result waits for it. Exercises have hints, a solution, and a check that tells what
+# is wrong, so be bold.
 
 # %% [markdown]
 # ## Is this machine ready?
@@ -196,7 +218,8 @@ from dartsedu.lessons.search import digits_search
 
 torch.set_num_threads(1)
 step = next(digits_search(seed=0))
-print(f"loss on the weights split: {step.loss['weights']:.2f} (ln 10 = {math.log(10):.2f})")
+print(f"loss on the weights split: {step.loss['weights']:.1f} (ln 10 = {math.log(10):.1f})")
+assert abs(step.loss["weights"] - math.log(10)) < 0.5
 
 # %% [markdown]
 # An untrained network that guesses among ten digits has a loss of about ln 10. If you see that, all is
@@ -211,36 +234,10 @@ print(f"loss on the weights split: {step.loss['weights']:.2f} (ln 10 = {math.log
 # - What it keeps is a choice, not a proof. Lesson 03 shows how much of it is chance.
 
 # %% [markdown]
-# ## Three questions
-#
-# 1. What does DARTS search: a network, a cell, or the weights of a network?
-#
-# <details>
-# <summary>Answer</summary>
-#
-# The cells (one normal, one reduction). Networks are stacks of them. The weights are trained along the
-# way, and again from scratch once the cells are fixed.
-#
-# </details>
-#
-# 2. Why not train every cell and take the best?
-#
-# <details>
-# <summary>Answer</summary>
-#
-# There are about 10⁹ normal cells with four nodes, and as many reduction cells.
-#
-# </details>
-#
-# 3. In the replay an arrow is thick and solid. What do you know about the network that keeps it?
-#
-# <details>
-# <summary>Answer</summary>
-#
-# That this operation had the largest share of its edge at this step. Not that the network is good: the
-# supernet's loss is that of all operations together.
-#
-# </details>
+# ## Quiz
+
+# %%
+checks.QUIZ
 
 # %% [markdown]
 # ## Break it

@@ -21,11 +21,30 @@ import torch
 from dartsedu import MixedOp, load_task, mixture_weights
 from dartsedu.lessons import relaxation as lesson
 from dartsedu.lessons import relaxation_checks as checks
+from dartsedu.lessons import surface
+from dartsedu.lessons.guess import predict
 from dartsedu.spaces.cnn.operations import PRIMITIVES, candidate
 
 torch.set_num_threads(1)  # the same numbers on every machine, as far as that goes
 
 # %% [markdown]
+# ## Where this leads
+#
+# An edge may be a pooling or a convolution. Two numbers α say how much of each. The loss over them is a
+# landscape, and α rolls downhill, while the network's weights w learn and bend the landscape under it.
+
+# %%
+task = load_task("digits")
+batches = list(islice(task.weights.training(64, seed=0), 60))
+held_out = next(task.architecture.once(256))
+torch.manual_seed(0)
+pair = lesson.OneEdge(("max_pool_3x3", "sep_conv_3x3"))
+surface.rolling_explorer(pair, held_out, batches)
+
+# %% [markdown]
+# At first the land is flat and α hardly moves. As w learns, it tilts. Where do the two numbers come from, why
+# is there a slope at all, and who tilts the land? That is this lesson.
+#
 # ## 1 · A choice has no slope
 #
 # An [edge](../docs/glossary.md#edge) takes a feature map and hands on another of the same size. DARTS offers it
@@ -34,7 +53,6 @@ torch.set_num_threads(1)  # the same numbers on every machine, as far as that go
 
 # %%
 torch.manual_seed(0)
-task = load_task("digits")
 digit = next(task.weights.once(1)).inputs
 operations = {name: candidate(name, channels=1, stride=1) for name in PRIMITIVES}
 lesson.operations_picture(digit, operations)
@@ -46,26 +64,27 @@ lesson.operations_picture(digit, operations)
 # **Which one should the edge use?** We could train a network with each and compare. That is fine for one
 # edge. A cell of the paper has 14 edges, and there are two kinds of cell.
 #
-# **Predict, then run:** how many ways are there to fill one cell, if each edge takes one of eight?
+# How many ways are there to fill one cell, if each edge takes one of eight? It is 8 times 8 times 8 …
 
 # %%
-f"{8**14:,}"
+ways = 8**14
+years = ways / (60 * 24 * 365)
+predict(
+    "How many years does it take to try them all, at a minute each, in millions?",
+    years / 1e6,
+    f"There are {ways:,} ways.",
+    unit=" million years",
+    near=2,
+)
 
 # %% [markdown]
-# At a minute each, that is about eight million years. We need a better guide than trying.
+# We need a better guide than trying.
 #
 # Gradient descent is such a guide, but it needs small steps: change something a little, see the loss
 # change a little. Between max-pooling and a convolution there is nothing in the middle. **So DARTS puts
-# something there.** Take some of each:
-
-# %%
-pool = operations["max_pool_3x3"](digit)
-conv = operations["sep_conv_3x3"](digit)
-mixed = 0.7 * pool + 0.3 * conv
-mixed.shape == pool.shape == conv.shape
-
-# %% [markdown]
-# The number 0.7 can be 0.71. Now the question "which operation?" has become "how much of each?", and
+# something there.** Take some of each: `0.7 * pool(x) + 0.3 * conv(x)`, which has the same shape as either.
+#
+# The share of each can be any number. Now the question "which operation?" has become "how much of each?", and
 # *how much* has a derivative. This is the
 # [continuous relaxation](../docs/glossary.md#continuous-relaxation).
 #
@@ -92,10 +111,13 @@ alpha = torch.tensor([[0.0, 0.0, 0.0], [2.0, 0.0, 0.0]])
 mixture_weights(alpha)
 
 # %% [markdown]
-# **Predict, then run:** add 10 to every α of an edge. What happens to its weights?
-
 # %%
-torch.allclose(mixture_weights(alpha + 10), mixture_weights(alpha))
+same = torch.allclose(mixture_weights(alpha + 10), mixture_weights(alpha))
+predict(
+    "Add 10 to every α of an edge. What happens to its weights?",
+    "nothing" if same else "they change",
+    among=["they grow", "the largest gains", "nothing", "they change"],
+)
 
 # %% [markdown]
 # Only *differences* between the α of an edge count. A single α says nothing; it must be compared.
@@ -235,21 +257,23 @@ checks.check_mixed_op(MyMixedOp)
 torch.manual_seed(0)
 net = lesson.OneEdge(PRIMITIVES)
 assert isinstance(net.edge, MixedOp)
-batches = list(islice(task.weights.training(64, seed=0), 60))
 lesson.train_weights(net, batches)
 
 # %% [markdown]
 # Now ask for the gradient with respect to α, on data that did *not* train w (lesson 02 says why).
 #
-# **Predict, then run:** which operations will gain? And *none*, which gives zeros?
-
 # %%
-held_out = next(task.architecture.once(256))
 net.loss(held_out).loss.backward()
-lesson.gradient_picture(net)
+none = net.alphas["edge"].grad[0, 0]
+predict(
+    "One step down the slope: will `none`, which gives zeros, gain or lose?",
+    "gain" if none < 0 else "lose",
+    lesson.gradient_picture(net),
+    among=["gain", "lose"],
+)
 
 # %% [markdown]
-# One backward pass compared all eight. Bars to the right gain in the next step, bars to the left lose.
+# One backward pass compared all of them. Bars to the right gain in the next step, bars to the left lose.
 # They sum to zero: under softmax nobody gains without another's loss.
 #
 # ### Exercise 3: who gains?
@@ -301,31 +325,29 @@ checks.check_pull(pull)
 # %% [markdown]
 # ## 4 · The surface moves
 #
-# With two operations we can draw the loss over both α. The steps of training w are a slider too.
+# Back to the landscape of the beginning: now you are the ball, and w learns at equal parts. Colours mean
+# the same loss at every step, and the arrow is as long as the land is steep.
 #
 # Find, in this order:
 #
 # 1. the direction in which you can walk without changing the loss (gate softmax);
-# 2. what training w does to the lines, and to the direction *downhill*;
-# 3. how the gate *sigmoid* bends the lines.
+# 2. what training w does to the colours, and to the arrow *downhill*;
+# 3. what the gate *sigmoid* changes.
 
 # %%
 torch.manual_seed(0)
 two = lesson.OneEdge(("max_pool_3x3", "sep_conv_3x3"))
-lesson.surface_explorer(two, held_out, batches)
+surface.surface_explorer(two, held_out, batches)
 
 # %% [markdown]
 # <details>
 # <summary>What you should have found</summary>
 #
 # 1. Along the diagonal: both α grow together, and only their difference counts.
-# 2. Before training the map is almost flat (see the range of the loss), since random operations are all
-#    about equally useless. After 60 steps its range is several times as wide. The surface that α descends is
-#    made by w.
+# 2. Before training the map has one colour and the arrow is a dot: random operations are all about equally
+#    useless. After 60 steps there is a slope (see the range of the loss under the sliders). The surface that
+#    α descends is made by w.
 # 3. With sigmoids both directions count: the total strength matters as well as the difference.
-#
-# Have you seen that the lowest loss is not at an end? A little pooling beside the convolution is better than
-# the convolution alone. Choosing one of them will cost something: lesson 04.
 #
 # </details>
 #
@@ -347,11 +369,6 @@ x, y = lesson.growth_data()
 edge = lesson.FunctionEdge()
 of_alpha = torch.optim.Adam(edge.alphas.values(), lr=0.05)
 of_w = torch.optim.Adam(edge.weights().values(), lr=0.05)
-
-# %% [markdown]
-# **Predict, then run:** the right answer is *logistic*. Which function will be ahead after 100 steps?
-
-# %%
 history = []
 for _ in range(400):
     for optimizer, half in ((of_alpha, (x[1::2], y[1::2])), (of_w, (x[::2], y[::2]))):
@@ -359,20 +376,40 @@ for _ in range(400):
         edge.loss(half).loss.backward()
         optimizer.step()
     history.append(edge.mixture()["edge"][0].detach())
-lesson.weights_picture(history, lesson.FUNCTION_COLOURS)
+names = list(lesson.FUNCTION_COLOURS)
+early, late = (names[history[step].argmax()] for step in (99, 399))
+assert (early, late) == ("linear", "logistic")
+
+# %%
+predict(
+    "The data are logistic. Which function is ahead after 100 steps?",
+    early,
+    lesson.weights_picture(history, lesson.FUNCTION_COLOURS),
+    among=names,
+)
 
 # %% [markdown]
 # Surprised? The straight line is quick to fit and leads at first. The logistic needs time to grow steep,
 # and overtakes. **Whoever had stopped at step 100 would have chosen the wrong function.** An α compares
 # operations as well trained as they are *now*.
 #
-# Play with the fitted edge. Can you find a better mixture than the search did? Start by making each
-# function alone as strong as you can.
+# Play with the fitted edge. Start by making each function alone as strong as you can. Can you find a better
+# mixture than the search did? Its α and its error stand under the sliders.
 
 # %%
+best = lesson.best_setting(edge, (x, y))
+assert 0.8 < best / edge.loss((x, y)).loss.item() < 1.25
 lesson.function_explorer(edge, (x, y))
 
 # %% [markdown]
+# <details>
+# <summary>What you should have found</summary>
+#
+# Hardly: over all settings of the sliders the least error, `best`, is about the search's own. Gradient descent
+# on α has found the valley that you have walked in.
+#
+# </details>
+#
 # ## Recap
 #
 # - A choice has no gradient; a mixture has one. softmax(α) makes its weights.
@@ -382,39 +419,12 @@ lesson.function_explorer(edge, (x, y))
 #
 # At the end of a search somebody must choose again. What that costs is lesson 04.
 #
-# ## Three questions
-#
-# **1.** An edge has α = (5, 5, 5), another α = (0, 0, 0). How do their mixtures differ?
-#
-# <details>
-# <summary>Answer</summary>
-#
-# Not at all: softmax sees differences only. Both are equal parts.
-#
-# </details>
-#
-# **2.** With softmax, can gradient descent raise the α of every operation of an edge in one step?
-#
-# <details>
-# <summary>Answer</summary>
-#
-# No. The slopes of an edge sum to zero (exercise 3), so if some α rise, others fall. With a sigmoid gate
-# all may rise.
-#
-# </details>
-#
-# **3.** After a search the convolution has the weight 0.30 and each of seven others 0.10. Is the
-# mixture close to the convolution alone?
-#
-# <details>
-# <summary>Answer</summary>
-#
-# No. 70 % of the output comes from the others. The convolution is the strongest, not the whole: cutting
-# the rest away may change the loss a lot. This is the
-# [discretisation gap](../docs/glossary.md#discretisation-gap).
-#
-# </details>
-#
+# ## Quiz
+
+# %%
+checks.QUIZ
+
+# %% [markdown]
 # ## Break it
 #
 # - In part 5, set the learning rate of α to 0.5. Which function wins now, and does it stay ahead?

@@ -21,6 +21,8 @@ import torch
 from dartsedu import Exact, FiniteDifference, FirstOrder, VirtualStep, load_task
 from dartsedu.lessons import bilevel as lesson
 from dartsedu.lessons import bilevel_checks as checks
+from dartsedu.lessons import overfitting
+from dartsedu.lessons.guess import predict
 from dartsedu.lessons.relaxation import OneEdge, train_weights
 
 torch.set_num_threads(1)  # the same numbers on every machine, as far as that goes
@@ -31,48 +33,72 @@ torch.set_num_threads(1)  # the same numbers on every machine, as far as that go
 # α are parameters, w are parameters. One optimiser, one data set, done? Let us try, where we know the
 # right answer. The data are a straight line with noise, 20 points. The edge mixes a *line* and a
 # *wiggle*: 24 sines and cosines that can follow any noise
-# ([`LineOrWiggle`](dartsedu/lessons/bilevel.py:LineOrWiggle)).
+# ([`LineOrWiggle`](dartsedu/lessons/overfitting.py:LineOrWiggle)).
 #
-# The function below trains w on the points `for_w` and α on the points `for_alpha`, in turn.
+# The function below trains w on the points `for_w` and α on the points `for_alpha`, in turn, and takes a
+# picture every 15 steps.
 
 
 # %%
 def search(for_w, for_alpha, new):
-    """The wiggle's weight after 300 steps, and the loss on new data."""
-    net = lesson.LineOrWiggle()
+    """Pictures of 300 steps: the mixture and its curve, and the loss on new data."""
+    net = overfitting.LineOrWiggle()
     of_alpha = torch.optim.Adam(net.alphas.values(), lr=0.05)
     of_w = torch.optim.Adam(net.weights().values(), lr=0.05)
-    for _ in range(300):
+    frames = [overfitting.frame(net, new)]
+    for step in range(300):
         for optimizer, points in ((of_alpha, for_alpha), (of_w, for_w)):
             optimizer.zero_grad()
             net.loss(points).loss.backward()
             optimizer.step()
-    return net.mixture()["edge"][0, 1].item(), net.loss(new).loss.item()
+        if step % 15 == 14:
+            frames.append(overfitting.frame(net, new))
+    return frames
 
+
+# %%
+train, val, new = overfitting.noisy_line(seed=0)
+overfitting.fits_explorer(
+    {"same points": search(train, train, new), "two halves": search(train, val, new)},
+    {"same points": {"w and α": train}, "two halves": {"w": train, "α": val}},
+)
 
 # %% [markdown]
-# **Predict, then run:** five data sets. Which operation gets the weight if α and w learn from the same 20
-# points? From the same 40? And if w has 20 points and α 20 others?
+# Left, α and w learn from the same points, and the curve begins to run after each of them. Right, α has points
+# of its own: what follows w's noise is of no use on them. One data set may be luck, so let us take five; and
+# give the joint training all 40 points, too.
 
 # %%
 results = {"same 20 points": [], "same 40 points": [], "20 for w, 20 for α": []}
 for seed in range(5):
-    train, val, new = lesson.noisy_line(seed)
+    train, val, new = overfitting.noisy_line(seed)
     both = [torch.cat(pair) for pair in zip(train, val)]
     for name, points in zip(results, ((train, train), (both, both), (train, val))):
-        results[name].append(search(*points, new))
-lesson.overfitting_picture(results)
+        results[name].append(search(*points, new)[-1])
+wiggle = {name: [f.weights[1] for f in frames] for name, frames in results.items()}
+joint, held_out = (
+    sum(w > 0.5 for w in wiggle[n]) for n in ("same 20 points", "20 for w, 20 for α")
+)
+assert joint >= 3
+assert held_out == 0
+
+# %%
+predict(
+    "On how many of the five data sets does the wiggle get most of the weight, if w and α learn from "
+    "the same 20 points?",
+    joint,
+    overfitting.overfitting_picture(results),
+)
 
 # %% [markdown]
-# With the same 20 points the wiggle gets most of the weight on four of five data sets: it lowers *that*
-# loss best, because it can learn the noise. On new points the result is bad. All 40 points help on three
-# data sets and hurt on two: α and w still share the noise. With held-out data for α the line wins on all five, and the loss on new data is
-# lowest each time, though w saw half as many points.
+# With the same 20 points the wiggle mostly wins: it lowers *that* loss best, because it can learn the noise, and on
+# new points the result is bad. All 40 points do not cure it: α and w still share the noise. With held-out
+# data for α the line wins every time, though w saw half as many points.
 #
 # The authors of DARTS tried joint training too, on all the data (§3.3): 4.16 % test error on CIFAR-10 with α and w
 # in turn, 3.56 % with both at once. Their random search had 3.29 %, the bilevel search 2.76 to 3.00 % (Table 1).
 #
-# > **Takeaway.** α chooses how flexible the model is. Training data always vote for more flexible.
+# > **Takeaway.** α chooses how flexible the model is. Training data tend to vote for more flexible; held-out data need not.
 
 # %% [markdown]
 # ## 2 · The bilevel problem
@@ -98,6 +124,11 @@ def L_val(alpha, w):
     return alpha * w - 2 * alpha + 1
 
 
+def grad(value, at, **options):
+    """The derivative of one number with respect to another."""
+    return torch.autograd.grad(value, at, **options)[0]
+
+
 # %% [markdown]
 # $L_{train} = (w - \alpha)^2$, so w's answer is $w^* = \alpha$. Put in:
 # $L_{val} = \alpha^2 - 2\alpha + 1 = (\alpha - 1)^2$. **The best α is 1.** Will gradient descent find it?
@@ -113,12 +144,6 @@ def L_val(alpha, w):
 # ### Exercise 1: first order
 #
 # Write ∂L_val/∂α with w held still. Use `grad`, not a formula.
-
-
-# %%
-def grad(value, at, **options):
-    """The derivative of one number with respect to another."""
-    return torch.autograd.grad(value, at, **options)[0]
 
 
 # %% tags=["exercise"]
@@ -230,15 +255,22 @@ lesson.arrows_explorer()
 # Now alternate: α steps down its gradient, w steps down its own, 300 times
 # ([`descend`](dartsedu/lessons/bilevel.py:descend)). The start is the paper's (2, −2).
 #
-# **Predict:** where will first order end, at the best α = 1 or elsewhere? Then move ξ slowly from 0 to 1
-# and watch the right panel fill with dots. Which ξ finds the best α? What happens beyond it? (Second order
-# is the exact gradient; part 5 shows that here the finite difference walks the same path.)
+# Watch the game, then move ξ slowly from 0 to 1: the right panel has a dot for every ξ so far. Which ξ finds
+# the best α? What happens beyond it? (Second order is the exact gradient; part 5 shows that here the finite
+# difference walks the same path.)
+
+# %%
+predict(
+    "The best α is 1. Where does first order (ξ = 0) end?",
+    round(lesson.descend(0.0, 300)[-1][0], 3),
+    "It is at rest there: that is no matter of too few steps.",
+    near=0.05,
+)
 
 # %%
 lesson.game_explorer()
 
 # %% [markdown]
-# First order ends at α = 2, far from 1. That is no matter of too few steps: it is at rest there.
 #
 # ### Exercise 3: the rule behind the dots
 #
@@ -297,10 +329,12 @@ checks.check_settling_point(settles_at)
 # In the package: [`FiniteDifference`](dartsedu/architect.py:FiniteDifference).
 #
 # ### Exercise 4: write it for the toy
+#
+# The losses are arguments, so that it can be tried on another problem, too.
 
 
 # %% tags=["exercise"]
-def finite_difference(alpha, w, xi, epsilon=0.01):
+def finite_difference(alpha, w, xi, epsilon=0.01, L_train=L_train, L_val=L_val):
     virtual = w - xi * grad(L_train(alpha, w), w)
     v = grad(L_val(alpha, virtual), virtual)
     direct = grad(L_val(alpha, virtual.detach()), alpha)
@@ -324,7 +358,7 @@ def finite_difference(alpha, w, xi, epsilon=0.01):
 
 
 # %% tags=["solution"]
-def finite_difference(alpha, w, xi, epsilon=0.01):
+def finite_difference(alpha, w, xi, epsilon=0.01, L_train=L_train, L_val=L_val):
     virtual = w - xi * grad(L_train(alpha, w), w)
     v = grad(L_val(alpha, virtual), virtual)
     direct = grad(L_val(alpha, virtual.detach()), alpha)
@@ -367,11 +401,11 @@ found = Exact(VirtualStep(xi=0.1)).gradient(net, train, val, optimizer).gradient
 torch.allclose(found, lesson.by_definition(net, train, val, xi=0.1), rtol=1e-4)
 
 # %% [markdown]
-# It agrees. First order is close too: its entries are within 5 % of the exact ones, because w's answer to α is
-# small here. That is one moment of one network with ξ = 0.1; lesson 03 compares whole searches.
+# It agrees. First order is close too, because w's answer to α is small here. That is one moment of one
+# network with ξ = 0.1; lesson 03 compares whole searches.
 #
-# Now the ε. The paper sets $\epsilon = 0.01 / \|v\|$, so that w moves by 0.01 in all. **Predict:** is a
-# smaller ε always better? Find the best one for float32, and say what goes wrong to its left and right.
+# Now the ε. The paper sets $\epsilon = 0.01 / \|v\|$, so that w moves by 0.01 in all. Is a smaller ε always
+# better? Find the best one for float32, and say what goes wrong to its left and right.
 
 # %%
 lesson.epsilon_explorer(net, train, val, xi=0.1)
@@ -384,9 +418,9 @@ lesson.epsilon_explorer(net, train, val, xi=0.1)
 #   wrong much earlier than float64.
 # - Far right: w has moved so far that the training loss has bent away, or a ReLU or the max-pooling
 #   switched. Both precisions suffer alike.
-# - In between there is a lowest point, here near 10⁻⁴. The paper's 0.01 lies to its right: this implicit
-#   term is about 9 % off there. As the term itself is small, the whole gradient is hardly hurt.
-# - In float64 the error all but vanishes below 10⁻⁴: no ReLU switches within so small a move.
+# - In between there is a lowest point. The paper's 0.01 lies to its right: the sentence under the slider says
+#   how far the implicit term is off there. As the term itself is small, the whole gradient is hardly hurt.
+# - In float64 the error goes on falling further left, where float32 has long been noise.
 #
 # </details>
 #
@@ -403,42 +437,15 @@ lesson.epsilon_explorer(net, train, val, xi=0.1)
 # | architect | passes | costs more memory | exact |
 # |---|---|---|---|
 # | `FirstOrder` | 1 | no | no: ξ = 0 |
-# | `FiniteDifference` | 4 | no | up to ε |
-# | `Exact` | 2, one of them differentiated twice | yes | yes, for one virtual step |
+# | `FiniteDifference` | 4 | a little: w′ and v beside w | up to ε |
+# | `Exact` | 2, one of them differentiated twice | much: the graph of a gradient | yes, for one virtual step |
 #
-# ## Three questions
-#
-# **1.** Why does first order end at α = 2 in Fig. 2?
-#
-# <details>
-# <summary>Answer</summary>
-#
-# It sees ∂L_val/∂α = w − 2 and takes w as fixed. That is zero at w = 2, and w follows α there. It never
-# learns that moving α would move w too.
-#
-# </details>
-#
-# **2.** Is *exact* the gradient of the bilevel problem?
-#
-# <details>
-# <summary>Answer</summary>
-#
-# No. It is the exact gradient of $L_{val}(w', \alpha)$, one virtual step ahead, and not of
-# $L_{val}(w^*(\alpha), \alpha)$. In Fig. 2 they agree at rest only for ξ = ½.
-#
-# </details>
-#
-# **3.** Your finite difference gives `nan`-free but random-looking gradients in half precision. What do you
-# check first?
-#
-# <details>
-# <summary>Answer</summary>
-#
-# ε. With few digits the difference of two nearly equal gradients is mostly rounding: make ε larger, or
-# compute these passes in float32.
-#
-# </details>
-#
+# ## Quiz
+
+# %%
+checks.QUIZ
+
+# %% [markdown]
 # ## Break it
 #
 # - Part 1: let w and α share the 200 points of `new` and judge on `val`. Is held-out data for α still needed?

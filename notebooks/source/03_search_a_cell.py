@@ -20,10 +20,31 @@ import torch
 from dartsedu import compare, live, load_task
 from dartsedu.lessons import search as lesson
 from dartsedu.lessons import search_checks as checks
+from dartsedu.lessons.guess import predict
 
 torch.set_num_threads(1)
+task = load_task("digits")
 
 # %% [markdown]
+# ## Watch a search decide
+#
+# Three operations on every edge, equal shares at the start. Press **Play**; the next cell waits for the end,
+# and the buttons stay alive. Drag the slider back to any step: the whole history is in the browser.
+
+# %% tags=["nbval-ignore-output"]
+easy = live(lesson.deciding_search(seed=0, task=task))
+easy
+
+# %% tags=["nbval-ignore-output"]
+await easy.finished()
+first, last = easy.recording.steps[0], easy.recording.steps[-1]
+print(f"strongest share: {lesson.strongest_share(first):.2f} → {lesson.strongest_share(last):.2f}")
+
+# %% [markdown]
+# This search has been made easy, to be seen: few operations, and α that moves fast. (On GitHub the numbers
+# say it: from a third to nearly everything.) The paper's eight operations with α at a gentle pace, further
+# down, are a more sober sight. First: what happens in a step?
+#
 # ## What is searched?
 #
 # Images of digits, 8×8 pixels, from scikit-learn. Noise makes them hard enough to be interesting.
@@ -32,7 +53,6 @@ torch.set_num_threads(1)
 # closed until everything is chosen.
 
 # %%
-task = load_task("digits")
 {name: len(getattr(task, name)) for name in ("weights", "architecture", "test")}
 
 # %%
@@ -57,20 +77,25 @@ weights = sum(w.numel() for w in search.supernet.weights().values())
 print(f"{alphas} architecture weights α, {weights} operation weights w")
 
 # %% [markdown]
-# **Predict, then run.** α start at zero. What is each operation's share of its edge? And by how
-# much can one step move an α, if the optimiser is Adam with learning rate 0.05? (Adam's first step
-# is the sign of the gradient times the learning rate.)
+# α start at zero, so each operation has an eighth of its edge.
 
 # %%
-before = search.supernet.mixture()["normal"][0, 0]
+rate = search.settings.architecture.learning_rate
 step = next(search)
 moved = step.alphas["normal"].round(3)
-print(f"share before: {before:.3f}")
 print("α of the first edge after one step:", moved[0])
+assert (abs(abs(moved) - rate) < 0.002).all()
+
+# %%
+predict(
+    "How far did one step move an α? (Adam's first step is the sign of the gradient times the "
+    "learning rate of α.)",
+    float(abs(moved).max()),
+    f"The learning rate is {rate}. After one step, the sign is all there is to see.",
+    near=0.001,
+)
 
 # %% [markdown]
-# *Every α moved by one learning rate, up or down. After one step, the sign is all there is to see.*
-#
 # ## What does one step do?
 #
 # Algorithm 1 of the paper repeats two lines:
@@ -131,14 +156,14 @@ checks.check_step(one_step)
 #
 # ## What happens to α?
 #
-# `live` runs the search in a thread of its own and draws it while it runs. In JupyterLab, press
-# **Play** below; the next cell waits for the end, and the buttons stay alive. (Reading on GitHub?
-# The figure two cells down shows how it ended.)
+# Now the paper's eight operations, α at the gentle pace of the classroom preset. `live` runs the search in a
+# thread of its own and draws it while it runs. (Reading on GitHub? The figure two cells down shows how it
+# ended.)
 #
 # Watch for three things:
 #
-# 1. Which edge makes up its mind first? Click it to see its operations.
-# 2. Do the solid edges (those that would be kept) settle? The ticks under the curves are changes.
+# 1. Does any edge make up its mind? Click one to see its operations.
+# 2. Do the edges that would be kept settle? The ticks under the curves are changes.
 # 3. Press **What if I stopped now?** near the start and near the end.
 
 # %% tags=["nbval-ignore-output"]
@@ -147,16 +172,18 @@ run = live(search)
 run
 
 # %% tags=["nbval-ignore-output"]
+from dartsedu.discretisation import score
+
 await run.finished()
-last = run.recording.steps[-1]
-print(f"{run.state}: accuracy on the architecture split {last.accuracy['architecture']:.2f}")
+right = score(search.supernet, task.architecture).accuracy
+print(f"{run.state}: the supernet is right on {right:.1%} of the architecture split")
 
 # %% tags=["nbval-ignore-output"]
 run.figure()
 
 # %% [markdown]
-# Drag the slider back to any step: the whole history is in the browser. *The supernet learns fast;
-# the choice between operations moves slowly, and goes on changing after the loss is flat.*
+# *The supernet learns fast; the choice between operations moves slowly.* Many edges end with several
+# operations nearly level, and which of them leads may change from step to step.
 #
 # ## How decided is it?
 #
@@ -200,11 +227,18 @@ def mean_entropy(mixture):
 checks.check_entropy(mean_entropy)
 
 # %% tags=["nbval-ignore-output"]
-lesson.entropies_picture({"seed 0": run.recording})
+from dartsedu.show.measures import entropy
+
+bits = entropy(run.recording.steps[-1].mixture["normal"])
+predict(
+    "About how many operations still compete on an average edge of the normal cell, at the end?",
+    round(2**bits, 1),
+    lesson.entropies_picture({"eight operations": run.recording, "three": easy.recording}),
+    near=1,
+)
 
 # %% [markdown]
-# **Predict.** Look at the last value. If it is 2.7 bits, about how many operations still compete on
-# an average edge? ($2^{2.7} \approx 6.5$.) What, then, will happen when all but one are cut?
+# An entropy of $H$ bits is that of $2^H$ even operations. What, then, will happen when all but one are cut?
 #
 # *A search that ends with high entropy has not decided. Cutting to one operation then changes the
 # network a great deal: that is the [discretisation gap](../docs/glossary.md#discretisation-gap) of
@@ -214,14 +248,19 @@ lesson.entropies_picture({"seed 0": run.recording})
 #
 # Lesson 02 showed that first order drops a term of the
 # [hypergradient](../docs/glossary.md#hypergradient). Here it is put back exactly, from the same
-# start, with the same batches.
+# start, with the same batches, for as many steps.
 
 # %% tags=["nbval-ignore-output"]
-exact = live(lesson.digits_search(0, "search.architect=exact", "search.epochs=3", task=task))
-await exact.finished()
+short = "search.epochs=3"
+pair = lesson.record(
+    {
+        "first order": lesson.digits_search(0, short, task=task),
+        "exact": lesson.digits_search(0, short, "search.architect=exact", task=task),
+    }
+)
 
 # %% tags=["nbval-ignore-output"]
-compare({"first order": run.recording, "second order, exact": exact.recording})
+compare(pair)
 
 # %% [markdown]
 # Both views move through time together. Choose an edge: do the same operations lead? *The two
@@ -230,118 +269,109 @@ compare({"first order": run.recording, "second order, exact": exact.recording})
 #
 # ## Would another seed find the same cell?
 #
-# **Predict:** what share of the kept edges, operation included, will two searches have in common
-# that differ only in their seed?
+# Three more searches, which differ only in their seed.
 
 # %% tags=["nbval-ignore-output"]
-recordings = {"seed 0": run.recording}
-for seed in (1, 2, 3):
-    other = live(lesson.digits_search(seed, "search.epochs=3", task=task))
-    await other.finished()
-    recordings[f"seed {seed}"] = other.recording
+others = {f"seed {n}": lesson.digits_search(n, short, task=task) for n in (1, 2, 3)}
+recordings = [pair["first order"], *lesson.record(others).values()]
 
 # %% tags=["nbval-ignore-output"]
-from dartsedu import derive, random_genotype
-
-space = search.space
-found = [derive(space, r.steps[65].alphas) for r in recordings.values()]
-drawn = [random_genotype(space, seed) for seed in range(40)]
-shares = {"four searches": lesson.shared_edges(found), "random cells": lesson.shared_edges(drawn)}
-lesson.shares_picture(shares)
+shared = lesson.shared_edges([lesson.kept_at(r, 65) for r in recordings])
+by_chance = lesson.chance(search.space, group=4)
+predict(
+    "What share of the kept edges, operation included, do two of the four searches have in common?",
+    round(100 * shared),
+    lesson.chance_picture(shared, by_chance),
+    unit=" %",
+    near=5,
+)
 
 # %% [markdown]
-# The grey bar is what chance gives. *A search that finds much the same cell from every start has
-# seen something in the data; one that barely beats chance has mostly seen its own seed. Always
-# show the grey bar.*
+# The grey curve is what chance gives: four random cells, drawn again and again. *A search that finds much the
+# same cell from every start has seen something in the data; one that stands within the grey has mostly
+# seen its own seed. Always show the grey.*
 #
 # ## What breaks a search?
 #
-# Four settings, a few seconds each. **Predict** for each whether entropy falls faster or slower
-# than in the run above:
+# Five settings, each from three seeds:
 #
-# - α's learning rate thirty times as high
-# - w's learning rate nearly zero, so that the operations stay random
-# - both at once
-# - the learning rate of α nearly zero
+# - as above;
+# - α's learning rate thirty times as high;
+# - w's learning rate nearly zero, so that the operations stay random;
+# - both at once;
+# - the learning rate of α nearly zero.
 
 # %% tags=["nbval-ignore-output"]
 alpha, w = "search.architecture.learning_rate", "search.weights.learning_rate"
+still = (f"{w}=1e-6", "search.weights.learning_rate_end=0")
 settings = {
+    "as above": (),
     "α fast": (f"{alpha}=1.5",),
-    "w frozen": (f"{w}=1e-6", "search.weights.learning_rate_end=0"),
-    "both": (f"{alpha}=1.5", f"{w}=1e-6", "search.weights.learning_rate_end=0"),
+    "w frozen": still,
+    "both": (f"{alpha}=1.5", *still),
     "α frozen": (f"{alpha}=1e-6",),
 }
 
 # %% tags=["nbval-ignore-output"]
-broken = {"as above": run.recording}
-for name, changes in settings.items():
-    trial = live(lesson.digits_search(0, "search.epochs=2", *changes, task=task))
-    await trial.finished()
-    broken[name] = trial.recording
-lesson.entropies_picture(broken)
+trials = {
+    name: [lesson.digits_search(n, "search.epochs=2", *more, task=task) for n in range(3)]
+    for name, more in settings.items()
+}
+each = {f"{name}, {n}": s for name, group in trials.items() for n, s in enumerate(group)}
+broken = lesson.record(each)
 
 # %% tags=["nbval-ignore-output"]
-for name, recording in broken.items():
-    step = recording.steps[43]
-    skips = derive(space, step.alphas)["normal"].count("skip_connect")
-    print(f"{name:>9}: accuracy {step.accuracy['architecture']:.2f}, skips kept {skips}")
+bits = {name: entropy(broken[f"{name}, 0"].steps[-1].mixture["normal"]) for name in settings}
+predict(
+    "Which of them ends with the lowest entropy: the most decided?",
+    min(bits, key=bits.get),
+    lesson.entropies_picture({name: broken[f"{name}, 0"] for name in settings}),
+    among=list(settings),
+)
+
+# %% tags=["nbval-ignore-output"]
+print(lesson.accuracy_table(trials))
+assert bits["α frozen"] > 2.99 > bits["α fast"]
 
 # %% [markdown]
-# A fast α decides at once, before the operations have learned anything: the winner is an accident, and
-# the supernet's accuracy hardly shows it. With w frozen α still moves, towards whatever random
-# operations happen to help. *Low entropy is not success. It only says that a choice was made.*
+# Read the table by pairs: does a low entropy go with a high accuracy? With w frozen α still moves, towards
+# whatever random operations happen to help, and the accuracy of such a supernet is no accident: it has not
+# learned. With α fast the choice falls before the operations have learned anything. *Low entropy is not
+# success. It only says that a choice was made.*
 #
-# Many [skip connections](../docs/glossary.md#primitive) are the best known way for a search to
-# fail: a skip needs no training, so early on it is ahead, and a long search may end with little
-# else. Watch the fourth curve of the dashboard.
+# **A cure** for the last is to let w learn first. "Break it" has it as an experiment. Another failure is known
+# better: a skip connection needs no training, so early on it is ahead, and long searches on larger images may
+# end with little else (this is called *collapse*). It has cures of its own, such as stopping early.
 #
 # ## Recap
 #
 # - One step: α down the architecture split, then w down the weights split.
-# - The dashboard shows shares, not quality: thick means strong, solid means that it would be kept.
-# - Entropy says how decided a search is, the skip count warns of collapse; neither says that a
-#   cell is good.
+# - The dashboard shows shares, not quality: thick means strong, full colour means that it would be kept.
+# - Entropy says how decided a search is, the skip count warns of a collapse into skips; neither says
+#   that a cell is good.
 # - Differences between two runs mean nothing without other seeds and a random baseline.
 
 # %% [markdown]
-# ## Three questions
+# ## What stays open
 #
-# 1. Why may α not be trained on the `weights` split?
+# Why should operations that share an edge be ranked by their α at all? No proof says so: it is a bet that what
+# helps within the mixture helps alone. Lessons 04 and 05 check it. What does a search cost? Every edge computes
+# all of its operations, so a step is dearer than one of the final network by about their number. Why Adam for
+# α? Its steps do not depend on how large the gradients of α are, and those are small and differ between edges.
 #
-# <details>
-# <summary>Answer</summary>
-#
-# Then both would follow the same loss, and α would favour whatever overfits it fastest. On a split
-# of its own, α is rewarded for what generalises. Lesson 02 shows the difference.
-#
-# </details>
-#
-# 2. The supernet reaches 95 % on the architecture split after 100 steps, with 2.8 bits of entropy.
-#    May you expect 95 % from the discrete cell?
-#
-# <details>
-# <summary>Answer</summary>
-#
-# No. At 2.8 bits about seven operations share each edge, and the supernet's accuracy is theirs
-# together. Cutting to one changes the network; it must be trained again.
-#
-# </details>
-#
-# 3. Two seeds give different cells. Is the search useless?
-#
-# <details>
-# <summary>Answer</summary>
-#
-# Not by itself: different cells may be equally good. But then the search has not found *the* cell,
-# and random cells of the same space must be the yardstick. Lesson 05 does that.
-#
-# </details>
-#
+# ## Quiz
+
+# %%
+checks.QUIZ
+
+# %% [markdown]
 # ## Break it
 #
-# - Limit the speed to two steps a second and watch one edge decide. Does the loss notice?
-# - Give `digits_search` the change `"search.epochs=30"`. Does entropy go on falling? Do skips come?
+# - Limit the speed to two steps a second and watch one edge of the first search decide. Does the loss notice?
+# - Let w learn first: `live` a search with `"search.architecture.learning_rate=1e-6"`, take its w over with
+#   `supernet.load_state_dict`, and go on with a fast α. Does it decide for other operations?
+# - Give `digits_search` the change `"search.epochs=30"`. Does entropy go on falling? Watch the curve of skip
+#   connections. (On these digits we have not seen them take over; on larger images others have.)
 # - Start from `search.architect=finite-difference` and compare with exact. Same edges?
 # - Make the classroom's noise smaller, or larger: `load_task("digits")` takes its settings from
 #   `dartsedu show classroom`.

@@ -18,14 +18,13 @@
 
 # %%
 import torch
-from dartsedu.lessons.guess import predict
 
 from dartsedu import PUBLISHED, Recording, derive, discretisation_gap, load_task, mixture_weights
 from dartsedu.derivation import RULES
 from dartsedu.lessons import cuts, start
 from dartsedu.lessons import discretisation as lesson
 from dartsedu.lessons import discretisation_checks as checks
-from dartsedu.lessons.discretisation_quiz import QUIZ
+from dartsedu.lessons.guess import predict
 from dartsedu.lessons.intervals import told
 
 torch.set_num_threads(1)  # the same numbers on every machine, as far as that goes
@@ -370,8 +369,8 @@ for edges, found in lesson.derived_or_drawn(record).items():
 lesson.kept_pictures(record)
 
 # %% [markdown]
-# The ruin is gone: it was not the cells' fault. And on this task random cells do as well as derived ones, once both
-# are trained.
+# The ruin is gone: it was not the cells' fault. And on this task random cells do as well as derived ones, or better, once
+# both are trained.
 #
 # > **Takeaway.** What the cut destroys, training restores. A cell is judged by training it from scratch, several
 # > times, beside random ones: lesson 05.
@@ -433,7 +432,7 @@ print(
 # ## Quiz
 
 # %%
-QUIZ
+checks.QUIZ
 
 # %% [markdown]
 # ## Break it

@@ -16,14 +16,13 @@
 
 # %%
 import torch
-from dartsedu.lessons.guess import predict
 from scipy import stats
 
 from dartsedu import PUBLISHED, CNNNetwork, Training, load_task, multiply_adds
 from dartsedu.lessons import intervals
 from dartsedu.lessons import scratch as lesson
 from dartsedu.lessons import scratch_checks as checks
-from dartsedu.lessons.scratch_quiz import QUIZ
+from dartsedu.lessons.guess import predict
 from dartsedu.show.cell_graph import genotype_figure
 from dartsedu.spaces.build import build_network, search_space
 
@@ -487,7 +486,7 @@ predict(
 # %% tags=["nbval-ignore-output"]
 from dartsedu import replay
 
-replay(lesson.LARGER)
+replay(lesson.LARGER, play=True)
 
 # %% [markdown]
 # The normal cell decides a little, down to 2.3 bits, and then less again, 2.6; the reduction cell hardly at all. At
@@ -505,7 +504,7 @@ replay(lesson.LARGER)
 # ## Quiz
 
 # %%
-QUIZ
+checks.QUIZ
 
 # %% [markdown]
 # ## Break it

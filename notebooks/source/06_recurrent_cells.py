@@ -15,13 +15,12 @@
 
 # %%
 import torch
-from dartsedu.lessons.guess import predict
 
 from dartsedu import PUBLISHED, Recording, live, replay
 from dartsedu.lessons import recurrent as lesson
 from dartsedu.lessons import recurrent_checks as checks
+from dartsedu.lessons.guess import predict
 from dartsedu.lessons.intervals import difference, told
-from dartsedu.lessons.recurrent_quiz import QUIZ
 
 torch.set_num_threads(1)
 
@@ -29,13 +28,13 @@ torch.set_num_threads(1)
 # ## A cell that reads
 #
 # A search on text, recorded: four [nodes](../docs/glossary.md#node), each with five operations on every edge, are
-# mixed while the network learns to tell the next word. Press **Play**. You need not understand the picture yet; by the
+# mixed while the network learns to tell the next word. It plays by itself. You need not understand the picture yet; by the
 # end of the lesson you will read every line of it.
 #
 # **One thing to find:** which operation leads in the end, and from which step on? Does the loss show it?
 
 # %% tags=["nbval-ignore-output"]
-replay(lesson.SEARCH)
+replay(lesson.SEARCH, play=True)
 
 # %% [markdown]
 # ## How well is a text told?
@@ -298,7 +297,7 @@ lesson.leaders_picture(Recording.load(lesson.SEARCH))
 
 # %% tags=["nbval-ignore-output"]
 search = lesson.text_search(task, seed=0)
-run = live(search)
+run = live(search, speed=12)
 run
 
 # %% tags=["nbval-ignore-output"]
@@ -408,7 +407,7 @@ predict(
 # ## Quiz
 
 # %%
-QUIZ
+checks.QUIZ
 
 # %% [markdown]
 # ## Break it

@@ -19,14 +19,13 @@
 
 # %%
 import torch
-from dartsedu.lessons.guess import predict
 
 from dartsedu import Search, live, load_preset, load_task
 from dartsedu.lessons import chance
 from dartsedu.lessons import equations as lesson
 from dartsedu.lessons import equations_checks as checks
-from dartsedu.lessons.equations_quiz import QUIZ
 from dartsedu.lessons.forming import forming_explorer
+from dartsedu.lessons.guess import predict
 from dartsedu.spaces.equation import EquationSupernet, conclude, equation_space
 
 torch.set_num_threads(1)
@@ -222,7 +221,7 @@ lesson.data_picture(task)
 
 # %% tags=["nbval-ignore-output"]
 search = lesson.equation_search(task)
-run = live(search)
+run = live(search, speed=15)
 run
 
 # %% tags=["nbval-ignore-output"]
@@ -477,7 +476,7 @@ print(lesson.listed(lesson.discovered(mine), mine))
 # ## Quiz
 
 # %%
-QUIZ
+checks.QUIZ
 
 # %% [markdown]
 # ## Break it

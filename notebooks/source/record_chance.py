@@ -1,10 +1,10 @@
 """Makes ``dartsedu/lessons/recordings/chance.json``, the comparison of lesson 07.
 
-    python notebooks/source/record_chance.py             about ten minutes of one core
+    python notebooks/source/record_chance.py             about three minutes of one core
     python notebooks/source/record_chance.py --seeds 1 --out chance.json
 
 For each law of one variable and each seed: a search of 64 restarts and 64 random graphs on the same
-rows, cut, refitted and written as formulas.
+rows, cut and refitted.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main() -> None:
             write_text(options.out, record.model_dump_json() + "\n")
             last = trials[-1]
             for side in (last.search, last.chance):
-                print(f"{name} {seed}: {side.median:.3f} {side.best:.4f} {side.law}", flush=True)
+                print(f"{name} {seed}: {side.median:.3f} {side.best:.4f}", flush=True)
 
 
 if __name__ == "__main__":

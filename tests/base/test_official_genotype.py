@@ -34,7 +34,8 @@ def as_range(outputs):
     return range(outputs[0], outputs[-1] + 1)
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+# Their form has two edges for every node.
+@pytest.mark.parametrize("name", [n for n, g in PUBLISHED.items() if g.cells[0].keep is not None])
 def test_published_cells_are_read_as_printed(name):
     assert Genotype.from_official(as_authors_print(PUBLISHED[name])) == PUBLISHED[name]
 

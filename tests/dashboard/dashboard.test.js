@@ -1,27 +1,44 @@
 // The front end alone: data, messages, drawing and keys, with a kernel made of two functions.
 
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import widget, { Run, Session, sigmoid, softmax } from "../../dartsedu/dashboard/dashboard.js";
+import { upperEnd } from "../../dartsedu/dashboard/curves.js";
+import widget from "../../dartsedu/dashboard/dashboard.js";
+import { beside, fitting } from "../../dartsedu/dashboard/graph.js";
+import { Run, Session, dirichlet, sigmoid, softmax } from "../../dartsedu/dashboard/rows.js";
 
 const OPS = ["none", "skip_connect", "sep_conv_3x3"];
 
+const sheet = (width) => ({
+  width, height: 100, font: 12, bundle: 10,
+  states: [[20, 20, 30, 20], [20, 80, 30, 20], [100, 50, 30, 30], [180, 50, 30, 20]],
+  ways: [
+    { curve: [[35, 20], [60, 20], [76, 44]], head: [[84, 46], [76, 40], [74, 48]], label: [60, 8, 50, 15] },
+    { curve: [[35, 80], [60, 80], [76, 56]], head: [[84, 54], [76, 60], [74, 52]], label: null },
+  ],
+});
+
 function description(name = "", total = 100) {
-  const edge = (source, target) => ({ source, target, curve: [[0, 1], [0.5, 1], [1, 0.5]] });
   const cell = (label) => ({
     name: label,
-    states: [{ label: "a", at: [0, 1] }, { label: "b", at: [0, -1] }, { label: "0", at: [1, 0.5] }],
-    output: { label: "out", at: [2, 0] },
+    states: ["a", "b", "0"],
+    output: "out",
     outputs: [2],
-    edges: [edge(0, 2), edge(1, 2)],
+    edges: [{ source: 0, target: 2 }, { source: 1, target: 2 }],
+    sheets: [sheet(200), sheet(300), sheet(500)],
+    large: [sheet(260)],
   });
   return {
     name,
     total,
     rule: "paper",
+    clear: 1.5,
+    series: [],
+    data: null,
+    fitted: [],
     scalars: ["index", "epoch", "elapsed", "loss weights"],
-    primitives: OPS.map((op, i) => ({ name: op, label: op, colour: "#123456", dashed: i === 1, none: i === 0 })),
+    primitives: OPS.map((op, i) => ({ name: op, label: op, brief: op, colour: "#123456", pale: 50, legible: 60, dashed: i === 1, none: i === 0 })),
     cells: [cell("normal"), cell("reduce")],
-    charts: [{ title: "loss", lines: [{ scalar: "loss weights", label: "weights", colour: "#000", dashed: false, smooth: true }] }],
+    charts: [{ title: "loss", lines: [{ scalar: "loss weights", label: "weights", smooth: true }] }],
   };
 }
 
@@ -84,7 +101,7 @@ describe("rows", () => {
     expect([...run.alpha(2, 1, 0)]).toEqual([0, 2, 1]);
     expect(run.kept(2, 0, 0)).toEqual([1]);
     expect(run.kept(2, 0, 1)).toEqual([]);
-    expect(run.strongest(2, 0, 0)[0]).toBe(1);
+    expect(run.lead(run.mixture(2, 0, 0))).toBe(1);
     expect(run.changes).toEqual([5]);
     expect(run.smooth(1, "loss weights")).toBeCloseTo(0.75);
     expect(run.pace()).toBeCloseTo(0.5);
@@ -131,11 +148,14 @@ describe("rows", () => {
 
   it("turn into mixture weights by what the description says", () => {
     const data = rows(0, 1);
-    const [plain, fair] = [description(), { ...description(), relaxation: "sigmoid" }].map((spec) => new Run(spec));
-    for (const run of [plain, fair]) run.append(0, data);
+    const kinds = ["softmax", "sigmoid", "dirichlet"];
+    const [plain, fair, mean] = kinds.map((relaxation) => new Run({ ...description(), relaxation }));
+    for (const run of [plain, fair, mean]) run.append(0, data);
     expect(plain.mixture(0, 0, 0)).toEqual(softmax([0, 2, 1]));
     expect(fair.mixture(0, 0, 0)).toEqual(sigmoid([0, 2, 1]));
     expect(sigmoid([0, Math.log(3)])[1]).toBeCloseTo(0.75);
+    expect(mean.mixture(0, 0, 0)).toEqual([1 / 6, 3 / 6, 2 / 6]);
+    expect(dirichlet([0, -Math.log(3)])[0]).toBeCloseTo(0.75);
   });
 
   it("turn into mixture weights by softmax", () => {
@@ -344,10 +364,18 @@ describe("a live view", () => {
     draw();
     expect(text(".dartsedu-gap")).toContain("Discretisation gap: 60.0 points of accuracy.");
     expect(text(".dartsedu-gap")).toContain("α are those of step 7, the operation weights those of step 9");
-    expect(el.querySelector(".dartsedu-verdict [role=img]").getAttribute("aria-label")).toBe("normal cell: a → 0 sep_conv_3x3");
+    const cut = el.querySelector(".dartsedu-graph[role=img]");
+    expect(cut.hasAttribute("hidden")).toBe(false);
+    expect(el.querySelector("[role=radiogroup]").hasAttribute("hidden")).toBe(true);
+    expect(cut.getAttribute("aria-label")).toBe("normal cell: a → 0 sep_conv_3x3");
+    expect(text("figcaption")).toBe("normal cell (cut after step 7)");
     kernel.say({ type: "gap", step: 6, error: "out of memory" });
     draw();
-    expect(text(".dartsedu-gap")).toBe("Not measured: out of memory");
+    expect(text(".dartsedu-gap")).toBe("Cut after step 7. Not measured: out of memory");
+    button("What if").click();
+    draw();
+    expect(cut.hasAttribute("hidden")).toBe(true);
+    expect(el.querySelector(".dartsedu-verdict").hidden).toBe(true);
   });
 });
 
@@ -389,17 +417,69 @@ describe("edges", () => {
     const { kernel, el, draw } = open();
     kernel.rows(0, 10);
     draw();
-    const cells = [...el.querySelectorAll(".dartsedu-bars tbody tr")].map((tr) => tr.textContent);
+    const cells = [...el.querySelectorAll(".dartsedu-bars tbody tr")].map((tr) => tr.textContent.trim());
     expect(cells).toEqual(["none0.090+0.000", "skip_connect0.245+1.000", "sep_conv_3x30.665+2.000"]);
   });
 
-  it("are as thick as their strongest operation, and faded if they would be cut", () => {
+  const widths = (edge) => [...edge.querySelectorAll(".dartsedu-strand")].map((strand) => Number(strand.getAttribute("stroke-width")));
+
+  it("are bundles whose strands are as wide as the operations' shares, none too", () => {
     const { kernel, el, draw } = open();
     kernel.rows(0, 10);
     draw();
     const [kept, cut] = radios(el);
-    expect(Number(kept.querySelector(".dartsedu-edge").getAttribute("stroke-width"))).toBeCloseTo(1 + 12 * 0.665, 1);
+    softmax([0, 1, 2]).forEach((share, o) => expect(widths(kept)[o]).toBeCloseTo(10 * share, 1));
+    softmax([0, 0.1, 0]).forEach((share, o) => expect(widths(cut)[o]).toBeCloseTo(10 * share, 1));
     expect([kept.dataset.kept, cut.dataset.kept]).toEqual(["true", "false"]);
+  });
+
+  it("are even before the first step, and nothing is kept or named", () => {
+    const { el } = open();
+    for (const edge of radios(el)) {
+      expect(edge.dataset.kept).toBe("open");
+      for (const width of widths(edge)) expect(width).toBeCloseTo(10 / 3, 1);
+      expect(edge.getAttribute("aria-label")).toContain("all operations alike");
+    }
+    expect([...el.querySelectorAll("[role=radiogroup] .dartsedu-label")].every((label) => label.hasAttribute("hidden"))).toBe(true);
+    expect([...el.querySelectorAll(".dartsedu-bars tbody tr")].map((tr) => tr.textContent.trim())[0]).toBe("none0.333–");
+  });
+
+  it("are named where one operation leads clearly and there is room", () => {
+    const run = new Run(description());
+    expect(run.lead([0.2, 0.5, 0.3])).toBe(1);
+    expect(run.lead([0.3, 0.4, 0.3])).toBe(null);
+    const { kernel, el, draw } = open();
+    kernel.rows(0, 10);
+    draw();
+    const labels = [...el.querySelectorAll("[role=radiogroup] .dartsedu-label")];
+    expect(labels.map((label) => (label.hasAttribute("hidden") ? "" : label.textContent))).toEqual(["sep_conv_3x3", "", "sep_conv_3x3", ""]);
+  });
+
+  it("share a bundle by their sum where weights do not compete", () => {
+    const run = new Run({ ...description(), relaxation: "sigmoid" });
+    run.append(0, rows(0, 1));
+    const shares = run.shares(0, 0, 0);
+    expect(shares.reduce((a, b) => a + b)).toBeCloseTo(1);
+    expect(shares[1] / shares[0]).toBeCloseTo(sigmoid([2])[0] / sigmoid([0])[0]);
+  });
+
+  it("are drawn on the widest sheet that there is room for", () => {
+    const sheets = [{ width: 200 }, { width: 300 }, { width: 500 }];
+    expect([0, 200, 299, 300, 2000].map((room) => fitting(sheets, room).width)).toEqual([200, 200, 200, 300, 500]);
+    const moved = beside([[0, 0], [5, 0], [10, 0]], 3);
+    expect(moved).toEqual([[0, 3], [5, 3], [10, 3]]);
+  });
+
+  it("grow with the switch for projectors", () => {
+    const { el, button } = open();
+    const width = () => el.querySelector(".dartsedu-graph").getAttribute("width");
+    expect(width()).toBe("300");
+    button("Large").click();
+    expect(width()).toBe("260");
+    expect(button("Large").getAttribute("aria-pressed")).toBe("true");
+    expect(el.querySelector(".dartsedu").hasAttribute("data-large")).toBe(true);
+    button("Large").click();
+    expect(width()).toBe("300");
   });
 });
 
@@ -451,7 +531,7 @@ describe("a replay", () => {
     rate.value = "500";
     button("Play").click();
     vi.advanceTimersByTime(3000);
-    expect(text(".dartsedu-where")).toBe("step 60, epoch 6");
+    expect(text(".dartsedu-where")).toBe("step 60 of 60, epoch 6");
     expect(button("Play")).toBeTruthy();
     expect(kernel.of("command")).toEqual([]);
   });
@@ -463,20 +543,20 @@ describe("a replay", () => {
     slider.value = "0";
     slider.dispatchEvent(new Event("input"));
     const rate = el.querySelector("select");
-    expect(rate.value).toBe("5"); // 80 steps in about 20 s
+    expect(rate.value).toBe("10"); // A pace that can be followed.
     rate.value = "10";
     button("Play").click();
     vi.advanceTimersByTime(3900);
-    expect(text(".dartsedu-where")).toBe("step 1, epoch 1");
+    expect(text(".dartsedu-where")).toBe("step 1 of 100, epoch 1");
     rate.value = "50";
     rate.dispatchEvent(new Event("change")); // goes on from step 40, which was not kept
     vi.advanceTimersByTime(100);
-    expect(text(".dartsedu-where")).toBe("step 41, epoch 5");
+    expect(text(".dartsedu-where")).toBe("step 41 of 100, epoch 5");
     expect(slider.getAttribute("aria-valuetext")).toBe("step 41 of 81");
     vi.advanceTimersByTime(600);
     expect(button("Pause")).toBeTruthy();
     vi.advanceTimersByTime(200);
-    expect(text(".dartsedu-where")).toBe("step 81, epoch 9");
+    expect(text(".dartsedu-where")).toBe("step 81 of 100, epoch 9");
     expect(button("Play")).toBeTruthy();
   });
 
@@ -488,7 +568,7 @@ describe("a replay", () => {
     };
     const { el, draw, slider, button } = open(two);
     draw();
-    expect([...el.querySelectorAll("h3")].map((h) => h.textContent).slice(0, 2)).toEqual(["first", "<b>second</b>"]);
+    expect([...el.querySelectorAll("h3 > span:first-child")].map((h) => h.textContent)).toEqual(["first", "<b>second</b>"]);
     slider.value = "4";
     slider.dispatchEvent(new Event("input"));
     draw();
@@ -500,7 +580,11 @@ describe("a replay", () => {
     expect(labels().every((label) => label.includes("sep_conv_3x3"))).toBe(true);
     button("What if").click();
     draw();
-    expect(el.querySelector(".dartsedu-gap").textContent).toContain("cannot be measured here");
+    const ended = () => [...el.querySelectorAll("h3 .dartsedu-note")].map((note) => note.textContent);
+    expect(ended()).toEqual(["", "ended at step 30, shown as it was then"]);
+    const verdicts = [...el.querySelectorAll(".dartsedu-gap p")].map((p) => p.textContent);
+    expect(verdicts[0]).toContain("first, cut after step 51. The discretisation gap was not measured in this run");
+    expect(verdicts[1]).toContain("cut after step 30.");
     expect(el.querySelector("b")).toBeNull();
   });
 
@@ -519,5 +603,125 @@ describe("a replay", () => {
     }
     vi.unstubAllGlobals();
     expect(seen.size).toBeLessThanOrEqual(4);
+  });
+
+  it("begins by itself where it is asked to", () => {
+    const kernel = new Kernel(recorded(60));
+    kernel.traits.spec.play = true;
+    const { initialize, render } = widget();
+    closers.push(initialize({ model: kernel }));
+    const el = document.body.appendChild(document.createElement("div"));
+    closers.push(render({ model: kernel, el }));
+    vi.advanceTimersByTime(1050);
+    const reached = Number(el.querySelector("input").value);
+    expect(reached).toBeGreaterThanOrEqual(9);
+    expect(reached).toBeLessThanOrEqual(11);
+  });
+});
+
+// ---- What is measured beside the search -----------------------------------------------------------
+
+describe("numbers measured now and then", () => {
+  const GAP = ["mixture accuracy", "discretised accuracy", "mixture loss", "discretised loss"];
+  const scalars = ["index", "epoch", "elapsed", "loss weights", ...GAP, "series rank"];
+
+  function measured(count, every = 10) {
+    const spec = {
+      ...description("", count), scalars, series: ["rank"],
+      charts: [
+        { title: "cut: accuracy", lines: [{ scalar: GAP[0], label: "all mixtures", sparse: true }, { scalar: GAP[1], label: "kept edges only", sparse: true }] },
+        { title: "cut: loss", unless: GAP[0], lines: [{ scalar: GAP[2], label: "all mixtures", sparse: true }] },
+        { title: "rank", lines: [{ scalar: "series rank", label: "rank", sparse: true }] },
+      ],
+    };
+    const data = Array.from({ length: count }, (_, i) => {
+      const gap = i % every ? [NaN, NaN, NaN, NaN] : [0.9, 0.1 + i / 100, 0.5, 2];
+      return [...row(i).slice(0, 4), ...gap, 100 - i, ...row(i).slice(4)];
+    });
+    return { mode: "replay", runs: [spec], snapshots: [view(Float32Array.from(data.flat()))] };
+  }
+
+  it("answer in a recording, from the last step at which they were measured", () => {
+    const { draw, button, slider, text } = open(measured(40));
+    draw();
+    button("What if").click();
+    slider.value = "25";
+    slider.dispatchEvent(new Event("input"));
+    draw();
+    expect(text(".dartsedu-gap")).toContain("Cut after step 26.");
+    expect(text(".dartsedu-gap")).toContain("all mixtures 90.0 % (loss 0.500), kept edges only 30.0 % (loss 2.000). Discretisation gap: 60.0 points of accuracy.");
+    expect(text(".dartsedu-gap")).toContain("Measured after step 21. rank: 75.");
+    slider.value = "30";
+    slider.dispatchEvent(new Event("input"));
+    draw();
+    expect(text(".dartsedu-gap")).toContain("Cut after step 31.");
+    expect(text(".dartsedu-gap")).not.toContain("Measured after");
+  });
+
+  it("become curves through the steps that have them, of accuracy where there is one", () => {
+    const { el, draw } = open(measured(40));
+    draw();
+    const charts = [...el.querySelectorAll(".dartsedu-chart")].filter((chart) => !chart.hasAttribute("hidden"));
+    const titles = charts.map((chart) => chart.querySelector(".dartsedu-chart-title").textContent);
+    expect(titles).toEqual(["this edge", "cut: accuracy", "rank"]);
+    const [mixture] = charts[1].querySelectorAll(".dartsedu-line");
+    expect(mixture.getAttribute("d").match(/[ML]/g)).toEqual(["M", "L", "L", "L"]);
+    expect(charts[2].getAttribute("aria-label")).toBe("rank at step 40: rank 61");
+  });
+});
+
+describe("a chart", () => {
+  it("does not let one step that ran off press all others flat", () => {
+    expect(upperEnd([1, 2, 3])).toBe(3);
+    expect(upperEnd([...Array(99).fill(1), 5000])).toBe(2);
+    expect(upperEnd([])).toBe(1);
+    expect(upperEnd([NaN, Infinity, 2])).toBe(2);
+  });
+});
+
+describe("the data of an equation", () => {
+  const data = { variables: ["S"], target: "R", y: [1, 2, 3], x: [10, 20, 30], at: [10, 30] };
+
+  it("are shown with the curve of every step and the columns' names", () => {
+    const spec = { ...description("", 3), data, fitted: ["mixture", "kept"] };
+    const values = [0, 1, 2].flatMap((i) => [...row(i), 1, 1 + i, NaN, 2]);
+    const { el, draw, slider } = open({ mode: "replay", runs: [spec], snapshots: [view(Float32Array.from(values))] });
+    draw();
+    const plot = el.querySelector(".dartsedu-data");
+    const [mixture, kept] = [...plot.querySelectorAll(".dartsedu-line")].map((line) => () => line.getAttribute("d"));
+    expect(plot.querySelector(".dartsedu-dots").getAttribute("d").match(/M/g).length).toBe(3);
+    expect(plot.textContent).toContain("R over S");
+    const last = mixture();
+    expect(last.match(/[ML]/g)).toEqual(["M", "L"]);
+    expect(kept().match(/[ML]/g)).toEqual(["M"]);
+    slider.value = "0";
+    slider.dispatchEvent(new Event("input"));
+    draw();
+    expect(mixture()).not.toBe(last);
+  });
+});
+
+describe("a kernel that is gone", () => {
+  it("greys the view out and says why, and what has come can still be looked at", async () => {
+    vi.useRealTimers();
+    const kernel = new Kernel();
+    const { initialize, render } = widget();
+    closers.push(initialize({ model: kernel }));
+    const around = document.body.appendChild(document.createElement("div"));
+    const el = around.appendChild(document.createElement("div"));
+    closers.push(render({ model: kernel, el }));
+    kernel.rows(0, 10);
+    kernel.state("running", { have: 10 });
+    around.classList.add("jupyter-widgets-disconnected");
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    const root = el.querySelector(".dartsedu");
+    expect(root.hasAttribute("data-gone")).toBe(true);
+    expect(el.querySelector("[role=status]").textContent).toContain("The kernel was restarted or shut down");
+    expect([...el.querySelectorAll("button")].find((b) => b.textContent === "Stop").hidden).toBe(true);
+    const slider = el.querySelector("input");
+    slider.value = "2";
+    slider.dispatchEvent(new Event("input"));
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    expect(el.querySelector(".dartsedu-where").textContent).toContain("step 3");
   });
 });

@@ -18,8 +18,10 @@ from comparison import same_step
 from dartsedu.dashboard import compare, live, replay
 from dartsedu.dashboard.history import History
 from dartsedu.dashboard.widget import SNAPSHOT, Dashboard
+from dartsedu.data.tasks import load_task
 from dartsedu.derivation import derive
-from dartsedu.discretisation import discretisation_gap
+from dartsedu.discretisation import discretisation_gap, gap_every
+from dartsedu.lessons.equations import equation_search
 from dartsedu.relaxation import mixture_weights
 from dartsedu.search import Search
 from dartsedu.show.measures import changes, entropy, genotypes, passing
@@ -553,3 +555,148 @@ def test_widget_does_not_keep_files_open():
         warnings.simplefilter("error", ResourceWarning)
         Dashboard({"mode": "replay", "title": "", "runs": []}, [])
         gc.collect()
+
+
+# ---- Beside the search --------------------------------------------------------------------------
+
+
+def test_the_gap_is_measured_now_and_then_and_changes_nothing(make_search, tmp_path):
+    bare = list(make_search())
+    search = make_search()
+    measure = gap_every(search.supernet, search.task.architecture, 4)
+    paths = tmp_path / "run.jsonl", tmp_path / "run.ckpt"
+    steps = recorded(search, *paths, space=search.space, measure=measure)
+    for _ in range(5):  # Killed and resumed in between: the same numbers.
+        next(steps)
+    steps.close()
+    again = make_search().load(paths[1])
+    measure = gap_every(again.supernet, again.task.architecture, 4)
+    run = live(again, recorded(again, *paths, space=again.space, measure=measure))
+    assert run.wait(60)
+    whole = live(make_search(), measure_gap=4)
+    assert whole.wait(60)
+    known = Recording.load(paths[0]).steps
+    for step, same, plain in zip(known, whole.steps, bare, strict=True):
+        assert same_step(step, replace(plain, measured=step.measured))
+        assert step.measured == same.measured
+        assert bool(step.measured) == (step.index == 0 or (step.index + 1) % 4 == 0)
+    gap = discretisation_gap(
+        whole.search.supernet,
+        whole.search.task.architecture,
+        derive(whole.search.space, known[-1].alphas),
+    )
+    assert whole.gap() == gap
+    assert known[0].measured["mixture loss"] > 0
+    with pytest.raises(ValueError, match="steps = 0; expected at least 1"):
+        gap_every(search.supernet, search.task.architecture, 0)
+
+
+def test_the_gap_of_the_last_step_is_that_of_the_supernet(make_search):
+    run = live(make_search(), measure_gap=1)
+    assert run.wait(60)
+    gap = run.gap()
+    found = run.steps[-1].measured
+    assert found["mixture accuracy"] == gap.mixture.accuracy
+    assert found["discretised loss"] == gap.discretised.loss
+
+
+def test_further_curves_are_functions_of_step_and_genotype(make_search):
+    run = live(
+        make_search(), series={"rank": lambda step, genotype: len(str(genotype)) + step.index}
+    )
+    browser = Browser(run)
+    assert run.wait(60)
+    spec = run._widget.spec["runs"][0]
+    assert spec["series"] == ["rank"]
+    assert spec["charts"][-1]["lines"][0]["scalar"] == "series rank"
+    column = spec["scalars"].index("series rank")
+    history = run._history
+    browser.say(type="need", run=0, have=0)
+    rows = browser.rows(history.width)
+    found = history.genotypes(run.steps)
+    want = [
+        len(str(genotype)) + step.index for step, genotype in zip(run.steps, found, strict=True)
+    ]
+    assert rows[:, column].tolist() == want
+    shown = replay(run.recording, series={"n": lambda step, genotype: step.index}, play=True)
+    assert shown._spec("replay")["runs"][0]["series"] == ["n"]
+    assert shown._spec("replay")["play"]
+
+
+def test_speed_is_for_who_looks(make_search):
+    run = live(make_search(), speed=12)
+    assert run._status()["limit"] is None
+    Browser(run).say(type="hello")
+    assert run._status()["limit"] == 12
+    chosen = live(make_search(), speed=12)
+    chosen.limit(3)
+    Browser(chosen).say(type="hello")
+    assert chosen._status()["limit"] == 3
+    with pytest.raises(ValueError, match="speed = 0; expected steps a second above 0"):
+        live(make_search(), speed=0)
+
+
+def test_a_stop_at_any_step_leaves_something_to_look_at(make_search):
+    run = live(make_search())
+    assert run.steps == ()
+    assert "before the first step" in run.figure().alt
+    with pytest.raises(ValueError, match="no step 3 or earlier: start the search first"):
+        run.step_at(3)
+    run.step()
+    eventually(lambda: len(run.steps) == 1)
+    run.stop()
+    assert run.wait(60)
+    assert run.step_at(65).index == 0
+    assert run.figure().alt.startswith("1 steps")
+    assert run.gap().mixture.loss > 0
+
+
+def test_an_equation_shows_its_data_and_the_curves_of_every_step():
+    search = equation_search(load_task("weber-fechner", noise=0.1, rows=60), epochs=4)
+    run = live(search)
+    assert run.wait(60)
+    data, table = search.observed, search.task.table(search.task.training)
+    assert (data.variables, data.target) == (("S",), "R")
+    assert sorted(data.y) == sorted(table.targets.tolist())
+    last = run.steps[-1]
+    inputs = torch.tensor(data.at)[:, None] / search.task.scaling.inputs[0]
+    with torch.no_grad():
+        predicted = search.supernet.respond(inputs.double())[search.supernet.leader, :, 0]
+    predicted = predicted * search.task.scaling.scale[0] + search.task.scaling.centre[0]
+    np.testing.assert_allclose(last.fitted["mixture"], predicted, rtol=1e-4)
+    spec = run._history.describe("")
+    assert spec["cells"][0]["states"][0] == "S"
+    assert spec["cells"][0]["output"] == "R"
+    width = run._history.width
+    row = np.frombuffer(run._history.rows(len(run.steps) - 1, 1), "<f4")
+    assert len(row) == width
+    np.testing.assert_array_equal(row[-2 * data.points : -data.points], last.fitted["mixture"])
+
+
+def test_predictions_survive_a_recording(tmp_path):
+    search = equation_search(load_task("weber-fechner", noise=0.1, rows=60), epochs=3)
+    steps = list(recorded(search, tmp_path / "a.jsonl", tmp_path / "a.ckpt", space=search.space))
+    found = Recording.load(tmp_path / "a.jsonl")
+    assert found.header.data == search.observed
+    for step, kept in zip(steps, found.steps, strict=True):
+        for name in ("mixture", "kept"):
+            np.testing.assert_allclose(kept.fitted[name], step.fitted[name], rtol=1e-5)
+    replay(found).export_html(tmp_path / "a.html")
+
+
+def test_a_recording_from_before_predictions_is_continued(tmp_path):
+    def search():
+        return equation_search(load_task("weber-fechner", noise=0.1, rows=60), epochs=4)
+
+    first, paths = search(), (tmp_path / "a.jsonl", tmp_path / "a.ckpt")
+    steps = recorded(first, *paths, space=first.space)
+    next(steps)
+    steps.close()
+    header, *lines = paths[0].read_text().splitlines()
+    old = {name: value for name, value in json.loads(header).items() if name != "data"}
+    plain = [json.loads(line) for line in lines]
+    for line in plain:
+        del line["fitted"]
+    paths[0].write_text("".join(json.dumps(line) + "\n" for line in (old, *plain)))
+    second = search().load(paths[1])
+    assert len(list(recorded(second, *paths, space=second.space))) == 3

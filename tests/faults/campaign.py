@@ -39,7 +39,7 @@ REFUSALS = (
     TaskError,
 )
 """Errors that the command line shows as one message."""
-ENDS = (None, 0, 130, cli.TERMINATED)
+ENDS = (None, 0, cli.INTERRUPTED, cli.TERMINATED)
 """Exit codes of a command that did its work, or was interrupted by Ctrl-C or SIGTERM."""
 LONGEST = 2000
 """Characters of a message that somebody still reads."""

@@ -67,7 +67,7 @@ def word(draw: Random) -> str:
 
 
 def value(draw: Random) -> Any:
-    """Any value of JSON."""
+    """Any value of JSON; its lists and dictionaries are its own."""
     kinds: tuple[Callable[[], Any], ...] = (
         lambda: draw.choice(VALUES),
         lambda: draw.choice(VALUES),
@@ -76,7 +76,7 @@ def value(draw: Random) -> Any:
         lambda: [draw.choice(VALUES)] * draw.choice((1, 2, 1000)),
         lambda: draw.choice((nested(3), nested(50), DEEP)),
     )
-    return draw.choice(kinds)()
+    return _copied(draw.choice(kinds)())
 
 
 def nested(depth: int) -> Any:
@@ -148,9 +148,9 @@ def _change(draw: Random, inside: Any, key: Any, new: Callable[[Random], Any]) -
     elif what == "remove":
         del inside[key]
     elif what == "add" and isinstance(inside, dict):
-        inside[draw.choice(WORDS)] = inside[key]
+        inside[draw.choice(WORDS)] = _copied(inside[key])
     elif what == "add":
-        inside.insert(draw.randint(0, len(inside)), inside[key])
+        inside.insert(draw.randint(0, len(inside)), _copied(inside[key]))
     else:
         inside[key] = new(draw)
 

@@ -161,7 +161,7 @@ def _change_image(case: Case, path: Path) -> None:
         path.write_bytes(data[: draw.randrange(len(data))])
     elif what == "bytes" and path.exists():
         path.write_bytes(damage.damaged_bytes(draw, path.read_bytes()))
-    elif what == "text":
+    elif what == "text" and inside.exists():
         path.write_text("no image")
     elif what == "hidden":
         hidden = inside.parent / ".ipynb_checkpoints"

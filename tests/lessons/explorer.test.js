@@ -1,13 +1,13 @@
 // The explorer alone: controls, drawing and keys, with Python played by an object of traits.
 
 import { afterEach, describe, expect, it, vi } from "vitest";
-import widget from "../../dartsedu/lessons/explorer.js";
+import widget, { upgradePages } from "../../dartsedu/lessons/explorer.js";
 
 // The panels' rectangle in explorer.js: from (56, 10) to (346, 254) of 360 by 300.
 const LEFT = 56, RIGHT = 346, TOP = 10, FLOOR = 254;
 
-const SLOPE = { name: "a", label: "slope", values: ["0", "0.5", "1"], menu: false };
-const KIND = { name: "kind", label: "kind", values: ["one", "<b>other</b>"], menu: true };
+const SLOPE = { name: "a", label: "slope", values: ["0", "0.5", "1"], raw: [0, 0.5, 1], rate: 0, menu: false };
+const KIND = { name: "kind", label: "kind", values: ["one", "<b>other</b>"], raw: ["one", "<b>other</b>"], rate: 0, menu: true };
 
 function panel(...marks) {
   const [xaxis, yaxis] = [{ ends: [0, 10], ticks: [[0, "0"], [5, "5"]] }, { ends: [0, 2], ticks: [[2, "10⁻³"]] }];
@@ -259,5 +259,84 @@ describe("Jupyter", () => {
     expect(one("[role=group]").getAttribute("aria-label")).toBe("Slopes");
     expect(all("figure svg").every((image) => image.getAttribute("aria-hidden") === "true")).toBe(true);
     expect(all("[aria-live]").length).toBe(1);
+  });
+});
+
+describe("without a kernel", () => {
+  const scene = (text) => ({ text, panels: [] });
+  const grid = {
+    frames: [panel()],
+    marks: [line(), dots()],
+    scenes: {
+      "0,0": { text: "none", panels: [] },
+      "1,0": { text: "half", panels: [[0, [0]]] },
+      "2,0": { text: "whole", panels: [[0, [0, 1]]] },
+    },
+  };
+
+  it("a scene that the explorer carries is drawn at once, and Python is not asked", () => {
+    const { model, one, plot } = open([line()], { grid });
+    expect(one("output").textContent).toBe("half");
+    move(one("input"), 2);
+    expect(one("output").textContent).toBe("whole");
+    expect(plot("circle").length).toBe(2);
+    expect(model.saved).toBe(0);
+    expect(one(".dartsedu-says").textContent).toContain("no kernel");
+  });
+
+  it("an explorer that nobody answers is greyed out, and says why", () => {
+    vi.useFakeTimers();
+    const { model, one } = open();
+    move(one("input"), 2);
+    vi.advanceTimersByTime(5000);
+    expect(one("[role=group]").hasAttribute("data-silent")).toBe(true);
+    expect(one(".dartsedu-says").textContent).toContain("run its cell again");
+    expect(one("input").disabled).toBe(true);
+    vi.useRealTimers();
+    expect(model.saved).toBe(1);
+  });
+
+  it("an answer in time keeps it awake", () => {
+    vi.useFakeTimers();
+    const { model, one } = open();
+    move(one("input"), 2);
+    model.set("scene", scene("there"));
+    vi.advanceTimersByTime(5000);
+    expect(one("[role=group]").hasAttribute("data-silent")).toBe(false);
+    vi.useRealTimers();
+  });
+
+  it("a control is played from its place to its last value, and then again", () => {
+    vi.useFakeTimers();
+    const controls = [{ ...SLOPE, rate: 10 }, KIND];
+    const { one } = open([line()], { grid, controls, places: { a: 0, kind: 0 } });
+    const button = one(".dartsedu-play");
+    expect(button.getAttribute("aria-label")).toBe("play slope");
+    button.click();
+    expect(button.textContent).toBe("Pause");
+    vi.advanceTimersByTime(110);
+    expect(one("output").textContent).toBe("half");
+    vi.advanceTimersByTime(300);
+    expect(one("output").textContent).toBe("whole");
+    expect(button.textContent).toBe("Play");
+    button.click();
+    expect(one("output").textContent).toBe("none");
+    button.click();
+    vi.useRealTimers();
+  });
+
+  it("a saved page becomes the explorer", () => {
+    const traits = { title: "Saved", controls: [SLOPE, KIND], places: { a: 1, kind: 0 }, scene: scene("start"), grid };
+    const page = document.createElement("div");
+    page.className = "dartsedu-explorer-page";
+    const data = document.createElement("script");
+    data.type = "application/json";
+    data.textContent = JSON.stringify(traits);
+    page.append("a picture", data);
+    document.body.append(page);
+    upgradePages(document);
+    expect(page.textContent).not.toContain("a picture");
+    move(page.querySelector("input"), 0);
+    expect(page.querySelector("output").textContent).toBe("none");
   });
 });

@@ -1,5 +1,7 @@
 """Lesson 02: its checks tell typical mistakes, its toy agrees with the package's architects."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from dartsedu.architect import Exact, FirstOrder, VirtualStep
 from dartsedu.data.splits import Batch
 from dartsedu.lessons import bilevel as lesson
 from dartsedu.lessons import bilevel_checks as checks
+from dartsedu.lessons import overfitting
 from dartsedu.lessons.relaxation import OneEdge
 
 
@@ -51,11 +54,27 @@ def test_a_wrong_exact_is_told_why(mistake, words):
     assert checks.check_exact(exact).status == "right"
 
 
-def finite(alpha, w, xi, epsilon, sign=-1, width=2.0, factor=None, direct=True, implicit=True):
-    virtual = w - xi * grad(lesson.train_loss(alpha, w), w)
-    v = grad(lesson.validation_loss(alpha, virtual), virtual)
-    first = grad(lesson.validation_loss(alpha, virtual.detach()), alpha)
-    up, down = (grad(lesson.train_loss(alpha, w + s * epsilon * v), alpha) for s in (1, -1))
+def finite(
+    alpha,
+    w,
+    xi,
+    epsilon,
+    train,
+    val,
+    sign=-1,
+    width=2.0,
+    factor=None,
+    direct=True,
+    implicit=True,
+    at_virtual=False,
+    own=False,
+):
+    train = lesson.train_loss if own else train
+    virtual = w - xi * grad(train(alpha, w), w)
+    v = grad(val(alpha, virtual), virtual)
+    first = grad(val(alpha, virtual.detach()), alpha)
+    centre = virtual.detach() if at_virtual else w
+    up, down = (grad(train(alpha, centre + s * epsilon * v), alpha) for s in (1, -1))
     second = sign * (xi if factor is None else factor) * (up - down) / (width * epsilon)
     return direct * first + implicit * second
 
@@ -68,6 +87,8 @@ def finite(alpha, w, xi, epsilon, sign=-1, width=2.0, factor=None, direct=True, 
         ({"factor": 1.0}, "factor ξ"),
         ({"implicit": False}, "implicit term is missing"),
         ({"direct": False}, "only the implicit"),
+        ({"at_virtual": True}, "taken at w′ ± εv"),
+        ({"own": True}, "not those that are given"),
     ],
 )
 def test_a_wrong_finite_difference_is_told_why(mistake, words):
@@ -96,7 +117,7 @@ def test_terms_by_hand_are_those_of_the_package(xi):
 @pytest.mark.parametrize("xi", [0.0, 0.25, 0.5, 1.0])
 def test_the_game_ends_at_the_closed_form(xi):
     explorer = lesson.game_explorer()
-    explorer.set(xi=xi)
+    explorer.set(xi=xi, steps=300)
     alpha, w = lesson.descend(xi, 300)[-1]
     assert [alpha, w] == pytest.approx([2 / (1 + 2 * xi)] * 2, abs=1e-3)
     assert f"α = {alpha:.3f}" in explorer.shown.text
@@ -104,13 +125,27 @@ def test_the_game_ends_at_the_closed_form(xi):
 
 def test_dots_gather_as_xi_moves():
     explorer = lesson.game_explorer()
-    for xi in (0.5, 1.0):
-        explorer.set(xi=xi)
+    explorer.set(xi=1.0, steps=300)
     settled = explorer.scene["panels"][1]["marks"][0]
-    assert settled["x"] == [0.25, 0.5, 1.0]
-    assert settled["y"] == pytest.approx([4 / 3, 1.0, 2 / 3], abs=1e-3)
-    explorer.set(curve="show")
-    assert explorer.scene["panels"][1]["marks"][1]["name"] == "2 / (1 + 2ξ)"
+    assert settled["x"] == lesson.XIS
+    assert settled["y"] == pytest.approx([2 / (1 + 2 * xi) for xi in lesson.XIS], abs=1e-3)
+    explorer.set(curve="show", xi=0.5)
+    dots, curve = explorer.scene["panels"][1]["marks"]
+    assert dots["x"] == [xi for xi in lesson.XIS if xi <= 0.5]
+    assert curve["name"] == "2 / (1 + 2ξ)"
+
+
+def test_no_arrow_leaves_the_picture():
+    explorer = lesson.arrows_explorer()
+    ends = {c["name"]: (c["raw"][0], c["raw"][-1]) for c in explorer.controls}
+    for alpha, w, xi in itertools.product(*ends.values()):
+        explorer.set(alpha=alpha, w=w, xi=xi)
+        path, sums = explorer.scene["panels"]
+        for mark in path["marks"]:
+            if mark["kind"] == "arrow":
+                assert all(-3 <= x <= 8 for x in mark["x"])
+                assert all(-3.5 <= y <= 3.5 for y in mark["y"])
+        assert all(abs(v) <= 5 for v in sums["marks"][0]["values"])
 
 
 def test_arrows_cancel_at_the_optimum():
@@ -146,18 +181,34 @@ def test_the_epsilon_explorer_shows_where_it_breaks(network):
 
 def test_joint_training_prefers_what_fits_the_noise():
     torch.manual_seed(0)
-    data = lesson.noisy_line(0)
-    net = lesson.LineOrWiggle()
+    data = overfitting.noisy_line(0)
+    net = overfitting.LineOrWiggle()
     optimizer = torch.optim.Adam(net.parameters(), lr=0.05)
+    before = overfitting.frame(net, data.test)
     for _ in range(200):
         optimizer.zero_grad()
         net.loss(data.train).loss.backward()
         optimizer.step()
-    assert net.mixture()["edge"][0, 1] > 0.5
-    assert net.loss(data.test).loss > 2 * net.loss(data.train).loss
+    after = overfitting.frame(net, data.test)
+    assert before.weights == [0.5, 0.5]
+    assert after.weights[1] > 0.5
+    assert after.loss > 2 * net.loss(data.train).loss
+    explorer = overfitting.fits_explorer(
+        {"same points": [before, after]}, {"same points": {"w and α": data.train}}
+    )
+    explorer.set(frame=1)
+    assert f"wiggle {after.weights[1]:.2f}" in explorer.shown.text
+    assert explorer.scene["panels"][0]["marks"][2]["y"] == pytest.approx(after.curve, abs=1e-3)
 
 
 def test_the_overfitting_picture_tells_its_ranges():
-    results = {"a": [(0.9, 3.0), (0.7, 5.0)], "b": [(0.5, 1.0)] * 2, "c": [(0.1, 0.3)] * 2}
-    alt = lesson.overfitting_picture(results).alt
+    def frames(*pairs):
+        return [overfitting.Frame([1 - wiggle, wiggle], [], loss) for wiggle, loss in pairs]
+
+    results = {
+        "a": frames((0.9, 3.0), (0.7, 5.0)),
+        "b": frames((0.5, 1.0)),
+        "c": frames((0.1, 0.3)),
+    }
+    alt = overfitting.overfitting_picture(results).alt
     assert "a: wiggle 0.70 to 0.90, loss on new data 3.00 to 5.00" in alt

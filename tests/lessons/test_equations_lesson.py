@@ -252,8 +252,8 @@ def test_the_search_does_not_beat_chance_by_its_best():
     record = chance.Record.load()
     assert record.wins("best") < 0.75 * len(record.trials)
     alt = chance.picture(record).alt
-    assert f"its best of 64 in {record.wins('best')}" in alt
-    assert f"lesser error in {record.wins('median')}" in alt
+    assert f"the best of 64 has the lesser error in {record.wins('best')}." in alt
+    assert f"a typical restart has the lesser error in {record.wins('median')};" in alt
 
 
 def test_pictures_say_what_they_show():

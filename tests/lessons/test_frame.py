@@ -194,6 +194,17 @@ def test_a_scene_is_plain_json_and_a_picture():
     assert picture.render("png").startswith(b"\x89PNG")
 
 
+def test_an_axis_may_name_its_ticks_or_have_none():
+    named = {"x": [(1, "one"), (2, "two")], "y": []}
+    panel = Panel("", [Dots([1, 2], [0.3, 0.6], "ink")], "x", "y", (0, 3), (0, 1), ticks=named)
+    (drawn,) = as_json(Scene([panel], "Two dots."))["panels"]
+    assert drawn["xaxis"]["ticks"] == [(1, "one"), (2, "two")]
+    assert drawn["yaxis"]["ticks"] == []
+    (axes,) = draw(Scene([panel], "Two dots.")).axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["one", "two"]
+    assert list(axes.get_yticks()) == []
+
+
 def test_contours_lie_on_their_level():
     x = y = np.linspace(-1, 1, 41)
     lines = contours(x, y, x[None] ** 2 + y[:, None] ** 2, [0.25], "#000000")

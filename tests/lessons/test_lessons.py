@@ -45,11 +45,33 @@ def test_a_lesson_keeps_to_the_frame(source):
     assert re.search(r"\d+ minutes", first)
     assert "You will be able to" in first
     assert "You need" in first
-    for heading in ("## Recap", "## Three questions", "## Break it"):
+    for heading in ("## Recap", "## Quiz", "## Break it"):
         assert text.count(heading) == 1
-    assert text.split("## Three questions")[1].split("## ")[0].count("<details>") == 3
     assert 25 <= len(notebook.cells) <= 45
     assert "../docs/glossary.md#" in text
+
+
+@every_lesson
+def test_a_lesson_asks_before_it_shows(source):
+    """Three to five questions to click at the end, and guesses before results on the way."""
+    pages = [
+        "".join(output.get("data", {}).get("text/html", ""))
+        for cell in code_of(nbformat.read(built(source), as_version=4))
+        for output in cell.outputs
+    ]
+    (quiz,) = (page for page in pages if "dartsedu-quiz" in page)
+    assert 3 <= quiz.count("<li>") <= 5
+    for question in quiz.split("<li>")[1:]:
+        assert question.count('class="dartsedu-right"') == 1
+        assert question.count("<details") >= 3
+    assert sum("dartsedu-predict" in page for page in pages) >= 2
+
+
+@every_lesson
+def test_something_moves_within_the_first_five_cells(source):
+    first = nbformat.read(built(source), as_version=4).cells[:5]
+    shown = "".join(said(cell) for cell in first if cell.cell_type == "code")
+    assert re.search(r"Explorer: |A replayed search|A live search", shown)
 
 
 @every_lesson

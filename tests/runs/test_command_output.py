@@ -113,6 +113,7 @@ def test_a_folder_that_is_no_unicode_is_refused(tmp_path, capsys):
         ("supernet.channels=1979-05-27", "supernet.channels"),
         ("supernet.channels={a=1}", "supernet.channels"),
         ("threads=100000", "less than or equal to 1024"),
+        ("search.weights_steps=1000000", "less than or equal to 10000"),
         ("a." * 5000 + "b=1", "is not a setting"),
         ("\udcff=1", "is not a setting"),
         ("search.rule=\udcff", "unknown derivation rule"),
@@ -140,7 +141,7 @@ def test_home_is_where_the_user_is(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (OSError(errno.ENOSPC, "No space left on device", "r/x"), "make room, then continue with"),
+        (OSError(errno.ENOSPC, "No space left on device", "r/x"), "goes on with 'dartsedu resume"),
         (RuntimeError("unable to write to file </torch_123_4>"), "--set task.workers=0"),
         (RuntimeError("DataLoader worker is killed by signal: Bus error."), "task.workers=0"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9"), "too small"),
@@ -185,6 +186,15 @@ def test_a_signal_while_python_ends_is_silent():
     assert process.returncode in (-signal.SIGTERM, 128 + signal.SIGTERM)
 
 
+def test_an_interrupt_before_the_work_ends_the_command_quietly(monkeypatch, capsys):
+    def interrupted(stream):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dartsedu.runs.cli.writable", interrupted)
+    assert dartsedu("show", "darts-v1") == 130
+    assert capsys.readouterr() == ("", "")
+
+
 def test_what_follows_a_search_is_shown(monkeypatch, tmp_path, capsys):
     """A search of equations tells of every formula it fits; a line where no bar can be."""
     said = []
@@ -193,8 +203,25 @@ def test_what_follows_a_search_is_shown(monkeypatch, tmp_path, capsys):
     search = run.begin_search("cpu")
     list(run.follow_search(search))
     run.end_search(search, lambda *progress: said.append(progress))
-    assert said[-1][0] == "fitting constants"
+    assert said[-1][0].endswith("fitting constants to all rows")
+    assert said[0][0] == "writing equations"
+    assert ("writing equations, 1 forms tried", 0, said[0][2]) in said
     assert all(0 <= done <= total for _, done, total in said)
     assert any(done == total for _, done, total in said)
     assert dartsedu("search", "--task", "weber-fechner", "--out", tmp_path / "b", *sets(*TINY)) == 0
-    assert "fitting constants: 1 of 1" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "fitting constants to all rows: 1 of 1" in out
+    assert "terms" not in out
+
+
+def test_many_terms_are_told_before_the_search(tmp_path, capsys):
+    """Twelve columns: a line says what follows, and how much it may be."""
+    names = [f"w{i}" for i in range(12)]
+    rows = [[(7 * i * j + i) % 11 for j in range(13)] for i in range(1, 21)]
+    table = tmp_path / "t.csv"
+    lines = [",".join(map(str, row)) for row in ([*names, "y"], *rows)]
+    table.write_text("\n".join(lines) + "\n")
+    given = ("--data", table, "--target", "y", "--out", tmp_path / "run")
+    fast = ("train.formulas=1", "supernet.restarts=1", 'supernet.primitives=["none"]')
+    assert dartsedu("search", *given, *sets(*TINY, *fast, "supernet.nodes=2")) == 0
+    assert "may have 32 terms here. To write it short, up to 512 forms" in capsys.readouterr().out

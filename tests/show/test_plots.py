@@ -1,18 +1,41 @@
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
+from matplotlib.patches import PathPatch
 
+import dartsedu
+from dartsedu.derivation import derive
 from dartsedu.genotype import random_genotype
 from dartsedu.published import PUBLISHED
 from dartsedu.show import plots
 from dartsedu.show.cell_graph import genotype_figure
 from dartsedu.show.layout import arrange
-from dartsedu.show.palette import colour, looks, short, state_label, state_names
+from dartsedu.show.palette import (
+    CELL_COLOURS,
+    INK,
+    PAPERS,
+    SOFT,
+    SPLIT_COLOURS,
+    colour,
+    contrast,
+    legible,
+    looks,
+    mixed,
+    pale,
+    short,
+    state_label,
+    state_names,
+)
 from dartsedu.show.scores import scores_figure
 from dartsedu.spaces import cnn, equation, rnn
 from dartsedu.spaces.cnn import OPERATIONS, cnn_space
 from dartsedu.stream.recording import Header, Recording
 from dartsedu.stream.stream import Step
 
+PACKAGE = Path(dartsedu.__file__).parent
 SPACE = cnn_space(nodes=2)
 
 
@@ -94,18 +117,66 @@ def test_colours_have_contrast_on_white_and_on_black():
         on_white = 1.05 / (luminance(shade) + 0.05)
         on_black = (luminance(shade) + 0.05) / (luminance("#111111") + 0.05)
         assert min(on_white, on_black) >= 2.99
+        assert contrast(shade, "#ffffff") == pytest.approx(on_white)
+        assert contrast("#111111", shade) == pytest.approx(on_black)
 
 
-def test_thickness_is_the_mixture_weight():
-    """The thickest curve of the picture belongs to the largest weight."""
+@pytest.mark.parametrize(("paper", "ink"), PAPERS.items())
+def test_faded_edges_and_text_have_contrast_in_light_and_dark(paper, ink):
+    for shade in {colour("anything else"), *(look.colour for look in looks().values())}:
+        assert contrast(mixed(shade, paper, pale(shade)), paper) >= 2
+        assert contrast(mixed(shade, ink, legible(shade)), paper) >= 4.5
+    assert contrast(INK, "#ffffff") >= 4.5
+    assert contrast(SOFT, "#ffffff") >= 4.5
+
+
+def test_what_is_no_operation_has_no_colour_of_one():
+    neutral = {INK, SOFT, *SPLIT_COLOURS.values(), *CELL_COLOURS}
+    assert neutral.isdisjoint({look.colour for look in looks().values()} - {colour("unknown")})
+    style = (PACKAGE / "dashboard/dashboard.css").read_text()
+    assert set(re.findall("#[0-9a-f]{3,6}", style)) <= {"#d22"}  # of a failure
+
+
+@pytest.mark.parametrize(("paper", "ink"), [("#ffffff", "#000000"), ("#111111", "#ffffff")])
+def test_inks_of_the_live_view_have_contrast(paper, ink):
+    style = (PACKAGE / "dashboard/dashboard.css").read_text()
+    soft = int(re.search(r"--soft: color-mix\(in srgb, var\(--ink\) (\d+)%", style)[1])
+    head = re.search(r"-head \{ fill: color-mix\(in srgb, var\(--ink\) (\d+)%", style)
+    panel = mixed(ink, paper, 5)
+    assert min(contrast(mixed(ink, paper, soft), on) for on in (paper, panel)) >= 4.5
+    assert contrast(mixed(ink, paper, int(head[1])), paper) >= 2
+    sizes = {int(size) for size in re.findall(r"--text: (\d+)px", style)}
+    assert min(sizes) - 1 >= 12 and max(sizes) <= 18  # Axes are a pixel smaller.
+
+
+def test_strands_are_as_wide_as_their_shares_and_kept_edges_are_outlined():
     last = RECORDING.steps[-1]
     picture = plots.mixture_figure(SPACE, [last], ["end"])
-    arrows = [p for p in picture.axes[0].patches if hasattr(p, "get_arrowstyle")]
-    weights = last.mixture["normal"][:, 1:].max(axis=1)
-    widths = np.array([arrow.get_linewidth() for arrow in arrows])
-    np.testing.assert_allclose(widths, 0.5 + 12 * weights, rtol=1e-6)
-    assert [a.get_alpha() for a in arrows[:2]] == [1.0, 1.0]
-    assert sum(a.get_alpha() < 1 for a in arrows) == 1
+    lines = [p for p in picture.axes[0].patches if isinstance(p, PathPatch)]
+    inks = [to_hex(line.get_edgecolor()) for line in lines]
+    kept = {(edge.source, state) for state, edge in derive(SPACE, last.alphas)["normal"].edges}
+    edges = SPACE["normal"].edges
+    assert inks.count(INK) == len(kept) < len(edges)
+    count = len(SPACE.primitives)
+    place = 0
+    for link, weights in zip(edges, last.mixture["normal"], strict=True):
+        place += 2 * (tuple(link) in kept)
+        widths = np.array([line.get_linewidth() for line in lines[place : place + count]])
+        np.testing.assert_allclose(widths / widths.sum(), weights, rtol=1e-4)
+        strongest = SPACE.primitives[int(weights.argmax())]
+        full = inks[place + int(weights.argmax())] == colour(strongest)
+        assert full == (tuple(link) in kept and strongest != "none")
+        place += count
+    assert place == len(lines)
+
+
+def test_before_the_first_step_all_strands_are_alike():
+    picture = plots.even_figure(SPACE)
+    widths = {
+        round(p.get_linewidth(), 6) for p in picture.axes[0].patches if isinstance(p, PathPatch)
+    }
+    assert len(widths) == 1
+    assert "before the first step" in picture.alt
 
 
 @pytest.mark.parametrize("nodes", [1, 2, 4, 7])

@@ -57,7 +57,7 @@ def test_a_disk_full_at_any_byte_is_named_and_the_old_checkpoint_stays(tmp_path,
     plain = checkpoint._Patient
     for room in (*range(0, len(old), 97), len(old) - 1):
         monkeypatch.setattr(checkpoint, "_Patient", lambda f, room=room: plain(Full(f, room)))
-        with pytest.raises(OSError, match=r"No space left.*intact: make room.*c\.pt") as full:
+        with pytest.raises(OSError, match=r"No space left.*intact; make room.*c\.pt") as full:
             checkpoint.write(path, STATE)
         assert full.value.errno == errno.ENOSPC
         assert full.value.filename == str(path)

@@ -2,8 +2,8 @@
 
 Several networks are one whose convolutions have groups; each has weights and images of its own.
 Convolutions of one kind that leave a state are one convolution. Behind it, a mixing weight is the γ
-of BatchNorm. A pool of a small map is a product with a fixed matrix. Edges on no way from the input
-to the output are left out.
+of BatchNorm. A pool of a small map is a product with a fixed matrix. Edges that lead nowhere are
+left out.
 """
 
 from __future__ import annotations
@@ -108,8 +108,11 @@ def discrete_cell(w: Weights, cell: discrete.Cell) -> InCell:
         if edge.primitive != "none"
     ]
     last = len(cell.nodes)
-    live = _live([(source, state) for _, source, state, _ in edges], last)
-    edges = [edge for edge in edges if edge[1:3] in live]
+    leading = {last}
+    for _, source, state, _ in sorted(edges, key=lambda edge: -edge[2]):
+        if state in leading:
+            leading.add(source)
+    edges = [edge for edge in edges if edge[2] in leading]
 
     def together(prefix: str, x: Tensor, numbers: list[int]) -> list[Tensor]:
         """Convolution and BatchNorm of some edges on one rectified state, each (N, S·C, H, W)."""
@@ -128,6 +131,12 @@ def discrete_cell(w: Weights, cell: discrete.Cell) -> InCell:
         incoming: list[list[Tensor]] = [[x], *([] for _ in range(last))]
         for source in range(last):
             leaving = [edge for edge in edges if edge[1] == source]
+            if not incoming[source]:  # Of nothing, a convolution gives the β of its BatchNorm.
+                for number, _, target, name in leaving:
+                    if name in KERNELS:
+                        shift = w[f"{prefix}.operations.{number}.2.bias"]
+                        incoming[target].append(shift.view(1, -1, 1, 1).expand_as(x))
+                continue
             if not leaving:
                 continue
             state = add(incoming[source])
@@ -153,18 +162,6 @@ def discrete_cell(w: Weights, cell: discrete.Cell) -> InCell:
 def _beside(tensors: list[Tensor]) -> Tensor:
     """Weights (S, C, …) of several edges, one beside the other: (S, edges·C, …)."""
     return tensors[0] if len(tensors) == 1 else torch.cat(tensors, dim=1)
-
-
-def _live(links: list[tuple[int, int]], last: int) -> set[tuple[int, int]]:
-    """The links, each a pair (source, target), on a way from state 0 to the ``last``."""
-    ahead, behind = {0}, {last}
-    for source, target in sorted(links):
-        if source in ahead:
-            ahead.add(target)
-    for source, target in sorted(links, key=lambda link: -link[1]):
-        if target in behind:
-            behind.add(source)
-    return {(s, t) for s, t in links if s in ahead and t in behind}
 
 
 def mixed_cell(w: Weights, mixture: Tensor, primitives: tuple[str, ...], nodes: int) -> InCell:

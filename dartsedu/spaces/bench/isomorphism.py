@@ -28,6 +28,7 @@ def graph_of(genotype: Genotype) -> Graph:
     A vertex is a convolution or a pool with the sum that it reads: skip connections are dissolved,
     dead edges left out, and which node holds a sum does not matter. Two convolutions of one input
     are two, since each has weights of its own; so are two pools. There are 5,425 such graphs.
+    (The constant that BatchNorm's β makes of a convolution of nothing is no difference here.)
     """
     output, reads = _operations(genotype[CELL])
     vertices: set[Atom] = set()

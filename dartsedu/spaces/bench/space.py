@@ -9,6 +9,7 @@ from dartsedu.genotype import Genotype
 from dartsedu.network import Network, Together
 from dartsedu.relaxation import Supernet
 from dartsedu.settings import SettingsError
+from dartsedu.spaces.bench import memory
 from dartsedu.spaces.bench.isomorphism import from_string, graph_of
 from dartsedu.spaces.bench.network import BenchNetwork
 from dartsedu.spaces.bench.operations import PRIMITIVES
@@ -92,6 +93,14 @@ class BenchSpace(Space):
             running=train.running,
             fast=train.fast,
         )
+
+    def search_memory(self, settings: BenchSettings, task: ImageTask) -> int:
+        return memory.search_memory(settings, task)
+
+    def training_memory(
+        self, train: BenchTrainSettings, task: ImageTask, genotype: Genotype
+    ) -> int:
+        return memory.training_memory(train, task, genotype)
 
 
 SPACE = BenchSpace()

@@ -1,6 +1,7 @@
 """Published convolutional cells."""
 
 from dartsedu.genotype import Genotype, compact
+from dartsedu.spaces.cnn.variants import VARIANTS
 
 PUBLISHED: dict[str, Genotype] = {
     "nasnet": compact(
@@ -63,5 +64,6 @@ PUBLISHED: dict[str, Genotype] = {
             (2, 3, 4, 5),
         ),
     ),
+    **VARIANTS,
 }
-"""By name: NASNet-A, AmoebaNet-A, DARTS first (v1) and second order (v2)."""
+"""By name: NASNet-A, AmoebaNet-A, DARTS first (v1) and second order (v2), and ``VARIANTS``."""

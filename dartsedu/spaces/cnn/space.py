@@ -28,6 +28,7 @@ class CNNSpace(Space):
     tasks = ImageTask
     default_preset = "classroom"
     official = OFFICIAL
+    edges = ("plain", "auxiliary-skip")
     search_sizes = ("supernet.channels", "supernet.cells", "supernet.nodes", "search.batch_size")
     training_sizes = ("train.channels", "train.cells", "train.batch_size")
 
@@ -51,6 +52,7 @@ class CNNSpace(Space):
             cells=given.cells,
             alpha_scale=given.alpha_scale,
             fast=given.fast,
+            auxiliary=settings.search.method.edge.builds_skips,
         )
 
     def network(

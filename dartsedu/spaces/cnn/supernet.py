@@ -22,7 +22,7 @@ from dartsedu.spaces.classifier import accuracy
 from dartsedu.spaces.cnn import fast
 from dartsedu.spaces.cnn.fast.edges import Groups
 from dartsedu.spaces.cnn.official import load_official
-from dartsedu.spaces.cnn.operations import PRIMITIVES, candidate
+from dartsedu.spaces.cnn.operations import PRIMITIVES, candidate, skip_connect
 from dartsedu.spaces.cnn.stack import COMBINE, Place, places, width
 from dartsedu.spaces.cnn.words import VOCABULARY
 from dartsedu.topology import SearchSpace, Topology
@@ -47,11 +47,18 @@ def cnn_space(nodes: int = 4, keep: int = 2, primitives: Iterable[str] = PRIMITI
 class Cell(nn.Module):
     """One cell of the supernet: node j = Σ over edges (i, j) of ō(state i) (eq. 1 and 2).
 
-    ``w`` is a vector of weights that the fast form takes in the place of the modules' own, and
-    ``twice`` whether second derivatives will be asked for (see ``Supernet.at``).
+    With ``auxiliary``, an edge has a skip connection of its own beside the mixture, whose strength
+    a pass is given. ``w`` is a vector of weights that the fast form takes in the place of the
+    modules' own, and ``twice`` whether second derivatives will be asked for (see ``Supernet.at``).
     """
 
-    def __init__(self, topology: Topology, primitives: Iterable[str], place: Place) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        primitives: Iterable[str],
+        place: Place,
+        auxiliary: bool = False,
+    ) -> None:
         super().__init__()
         self.topology, self.primitives, self.place = topology, tuple(primitives), place
         self.preprocess = place.preprocess(affine=False)
@@ -61,20 +68,44 @@ class Cell(nn.Module):
             )
             for link in topology.edges
         )
+        strides = [place.stride(link.source) for link in topology.edges] if auxiliary else []
+        self.skips = nn.ModuleList(skip_connect(place.channels, s, False) for s in strides)
         self.w: Tensor | None = None
         self.twice = False
+
+    @cached_property
+    def plain(self) -> bool:
+        """Whether it has no fast form: skips of its own that are no skips of the mixture."""
+        own = any(not isinstance(skip, nn.Identity) for skip in self.skips)
+        return own or (len(self.skips) > 0 and "skip_connect" not in self.primitives)
+
+    def with_skips(self, weights: Tensor, strength: float) -> Tensor:
+        """A mixture that is the same as ``weights`` with the auxiliary skips, of a cell that is not
+        ``plain``: where a skip hands on its input, its strength adds to that of the primitive."""
+        if not strength:
+            return weights
+        added = [strength * (primitive == "skip_connect") for primitive in self.primitives]
+        return weights + weights.new_tensor(added)
 
     @cached_property
     def groups(self) -> Groups:
         """The edges that the fast form computes together."""
         return Groups(self)
 
-    def forward(self, inputs: tuple[Tensor, Tensor], weights: Tensor) -> Tensor:
-        """``weights`` is this cell's mixture, shape (edges, primitives)."""
+    def forward(
+        self, inputs: tuple[Tensor, Tensor], weights: Tensor, strength: float = 0.0
+    ) -> Tensor:
+        """``weights`` is this cell's mixture, shape (edges, primitives); ``strength`` that of the
+        auxiliary skips."""
         states = [prepare(x) for prepare, x in zip(self.preprocess, inputs, strict=True)]
+
+        def edge(row: int, x: Tensor) -> Tensor:
+            mixed: Tensor = self.edges[row](x, weights[row])
+            return mixed + strength * self.skips[row](x) if strength else mixed
+
         for node, sources in enumerate(self.topology.predecessors):
             incoming = zip(self.topology.rows(node), sources, strict=True)
-            states.append(add(self.edges[row](states[i], weights[row]) for row, i in incoming))
+            states.append(add(edge(row, states[i]) for row, i in incoming))
         return COMBINE[self.topology.combine](states[self.topology.inputs :], 1)
 
 
@@ -89,6 +120,8 @@ class CNNSupernet(Supernet):
         cells: depth (paper: 8), at least 3; cells at 1/3 and 2/3 of it reduce.
         alpha_scale: α start at this times standard normal numbers (paper: 0, official code: 1e-3).
         fast: use the fast form of a cell where it is the faster one.
+        auxiliary: build a skip connection beside every mixture (DARTS-); cells in which it halves
+            the map then keep their plain form.
 
     Raises ``ValueError`` for a space that is not convolutional, an unknown primitive, fewer than
     3 cells or 2 channels.
@@ -104,10 +137,11 @@ class CNNSupernet(Supernet):
         cells: int = 8,
         alpha_scale: float = 0.0,
         fast: bool = True,
+        auxiliary: bool = False,
     ) -> None:
         super().__init__(space, alpha_scale)
         check_space(space)
-        self.fast = fast
+        self.fast, self.has_auxiliary = fast, auxiliary
         stem = STEM_MULTIPLIER * channels
         self.stem = cifar_stem(image_channels, stem)
         widths = {cell.name: width(cell.combine, cell.nodes) for cell in space.cells}
@@ -115,7 +149,9 @@ class CNNSupernet(Supernet):
         self.kinds = [place.cell for place in stack]
         if set(self.kinds) != set(widths):
             raise ValueError(f"a stack of {cells} has no normal cell, so its α would mean nothing")
-        self.cells = nn.ModuleList(Cell(space[p.cell], space.primitives, p) for p in stack)
+        self.cells = nn.ModuleList(
+            Cell(space[p.cell], space.primitives, p, auxiliary) for p in stack
+        )
         self.classifier = nn.Linear(widths[stack[-1].cell] * stack[-1].channels, classes)
 
     def forward(self, images: Tensor, mixture: Mixture | None = None) -> Tensor:
@@ -125,12 +161,13 @@ class CNNSupernet(Supernet):
         if self.fast:
             images = images.contiguous(memory_format=torch.channels_last)
         older = newer = self.stem(images)
-        for kind, cell in zip(self.kinds, self.cells, strict=True):
+        for kind, cell in zip(self.kinds, cast(Iterable[Cell], self.cells), strict=True):
             inputs = older, newer
-            if self.fast and fast.suits(newer):
-                output = fast.forward(cast(Cell, cell), inputs, weights[kind])
+            if self.fast and not cell.plain and fast.suits(newer):
+                mixed = cell.with_skips(weights[kind], self.auxiliary)
+                output = fast.forward(cell, inputs, mixed)
             else:
-                output = cell(inputs, weights[kind])
+                output = cell(inputs, weights[kind], self.auxiliary)
             older, newer = newer, output
         return self.classifier(newer.mean(dim=(2, 3)))
 
@@ -163,12 +200,16 @@ class CNNSupernet(Supernet):
 
     @cached_property
     def _pieces(self) -> list[tuple[Cell | str, int]]:
-        """What stands in a vector of w, and how long it is: whole cells, other weights by name."""
+        """What stands in a vector of w, and how long it is: whole cells where they have a fast
+        form, other weights by name."""
+
+        every = cast(Iterable[Cell], self.cells)
+        cells = {f"cells.{n}": cell for n, cell in enumerate(every) if not cell.plain}
 
         def place(name: str) -> str:
-            return ".".join(name.split(".")[:2]) if name.startswith("cells.") else name
+            cell = ".".join(name.split(".")[:2])
+            return cell if cell in cells else name
 
-        cells = {f"cells.{number}": cast(Cell, cell) for number, cell in enumerate(self.cells)}
         weights = self.weights()
         return [
             (cells.get(where, where), sum(weights[name].numel() for name in names))

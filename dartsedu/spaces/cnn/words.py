@@ -20,6 +20,7 @@ VOCABULARY = Vocabulary(
         "conv_7x1_1x7",
     ),
     passing="skip_connect",
+    weightless=("max_pool_3x3", "avg_pool_3x3", "skip_connect"),
 )
 """The paper's primitives come first; NASNet and AmoebaNet need the last two."""
 

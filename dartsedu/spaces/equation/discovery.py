@@ -6,9 +6,10 @@ The rows that trained α, which no coefficient has seen, say how good it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from functools import partial
+from math import ceil, sqrt
 from typing import Any, Literal
 
 import numpy as np
@@ -25,6 +26,9 @@ from dartsedu.spaces.equation.formulas import Formula, formula, squared_error
 from dartsedu.spaces.equation.refit import refit
 from dartsedu.spaces.equation.supernet import EquationSupernet
 from dartsedu.spaces.equation.words import CELL
+
+LONGEST = 32
+"""Terms of an equation, written out, that is made short: the work grows with their third power."""
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and of how much."""
@@ -103,8 +107,8 @@ def conclude(
     """Discretise every restart, refit it in so many steps at most, and choose.
 
     ``max`` takes the largest α of every edge (the rule ``argmax``); ``sample`` draws one by its
-    mixture weight, with ``seed``. At most ``most`` equations are written as formulas, each of which
-    ``progress`` is told. The supernet's coefficients are moved to the fitted ones.
+    mixture weight, with ``seed``. At most ``most`` equations are written as formulas, of which
+    ``progress`` is told, see ``candidates``. The supernet's coefficients are moved.
     """
     genotypes = supernet.genotypes() if derivation == "max" else sampled(supernet, seed)
     restarts = equations(supernet, genotypes, task, refit_steps)
@@ -169,24 +173,31 @@ def candidates(
 
     ``most`` equations at most are written as formulas, see ``worth_writing``. Preferred is the
     simplest whose error is within one standard error of the least; then come the others by their
-    error. Only equations of one real output have formulas.
+    error. Only equations of one real output have formulas; a graph that is too long for one is
+    ``cut`` first.
 
-    Many variables make this the longest part of a search: ``progress`` is called as
-    ``progress("fitting constants", done, total)`` at the start and after each equation.
+    Many variables make this the longest part of a search. After every formula that is tried
+    ``progress`` is called with what is done, the number of equations that are written, and of how
+    many.
     """
+    tell = progress or (lambda *_: None)
     found: dict[Any, Candidate] = {}
     chosen = worth_writing(restarts, architecture, most)
     for done, restart in enumerate(chosen):
-        if progress is not None:
-            progress("fitting constants", done, len(chosen))
-        written = restart.equation.expressions()[0]
-        short = formula(written, restart.equation.variables, weights, architecture)
+        tell("writing equations", done, len(chosen))
+        equation = cut(restart.equation, architecture)
+        short = formula(
+            equation.expressions()[0],
+            equation.variables,
+            weights,
+            architecture,
+            partial(_tell_forms, tell, done, len(chosen)),
+        )
         error, spread = squared_error(short, architecture)
         known = found.get(short.template)
         numbers = (restart.number,) if known is None else (*known.restarts, restart.number)
         found[short.template] = Candidate(short, error, spread, numbers)
-    if progress is not None:
-        progress("fitting constants", len(chosen), len(chosen))
+    tell("writing equations", len(chosen), len(chosen))
     ranked = sorted(found.values(), key=lambda candidate: candidate.error)
     limit = ranked[0].error + ranked[0].spread
     preferred = min(
@@ -197,12 +208,34 @@ def candidates(
         np.concatenate([weights.targets, architecture.targets]),
     )
     ordered = [preferred, *(c for c in ranked if c is not preferred)]
-    return [
-        Candidate(
-            formula(c.formula.expression, c.formula.variables, both), c.error, c.spread, c.restarts
-        )
-        for c in ordered
-    ]
+    closing: list[Candidate] = []
+    for c in ordered:
+        last = formula(c.formula.expression, c.formula.variables, both)
+        closing.append(Candidate(last, c.error, c.spread, c.restarts))
+        tell("fitting constants to all rows", len(closing), len(ordered))
+    return closing
+
+
+def _tell_forms(tell: Progress, done: int, total: int, tried: int) -> None:
+    tell(f"writing equations, {tried} forms tried", done, total)
+
+
+def cut(equation: Equation, table: Table, longest: int = LONGEST) -> Equation:
+    """An equation of at most ``longest`` terms, written out.
+
+    The terms go without which its error on ``table`` is least, a tenth of them at a time; other
+    coefficients stay as they are.
+    """
+
+    def error_without(terms: Collection[tuple[int, int]]) -> float:
+        predicted = equation.without(terms).predict(table.inputs)[:, 0]
+        return float(np.nan_to_num(np.square(predicted - table.targets).mean(), nan=np.inf))
+
+    while equation.length > longest:
+        terms = [(i, j) for i, node in enumerate(equation.nodes) for j in range(len(node))]
+        terms.sort(key=lambda term: error_without([term]))
+        equation = equation.without(terms[: ceil(len(terms) / 10)])
+    return equation
 
 
 def worth_writing(restarts: Sequence[Restart], table: Table, most: int) -> list[Restart]:

@@ -6,7 +6,7 @@ as short as may be.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import log
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -85,6 +85,22 @@ class Equation(Value):
         return sum(
             1 + len(OPERATIONS[term.primitive].coefficients) for node in self.nodes for term in node
         )
+
+    @property
+    def length(self) -> int:
+        """Terms when all is written out: those of a node again wherever it is heard."""
+        lengths = [0] * len(self.variables)
+        for node in self.nodes:
+            lengths.append(sum(1 + lengths[term.source] for term in node))
+        return sum(lengths)
+
+    def without(self, terms: Collection[tuple[int, int]]) -> Equation:
+        """The equation less some of its terms, each (node, place in the node)."""
+        nodes = tuple(
+            tuple(term for place, term in enumerate(node) if (number, place) not in terms)
+            for number, node in enumerate(self.nodes)
+        )
+        return self.model_copy(update={"nodes": nodes})
 
     def genotype(self) -> Genotype:
         """The graph without its numbers; a node without terms keeps one edge *none*."""

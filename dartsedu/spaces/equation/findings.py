@@ -80,6 +80,10 @@ class Findings(Value):
     predictions: dict[str, tuple[Measured, ...]]
 
 
+def _of_random(progress: Progress) -> Progress:
+    return lambda what, done, total: progress(f"random graphs: {what}", done, total)
+
+
 def find(
     supernet: EquationSupernet,
     task: TableTask,
@@ -101,7 +105,9 @@ def find(
         other = build_supernet(start, task, seed_of(seed, "random equations") % 2**31)
         assert isinstance(other, EquationSupernet)
         random_alphas(other, seed)
-        chance = conclude(other, task, "max", seed, most, progress=progress)
+        chance = conclude(
+            other, task, "max", seed, most, progress=progress and _of_random(progress)
+        )
     law = LAWS.get(settings.task.name)
     noise = settings.task.noise
 

@@ -5,9 +5,10 @@ SymPy does the algebra, SciPy the least squares; they are loaded when they are f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import count
 from math import inf, isfinite, sqrt
 from typing import Any
 
@@ -19,7 +20,7 @@ from dartsedu.spaces.equation.constants import (
     LARGEST,
     Constant,
     Units,
-    evaluator,
+    curve,
     fit_constants,
     judge_constants,
     legible,
@@ -85,9 +86,9 @@ class Formula:
         """The exact formula at ``inputs`` (N, variables); NaN outside its domain."""
         values = [c.value for c in self.constants.values()]
         with np.errstate(all="ignore"):
-            return evaluator((self.template,), self.variables, tuple(self.constants))(
+            return curve(self.template, self.variables, tuple(self.constants)).value(
                 np.asarray(inputs, dtype=np.float64), *values
-            )[:, 0]
+            )
 
 
 def formula(
@@ -95,6 +96,7 @@ def formula(
     variables: Sequence[str],
     fitted: Table,
     held_out: Table | None = None,
+    tell: Callable[[int], None] | None = None,
 ) -> Formula:
     """An expression in its shortest form, its constants fitted once more to find their errors.
 
@@ -104,6 +106,8 @@ def formula(
     standard errors of the constants are those of least squares; where two constants do one job, one
     is held fast and has none.
 
+    Of T terms some T²/2 forms are tried; after each, ``tell`` is called with their number so far.
+
     Raises ``ValueError`` for variables of the same name.
     """
     import sympy as sp
@@ -112,7 +116,7 @@ def formula(
         raise ValueError(f"the variables {', '.join(variables)} have to have different names")
     units = Units.of(fitted)
     if units == Units((1.0,) * len(variables), 1.0):
-        return _shortest(expression, variables, fitted, held_out)
+        return _shortest(expression, variables, fitted, held_out, tell)
     inside, outside = _units_inside(variables, units)
     target = sp.Float(units.target)
     found = _shortest(
@@ -120,6 +124,7 @@ def formula(
         variables,
         units.convert(fitted),
         None if held_out is None else units.convert(held_out),
+        tell,
     )
     in_data_units = normal_form(target * found.expression.xreplace(outside))
     return _fit(in_data_units, variables, fitted, judge_constants)
@@ -134,14 +139,26 @@ def _units_inside(variables: Sequence[str], units: Units) -> tuple[dict[Any, Any
 
 
 def _shortest(
-    expression: Any, variables: Sequence[str], fitted: Table, held_out: Table | None
+    expression: Any,
+    variables: Sequence[str],
+    fitted: Table,
+    held_out: Table | None,
+    tell: Callable[[int], None] | None,
 ) -> Formula:
     """``formula`` of tables in suitable units."""
-    best = _fit(normal_form(expression), variables, fitted)
+    tried = count(1)
+
+    def fit(expression: Any) -> Formula:
+        found = _fit(expression, variables, fitted)
+        if tell is not None:
+            tell(next(tried))
+        return found
+
+    best = fit(normal_form(expression))
     if held_out is not None:
         limit = sum(squared_error(best, held_out))
         while True:
-            simpler = [_fit(e, variables, fitted) for e in simplifications(best.expression)]
+            simpler = [fit(e) for e in simplifications(best.expression)]
             errors = [squared_error(f, held_out)[0] for f in simpler]
             if not errors or not min(errors) <= limit:
                 break
@@ -157,34 +174,40 @@ def squared_error(formula: Formula, table: Table) -> tuple[float, float]:
     return (mean, spread) if isfinite(mean) and isfinite(spread) else (inf, inf)
 
 
-def simplifications(expression: Any) -> list[Any]:
+def simplifications(expression: Any) -> Iterator[Any]:
     """Every expression that is simpler by one step: a term less, or a constant made whole.
 
     An exponent goes to zero whole, so that a growth too slow to be seen is a constant; one of a
     power that is near zero also to its limit there, the logarithm.
     """
+    seen = {expression}
+    for node, simpler in _simpler_nodes(expression):
+        form = normal_form(expression.xreplace({node: simpler}))
+        if form not in seen and _in_range(form):
+            yield form
+        seen.add(form)
+
+
+def _simpler_nodes(expression: Any) -> Iterator[tuple[Any, Any]]:
+    """Every node that may be replaced, with what replaces it."""
     import sympy as sp
 
-    simpler = []
     for node in sp.preorder_traversal(expression):
         if isinstance(node, sp.Add):
             for term in node.args:
-                simpler.append(expression.xreplace({node: node - term}))
+                yield node, node - term
                 if (joined := _joined(node, term)) is not None:
-                    simpler.append(expression.xreplace({node: joined}))
+                    yield node, joined
         elif isinstance(node, sp.exp):
-            simpler.append(expression.xreplace({node: sp.S.One}))
+            yield node, sp.S.One
         elif isinstance(node, sp.Pow) and isinstance(node.exp, sp.Float):
             whole = sp.Integer(round(float(node.exp)))
             # A high power of a sum would be multiplied out to as many terms.
             short = abs(whole) <= 3 or not isinstance(node.base, sp.Add)
             if abs(node.exp - whole) < 0.25 and short:
-                simpler.append(expression.xreplace({node: node.base**whole}))
+                yield node, node.base**whole
             if whole == 0:  # uᵃ = 1 + a ln u + O(a²): a logarithm can hide behind a small exponent.
-                simpler.append(expression.xreplace({node: 1 + node.exp * sp.log(node.base)}))
-    forms = dict.fromkeys(normal_form(e) for e in simpler)
-    forms.pop(expression, None)
-    return [e for e in forms if _in_range(e)]
+                yield node, 1 + node.exp * sp.log(node.base)
 
 
 def _in_range(expression: Any) -> bool:
@@ -235,10 +258,8 @@ def _fit(
     # SymPy turns e^(900 + x) into a number that no float can hold, times e^x.
     values = np.clip([float(number) for number in numbers], -LARGEST, LARGEST).tolist()
     names = tuple(f"{letter}{i}" for i in range(len(numbers)))
-    function = evaluator((template,), tuple(variables), names)
-    derivatives = tuple(sp.diff(template, constant) for constant in symbols(names))
-    slopes = evaluator(derivatives, tuple(variables), names)
-    constants = legible(function, found(function, slopes, values, table), table)
+    compiled = curve(template, tuple(variables), names)
+    constants = legible(compiled, found(compiled, values, table), table)
     return Formula(template, dict(zip(names, constants, strict=True)), tuple(variables))
 
 
@@ -251,31 +272,42 @@ def normal_form(expression: Any) -> Any:
     """
     import sympy as sp
 
-    def fold(node: Any) -> Any:
-        if not node.args:
-            return node
-        node = node.func(*map(fold, node.args))
-        if node.is_number:
-            return node if node.is_Rational else node.evalf()
-        if isinstance(node, sp.exp):
-            constant, rest = sp.expand(node.args[0]).as_independent(*node.free_symbols, as_Add=True)
-            return sp.exp(constant).evalf() * sp.exp(rest)
-        if isinstance(node, sp.log):
-            size, rest = _without_size(node.args[0])
-            if isinstance(rest, sp.Pow) and rest.exp.is_number:
-                return sp.log(size).evalf() + rest.exp * sp.log(rest.base)
-            return sp.log(size).evalf() + sp.log(rest)
-        if isinstance(node, sp.Pow) and node.exp.is_number and not _is_count(node.exp):
-            size, rest = _without_size(node.base, signed=bool(node.exp.is_integer))
-            return _exact_ones((size**node.exp).evalf() * _power(rest, node.exp))
-        return node
-
     for _ in range(5):
-        folded = _exact_ones(sp.expand(fold(sp.expand(expression)), log=False, power_base=False))
+        folded = _exact_ones(sp.Add(*map(_folded, sp.Add.make_args(expression))))
         if folded == expression:
             break
         expression = folded
     return expression
+
+
+@lru_cache(maxsize=1024)
+def _folded(term: Any) -> Any:
+    """A term multiplied out, with constants folded."""
+    import sympy as sp
+
+    return sp.expand(_fold(sp.expand(term)), log=False, power_base=False)
+
+
+def _fold(node: Any) -> Any:
+    import sympy as sp
+
+    if not node.args:
+        return node
+    node = node.func(*map(_fold, node.args))
+    if node.is_number:
+        return node if node.is_Rational else node.evalf()
+    if isinstance(node, sp.exp):
+        constant, rest = sp.expand(node.args[0]).as_independent(*node.free_symbols, as_Add=True)
+        return sp.exp(constant).evalf() * sp.exp(rest)
+    if isinstance(node, sp.log):
+        size, rest = _without_size(node.args[0])
+        if isinstance(rest, sp.Pow) and rest.exp.is_number:
+            return sp.log(size).evalf() + rest.exp * sp.log(rest.base)
+        return sp.log(size).evalf() + sp.log(rest)
+    if isinstance(node, sp.Pow) and node.exp.is_number and not _is_count(node.exp):
+        size, rest = _without_size(node.base, signed=bool(node.exp.is_integer))
+        return _exact_ones((size**node.exp).evalf() * _power(rest, node.exp))
+    return node
 
 
 def _power(base: Any, exponent: Any) -> Any:

@@ -16,22 +16,43 @@ from pydantic import Field, field_validator
 
 from dartsedu.base.values import Value
 from dartsedu.data.tables import TableTask
-from dartsedu.settings import LARGEST, ArchitectureOptimizer, WeightsOptimizer
+from dartsedu.settings import (
+    LARGEST,
+    MOST_WEIGHTS_STEPS,
+    ArchitectureOptimizer,
+    WeightsOptimizer,
+)
 from dartsedu.spaces.equation.output import Output, OutputType
 from dartsedu.spaces.equation.settings import EquationSearchSettings
 from dartsedu.spaces.equation.supernet import EquationSupernet, equation_space
 from dartsedu.stream.stream import seed_of
 
-KINDS: dict[str, OutputType] = {
+_KINDS: dict[str, OutputType] = {
     "real": "real",
     "sigmoid": "sigmoid",
     "probability": "sigmoid",
     "probability_sample": "sigmoid",
     "probability_distribution": "softmax",
 }
-"""What each ``output_type`` makes of the combination of the nodes."""
 SIZES = (1e-100, 1e100)
 """Least and most of a column's largest number: its square is still far from the ends of a float."""
+
+
+def kind_of(output_type: str, columns: int) -> OutputType:
+    """What an ``output_type`` of so many columns makes of the combination of the nodes.
+
+    A distribution over one column is the chance of one outcome against all others: the softmax of
+    the combination and of 0 is the sigmoid.
+    """
+    return "sigmoid" if columns == 1 and output_type != "real" else _KINDS[output_type]
+
+
+class ParameterError(ValueError, NotImplementedError):
+    """A parameter of the estimator is out of its range.
+
+    A ``ValueError``, as scikit-learn has it, and what AutoRA raises for primitives and output types
+    that it does not have.
+    """
 
 
 class Parameters(Value):
@@ -45,7 +66,7 @@ class Parameters(Value):
     classifier_weight_decay: float = Field(ge=0)
     darts_type: Literal["original", "fair"]
     init_weights_function: Callable[..., Any] | None
-    param_updates_per_epoch: int = Field(ge=1)
+    param_updates_per_epoch: int = Field(ge=1, le=MOST_WEIGHTS_STEPS)
     param_updates_for_sampled_model: int = Field(ge=0)
     param_learning_rate_max: float = Field(gt=0)
     param_learning_rate_min: float = Field(ge=0)
@@ -75,6 +96,12 @@ class Parameters(Value):
     def _can_be_held(cls, given: Any) -> Any:
         if isinstance(given, float) and given > LARGEST:
             raise ValueError(f"it is too large to reckon with; expected at most {LARGEST:g}")
+        return given
+
+    @field_validator("primitives")
+    @classmethod
+    def _exist(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        equation_space(1, 1, given)
         return given
 
     def settings(self, task: TableTask, steps: int) -> EquationSearchSettings:
@@ -130,11 +157,6 @@ def check_targets(targets: NDArray[np.float64], output_type: str) -> None:
         raise ValueError(
             f"y goes from {targets.min():g} to {targets.max():g}; output_type={output_type!r} "
             "expects numbers in 0…1 (use 'real' for others)"
-        )
-    if output_type == "probability_distribution" and targets.shape[1] < 2:
-        raise ValueError(
-            "output_type='probability_distribution' expects y with a column for each outcome, at "
-            "least 2; use 'probability' for one"
         )
 
 

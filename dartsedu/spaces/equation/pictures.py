@@ -10,11 +10,11 @@ from matplotlib.mathtext import MathTextParser
 
 from dartsedu.base.yardstick import number
 from dartsedu.data.tables import TableTask
-from dartsedu.show.palette import SPLIT_COLOURS, label
+from dartsedu.show.palette import INK, SOFT, SPLIT_COLOURS, label
 from dartsedu.show.picture import Picture, blank_picture
 
-TEST_COLOUR = "#4c7655"
-FOUND_COLOUR, RANDOM_COLOUR = "#a90fe8", "#6b7280"
+TEST_COLOUR = "#9a3412"
+FOUND_COLOUR, RANDOM_COLOUR = INK, SOFT
 _MARKS = {"weights": "o", "architecture": "s", "test": "^"}
 
 

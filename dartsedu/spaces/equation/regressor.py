@@ -30,7 +30,13 @@ from dartsedu.spaces.equation.monitor import Leader
 from dartsedu.spaces.equation.names import latex_of
 from dartsedu.spaces.equation.operations import PRIMITIVES
 from dartsedu.spaces.equation.output import Output
-from dartsedu.spaces.equation.parameters import KINDS, Parameters, check_sizes, check_targets
+from dartsedu.spaces.equation.parameters import (
+    ParameterError,
+    Parameters,
+    check_sizes,
+    check_targets,
+    kind_of,
+)
 from dartsedu.spaces.equation.supernet import EquationSupernet
 from dartsedu.stream.stream import seed_of
 
@@ -51,7 +57,8 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # No 
         batch_size: rows of a step; of as many or more all rows are one batch.
         num_graph_nodes: latent nodes of the graph.
         output_type: ``real``; ``sigmoid``, ``probability`` or ``probability_sample`` for numbers
-            in 0…1 (all three the same); ``probability_distribution`` for columns that sum to 1.
+            in 0…1 (all three the same); ``probability_distribution`` for columns that sum to 1, or
+            for one, the chance of one outcome (the same as ``probability``).
         classifier_weight_decay: decay of the output's coefficients during the search.
         darts_type: ``original`` for softmax, ``fair`` for sigmoid mixtures with a zero-one loss.
         init_weights_function: applied to the supernet before the search, as
@@ -185,7 +192,7 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # No 
         targets = np.asarray(targets, dtype=np.float64)
         flat = targets.ndim == 1
         targets = targets.reshape(len(table), -1)
-        kind = KINDS[given.output_type]
+        kind = kind_of(given.output_type, targets.shape[1])
         check_targets(targets, given.output_type)
         check_sizes(np.column_stack([table, targets]))
         seed = int(check_random_state(given.random_state).randint(np.iinfo(np.int32).max))
@@ -228,7 +235,7 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # No 
         try:
             return Parameters.model_validate(self.get_params(deep=False))
         except ValidationError as error:
-            raise ValueError(explain(error, type(self).__name__)) from None
+            raise ParameterError(explain(error, type(self).__name__)) from None
 
     def _search(
         self,

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dartsedu.data.tables import TableTask
+from dartsedu.methods.method import Method
 from dartsedu.relaxation import Supernet
 from dartsedu.search import Search
 from dartsedu.spaces.equation import memory
+from dartsedu.spaces.equation.discovery import LONGEST
 from dartsedu.spaces.equation.findings import Findings, find
 from dartsedu.spaces.equation.operations import PRIMITIVES
 from dartsedu.spaces.equation.settings import EquationSettings
@@ -19,6 +21,10 @@ from dartsedu.topology import SearchSpace
 
 if TYPE_CHECKING:  # Plotting is loaded when something is drawn.
     from dartsedu.show.picture import Picture
+
+
+MANY_TERMS = 20
+"""Of an equation, from which on writing it takes longer than the search."""
 
 
 class EquationSpace(Space):
@@ -56,8 +62,30 @@ class EquationSpace(Space):
             alpha_scale=given.alpha_scale,
         )
 
+    def lacks(self, method: Method) -> str:
+        if method.stop.kind == "eigenvalue":
+            return (
+                "stop=eigenvalue looks at one α, and an equation is searched by many restarts, "
+                "each with its own; choose another stop"
+            )
+        return super().lacks(method)
+
     def search_memory(self, settings: EquationSettings, task: TableTask) -> int:
         return memory.search_memory(settings, task)
+
+    def beforehand(self, space: SearchSpace, settings: EquationSettings) -> str:
+        (cell,) = space.cells
+        # Of node j, 2ʲ⁻¹ (variables + 1) − 1: it hears all variables and all earlier nodes.
+        nodes = len(cell.predecessors)
+        terms = min((cell.inputs + 1) * (2**nodes - 1) - nodes, LONGEST)
+        if terms <= MANY_TERMS:
+            return ""
+        return (
+            f"an equation may have {terms} terms here. To write it short, up to {terms**2 // 2} "
+            f"forms of it are tried, of {settings.train.formulas} equations at most: that can take "
+            "many minutes after the last step. Fewer columns (--variables), supernet.nodes or "
+            "train.formulas take less"
+        )
 
     def conclude(
         self,

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dartsedu.base.observed import MOST_ROWS, Observed
 from dartsedu.data.splits import Batch
 from dartsedu.data.tables import TableTask
 from dartsedu.derivation import derive
@@ -32,6 +34,9 @@ from dartsedu.spaces.equation.operations import (
 from dartsedu.spaces.equation.output import Output, error, respond
 from dartsedu.spaces.equation.words import CELL
 from dartsedu.topology import Relaxation, SearchSpace, Topology
+
+PLACES = 48
+"""Points of the curve that the live view draws."""
 
 
 def equation_space(
@@ -140,11 +145,12 @@ class EquationSupernet(Supernet):
     def forward(self, inputs: Tensor, mixture: Tensor) -> Tensor:
         """The combination of the nodes, (restarts, outputs, N), before its output type.
 
-        ``inputs`` (N, variables); ``mixture`` (restarts, edges, primitives).
+        ``inputs`` (N, variables); ``mixture`` (restarts, edges, primitives), as many restarts as
+        the parameters have.
         """
         topology = self.space[CELL]
         scale, offset = self._whole("scale"), self._whole("offset")
-        states = list(inputs.T.expand(self.restarts, -1, -1).unbind(1))
+        states = list(inputs.T.expand(len(mixture), -1, -1).unbind(1))
         arriving: list[list[Tensor]] = [[] for _ in range(topology.nodes)]
         for source in range(topology.inputs + topology.nodes - 1):
             if source >= topology.inputs:
@@ -262,10 +268,55 @@ class EquationSupernet(Supernet):
         equation = read_equation(self, self.genotype("argmax"), self.leader, names, scaling)
         return equation.written(task.targets)
 
+    def observed(self, task: TableTask) -> Observed | None:
+        """The training rows, thinned to ``MOST_ROWS``; ``None`` with several outputs."""
+        if self.output.size > 1:
+            return None
+        table = task.table(task.training)
+        rows = _spread(len(table.targets), MOST_ROWS)
+        y = tuple(table.targets[rows].tolist())
+        if len(task.variables) > 1:
+            return Observed(variables=task.variables, target=task.targets[0], y=y)
+        x = table.inputs[:, 0]
+        at = np.linspace(x.min(), x.max(), PLACES)
+        return Observed(
+            variables=task.variables,
+            target=task.targets[0],
+            y=y,
+            x=tuple(x[rows].tolist()),
+            at=tuple(at.tolist()),
+        )
+
+    @torch.no_grad()
+    def fitted(self, task: TableTask) -> dict[str, Tensor]:
+        """What the leader predicts, as the ``mixture`` it is and with the ``kept`` edges alone."""
+        if self.output.size > 1:
+            return {}
+        every, leader = task.training.inputs, self.leader
+        if len(task.variables) > 1:
+            inputs = every[_spread(len(every), MOST_ROWS)]
+        else:
+            steps = torch.linspace(0, 1, PLACES, dtype=every.dtype, device=every.device)
+            inputs = torch.lerp(every.min(), every.max(), steps)[:, None]
+        mixture = self.mixture()[CELL][leader]
+        strongest = self.alphas[CELL][leader].argmax(-1)
+        kept = nn.functional.one_hot(strongest, mixture.shape[-1]).to(mixture)
+        own = {name: w[leader : leader + 1] for name, w in self.weights().items()}
+        centre, scale = task.scaling.centre[0], task.scaling.scale[0]
+        with self.registry.replaced(own):
+            both = self.respond(inputs, torch.stack([mixture, kept]))[..., 0] * scale + centre
+        return dict(zip(("mixture", "kept"), both, strict=True))
+
     def genotypes(self, rule: str = "argmax") -> list[Genotype]:
         """The genotype of every restart."""
         alphas = self.alphas[CELL].detach().cpu().numpy()
         return [derive(self.space, {CELL: alpha}, rule) for alpha in alphas]
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """Places of at most so many rows, evenly spread."""
+    found: list[int] = np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()
+    return found
 
 
 def _normal(*shape: int) -> Tensor:

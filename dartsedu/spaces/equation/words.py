@@ -33,6 +33,7 @@ VOCABULARY = Vocabulary(
         *(f"linear_{curve}" for curve in CURVES),
         "power",
     ),
+    weightless=("add", "subtract", *CURVES),
     rule="argmax",  # An edge is left out by choosing none.
 )
 

@@ -12,6 +12,7 @@ VOCABULARY = Vocabulary(
     inputs=1,
     primitives=("none", "tanh", "relu", "sigmoid", "identity"),
     passing="identity",
+    weightless=("tanh", "relu", "sigmoid", "identity"),  # A node has weights, not an edge.
 )
 
 

@@ -122,13 +122,13 @@ def test_the_root_of_a_square_is_no_power():
 
 
 def test_simplifications_are_each_simpler_by_one_step():
-    found = simplifications(normal_form(2.0 * sp.log(x) + 0.001 * x + 1.0))
+    found = list(simplifications(normal_form(2.0 * sp.log(x) + 0.001 * x + 1.0)))
     assert normal_form(2.0 * sp.log(x) + 1.0) in found
     assert normal_form(0.001 * x + 1.0) in found
 
 
 def test_a_high_power_of_a_sum_is_not_multiplied_out():
-    found = simplifications(normal_form((x + 2.5) ** -20.9 + (x + 1.5) ** 2.1))
+    found = list(simplifications(normal_form((x + 2.5) ** -20.9 + (x + 1.5) ** 2.1)))
     assert normal_form((x + 2.5) ** -20.9 + (x + 1.5) ** 2) in found
     assert max(len(e.args) for e in found) <= 4
 

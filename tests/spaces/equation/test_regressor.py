@@ -129,6 +129,16 @@ def test_a_distribution_over_outcomes():
     assert found[0] == pytest.approx(exact, rel=1e-9)
 
 
+def test_a_distribution_over_one_column_is_the_chance_of_one_outcome():
+    X, p = chances()
+    one, other = (
+        DARTSRegressor(**LINEAR | {"output_type": kind}, random_state=0).fit(X, p).predict(X)
+        for kind in ("probability_distribution", "probability")
+    )
+    assert one == pytest.approx(p, abs=1e-3)
+    assert (one == other).all()
+
+
 def test_predictions_have_the_shape_of_the_targets():
     X, y = line()
     for targets in (y, y[:, None], np.stack([y, -y], axis=1)):
@@ -429,8 +439,9 @@ def test_names_of_a_data_frame():
     ],
 )
 def test_a_bad_parameter_is_named(settings, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as bad:
         DARTSRegressor(**QUICK | settings).fit(*line())
+    assert isinstance(bad.value, NotImplementedError)  # As AutoRA has it.
 
 
 def test_numbers_of_numpy_are_numbers():
@@ -444,8 +455,6 @@ def test_bad_data_is_refused():
         DARTSRegressor(**QUICK).fit(X[:4], y[:4])
     with pytest.raises(ValueError, match=r"expects numbers in 0…1"):
         DARTSRegressor(**QUICK | {"output_type": "sigmoid"}).fit(X, y)
-    with pytest.raises(ValueError, match="at least 2; use 'probability' for one"):
-        DARTSRegressor(**QUICK | {"output_type": "probability_distribution"}).fit(X, y * 0)
     with pytest.raises(NotFittedError):
         DARTSRegressor().model_repr()
     fitted = DARTSRegressor(**QUICK).fit(X, y)

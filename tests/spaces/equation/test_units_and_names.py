@@ -129,5 +129,11 @@ def test_progress_is_told_of_every_equation_that_is_written():
     torch.manual_seed(0)
     supernet = EquationSupernet(equation_space(1, 1), restarts=4, alpha_scale=1.0)
     conclude(supernet, task, most=2, progress=lambda *now: told.append(now))
-    total = told[-1][2]
-    assert told == [("fitting constants", done, total) for done in range(total + 1)]
+    total = told[0][2]
+    written = [now for now in told if now[0] == "writing equations"]
+    assert written == [("writing equations", done, total) for done in range(total + 1)]
+    first = [what for what, done, _ in told if done == 0]
+    assert first[1:] == [f"writing equations, {i} forms tried" for i in range(1, len(first))]
+    last = [now for now in told if "all rows" in now[0]]
+    assert [done for _, done, _ in last] == list(range(1, last[0][2] + 1))
+    assert told[-len(last) :] == last
