@@ -12,9 +12,9 @@ from dartsedu.data.task import Task
 from dartsedu.genotype import Genotype
 from dartsedu.lessons.cuts import cut_accuracy
 from dartsedu.lessons.guess import Prediction, predict
-from dartsedu.lessons.intervals import groups_scene, interval
-from dartsedu.lessons.panel import BLUE, INK, RED, SOFT, Dots, Line, Mark, Panel, Scene, draw
-from dartsedu.lessons.truth import RULES, cell, kept
+from dartsedu.lessons.intervals import difference, groups_scene, interval, told
+from dartsedu.lessons.panel import BLUE, SOFT, Dots, Line, Mark, Panel, Scene, draw
+from dartsedu.lessons.truth import INKS, RULES, STYLES, cell, kept
 from dartsedu.presets import load_preset
 from dartsedu.relaxation import Supernet
 from dartsedu.search import Search
@@ -56,9 +56,20 @@ def true_accuracies(truth: Truth, alphas: Alphas, rule: str, steps: Sequence[int
     )
 
 
-def standard_errors(a: Numbers, b: Numbers) -> float:
-    """By how many of its standard errors mean(a) is above mean(b): Welch's t."""
-    return float(stats.ttest_ind(a, b, equal_var=False).statistic)
+def leads(scores: Mapping[str, Numbers]) -> list[float]:
+    """By how many of its standard errors the mean of the first group is above that of each of the
+    others: Welch's t."""
+    first, *others = scores.values()
+    return [float(stats.ttest_ind(first, own, equal_var=False).statistic) for own in others]
+
+
+def verdicts(scores: Mapping[str, Numbers]) -> str:
+    """The first group against each of the others, a line each."""
+    (name, first), *others = scores.items()
+    return "\n".join(
+        f"{name} − {other}: {told(difference(first, own))}; {lead:.1f} standard errors"
+        for (other, own), lead in zip(others, leads(scores), strict=True)
+    )
 
 
 def groups_picture(truth: Truth, scores: Mapping[str, Numbers]) -> Picture:
@@ -67,8 +78,7 @@ def groups_picture(truth: Truth, scores: Mapping[str, Numbers]) -> Picture:
         "best of all": 100 * truth.accuracy(truth.best),
         "all conv 3×3": 100 * truth.accuracy(cell(truth, "conv 3×3")),
     }
-    inks = (BLUE, RED, INK)[: len(scores)]
-    return draw(groups_scene("true accuracy", scores, inks, lines))
+    return draw(groups_scene("true accuracy", scores, INKS[: len(scores)], lines))
 
 
 def predict_course(course: Numbers, steps: Sequence[int], result: Picture) -> Prediction:
@@ -218,11 +228,11 @@ def rivals_picture(
     """
     marks: list[Mark] = []
     words = []
-    for (name, reported), ink in zip(rivals.items(), (RED, BLUE, INK), strict=False):
+    for (name, reported), ink in zip(rivals.items(), INKS, strict=False):
         budget = reported.shape[1]
         marks.append(Line(np.arange(1, budget + 1), reported.mean(axis=0), ink, name))
         words.append(f"{name} after {charged} trainings: {reported[:, charged - 1].mean():.1%}")
-    for (name, value), style in zip(lines.items(), ("-", "--", ":"), strict=False):
+    for (name, value), style in zip(lines.items(), STYLES, strict=False):
         marks.append(Line([1, budget], [value, value], SOFT, name, style))
         words.append(f"{name}: {value:.1%}")
     marks.append(Line([charged] * 2, [0, 1], SOFT, "price of a search", faint=True))
