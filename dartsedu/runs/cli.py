@@ -239,8 +239,8 @@ def _search(run: Run, device: torch.device) -> None:
     console.print(genotype_table(genotype))
     say_gap(run, console)
     say_findings(run, console)
-    truths.say_judged(run, console)
     _report(run)
+    truths.say_judged(run, console)
 
 
 def _train(run: Run, device: torch.device) -> None:
@@ -264,8 +264,8 @@ def _train(run: Run, device: torch.device) -> None:
         _exhaust(view, steps, run)
         trained = run.end_training(candidate, training)
         console.print(f"{tested(run, trained)}, {trained.seconds:.0f} s")
-    truths.say_judged(run, console)
     _report(run)
+    truths.say_judged(run, console)
 
 
 def _report(run: Run) -> None:
