@@ -122,13 +122,13 @@ class Notebook:
         self.command("notebook:run-all-cells")
 
     def run_cell(self, number):
-        """Run one cell, the first being number 0, and wait until the kernel is idle."""
-        self.page.evaluate(
-            f"() => {{ jupyterapp.shell.currentWidget.content.activeCellIndex = {number} }}"
-        )
+        """Run one cell, the first being number 0, and wait until it is done."""
+        cell = "jupyterapp.shell.currentWidget.content"
+        self.page.evaluate(f"() => {{ {cell}.activeCellIndex = {number} }}")
         self.command("notebook:run-cell")
-        self.page.wait_for_timeout(300)
-        self.page.wait_for_function(KERNEL_IS_IDLE, timeout=90_000)
+        self.page.wait_for_function(
+            f"() => {cell}.widgets[{number}].model.executionCount", timeout=90_000
+        )
 
     def restart(self):
         """Restart the kernel, without the question whether to."""

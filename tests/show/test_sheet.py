@@ -63,7 +63,7 @@ def test_nothing_lies_on_anything_in_published_cells(width):
             sheet = lay_out(given, width, 190, 12)
             check(given, sheet)
             lost = sum(way.label is None for way in sheet.ways)
-            assert lost <= (0 if width >= 700 else 3), (cell.name, lost)
+            assert lost <= (0 if width >= 700 else 4), (cell.name, lost)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
