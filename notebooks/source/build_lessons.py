@@ -122,6 +122,15 @@ def execute(notebook: NotebookNode) -> None:
             output.get("data", {}).pop(VIEW, None)
 
 
+def show_once(notebook: NotebookNode) -> None:
+    """Leave out the PNG of a picture whose page has it already, in light and dark."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if "<figure" in output.get("data", {}).get("text/html", ""):
+                output.data.pop("image/png", None)
+                output.metadata.pop("image/png", None)
+
+
 def keep_outputs(notebook: NotebookNode, earlier: NotebookNode) -> None:
     """Take over the outputs of a notebook with the same code. Raises ``ValueError`` for another."""
     pairs = [[c for c in n.cells if c.cell_type == "code"] for n in (notebook, earlier)]
@@ -146,6 +155,7 @@ def main() -> None:
             keep_outputs(notebook, nbformat.read(built(source), as_version=4))
         else:
             execute(notebook)
+        show_once(notebook)
         nbformat.write(notebook, built(source))
         print(built(source).relative_to(ROOT))
 
