@@ -25,6 +25,12 @@ export function upperEnd(values) {
   return (usual > 0 && most > 3 * usual ? usual : most) || 1;
 }
 
+/** The end of an axis for ranks: a power of ten. */
+export const lastRank = (ranks) => 10 ** Math.ceil(Math.log10(Math.max(10, ...ranks.filter(Number.isFinite))));
+
+/** Marks of an axis for ranks: 1 and its end, and 100 where there is room. */
+const decades = (top) => [...new Set([1, top > 1000 ? 100 : 10, top])];
+
 /** What lines look like: of one run by their place in the chart, of several by run and place. */
 export function style(run, place, runs) {
   const dash = DASHES[(runs > 1 ? run : place) % DASHES.length];
@@ -33,7 +39,8 @@ export function style(run, place, runs) {
 
 /**
  * Lines over steps: {run, label, value(i), raw(i), scalar}. `sparse` ones are measured now and then, and `unless`
- * names a scalar that makes a line needless. An operation's line has its colour, others a `look`.
+ * names a scalar that makes a line needless. An operation's line has its colour, others a `look`. `ranks` stand on
+ * a logarithmic axis, 1 on top.
  */
 export class Chart {
   constructor(title, lines, view) {
@@ -64,8 +71,8 @@ export class Chart {
 
   /** Whether there is anything to draw. */
   get measured() {
-    return this.lines.some(({ run, scalar, sparse, unless }) =>
-      run.count && !(unless && run.known(unless).length) && (sparse ? run.known(scalar).length : !scalar || !Number.isNaN(run.scalar(0, scalar))));
+    return this.lines.some(({ run, scalar, unless }) =>
+      run.count && !(unless && run.known(unless).length) && (!scalar || run.known(scalar).length));
   }
 
   fit(width, height) {
@@ -119,8 +126,11 @@ export class Chart {
     const doubled = 2 ** Math.ceil(Math.log2(Math.max(32, last - this.first + 1)));
     this.span = Math.max(1, Math.min(doubled, clock.spec.total - this.first) - 1);
     const places = this.lines.map(({ run, scalar, sparse }) => (sparse ? run.known(scalar) : run.drawn()));
-    const top = upperEnd(this.lines.flatMap((line, k) => places[k].map(line.raw ?? line.value)));
-    const y = (value) => low - (Math.max(0, Math.min(value, top)) / top) * (low - MARGIN.top);
+    const values = this.lines.flatMap((line, k) => places[k].map(line.raw ?? line.value));
+    const ranks = this.lines.some((line) => line.ranks);
+    const top = ranks ? lastRank(values) : upperEnd(values);
+    const part = ranks ? (value) => 1 - Math.log10(value) / Math.log10(top) : (value) => Math.max(0, Math.min(value, top)) / top;
+    const y = (value) => low - part(value) * (low - MARGIN.top);
     const path = (run, value, rows) => {
       let d = "";
       let pen = "M";
@@ -141,7 +151,7 @@ export class Chart {
     const changes = this.view.session.runs.length > 1 ? [] : this.lines[0].run.changes;
     set(this.marks, "d", changes.map((i) => `M${this.x(clock.index(i)).toFixed(1)},${low}v4`).join(""));
     this.frame.replaceChildren(
-      ...ticks(top).flatMap((v) => [
+      ...(ranks ? decades(top) : ticks(top)).flatMap((v) => [
         svg("line", { x1: MARGIN.left, x2: right, y1: y(v), y2: y(v) }),
         svg("text", { x: MARGIN.left - 4, y: y(v) + 4, "text-anchor": "end", text: number(v) }),
       ]),

@@ -3,6 +3,7 @@
 //   rows.js    Run: the rows of one run, read by name; Session: one for each model, with the kernel's messages
 //   graph.js   a cell: edges as bundles of strands
 //   curves.js  curves over steps; predictions over data
+//   landscape.js  all cells of a small space, and the way of a search among them
 //   View       one for each place that shows the model: what is looked at, and the drawing
 //
 // Names come from files that nobody has checked: they are only ever set as text, never as markup.
@@ -10,10 +11,10 @@
 import { FOCUSABLE, disconnected, html, ownKeys, put, say, set, svg } from "../show/elements.js";
 import { Chart, DataPlot, number, style } from "./curves.js";
 import { Graph, coloured } from "./graph.js";
-import { Session } from "./rows.js";
+import { Landscape } from "./landscape.js";
+import { Session, percent } from "./rows.js";
 
 const CURVES = 1000; // milliseconds between two drawings of the curves of a running search
-const percent = (x) => `${(100 * x).toFixed(1)} %`;
 
 function duration(seconds) {
   if (!Number.isFinite(seconds)) return "";
@@ -117,6 +118,7 @@ class Verdict {
     const lines = runs.map((run) => {
       const i = run.at(this.step);
       const words = [`${run.spec.name ? `${run.spec.name}, c` : "C"}ut after step ${run.index(i) + 1}. ${this.words(run, i)}`];
+      if (run.standing(i)) words.push(`Among all cells: ${run.standing(i)}.`);
       for (const title of run.spec.series ?? []) {
         const row = run.known(`series ${title}`).filter((row) => row <= i).at(-1);
         if (row !== undefined) words.push(`${title}: ${number(run.scalar(row, `series ${title}`))}.`);
@@ -224,6 +226,7 @@ class View {
     for (const { plot, places } of this.columns) {
       plot?.fit(plot.node.parentElement.clientWidth || ROOM, places[0].drawings[0].sheet.height);
     }
+    this.landscape?.fit(this.landscape.node.clientWidth || ROOM, this.columns[0].places[0].drawings[0].sheet.height);
     for (const chart of this.charts) chart.fit(chart.node.clientWidth || 190, this.large ? 150 : 106);
     this.schedule(true);
   }
@@ -307,12 +310,13 @@ class View {
       this.play, this.step, this.stop, this.rate, this.verdict.button, this.size, this.state);
     const time = html("div", { class: "dartsedu-time" }, this.slider, this.follow, this.where, this.progress);
     this.columns = session.runs.map((run) => this.column(run));
+    this.landscape = session.spec.truth ? new Landscape(session.spec.truth, session.runs) : null;
     this.panel = new EdgePanel(session.runs, this);
     this.charts = this.makeCharts();
     this.chartsNode = html("div", { class: "dartsedu-charts" }, ...this.charts.map((c) => c.node));
     this.root.append(
       bar, time, this.verdict.node,
-      html("div", { class: "dartsedu-columns" }, ...this.columns.map((c) => c.node)),
+      html("div", { class: "dartsedu-columns" }, ...this.columns.map((c) => c.node), ...(this.landscape ? [this.landscape.node] : [])),
       html("div", { class: "dartsedu-details" }, this.panel.node, html("div", { class: "dartsedu-right" },
         this.chartsNode, this.legend())),
     );
@@ -355,14 +359,15 @@ class View {
     const formula = html("span", { class: "dartsedu-formula" });
     const written = html("p", { class: "dartsedu-written", hidden: "" },
       html("span", { class: "dartsedu-note", text: "The kept edges say: " }), formula);
+    const standing = html("p", { class: "dartsedu-standing", hidden: run.truth ? null : "" });
     const plot = run.spec.data ? new DataPlot(run) : null;
     const figures = [...kinds.map((k) => k.figure), ...(plot ? [html("figure", { class: "dartsedu-fit" }, plot.node)] : [])];
     const ended = html("span", { class: "dartsedu-note" });
     const node = html("section", { class: "dartsedu-run", "aria-label": run.spec.name || "search" },
       ...(run.spec.name ? [html("h3", {}, html("span", { text: run.spec.name }), " ", ended)] : []),
-      html("div", { class: "dartsedu-cells" }, ...figures), written);
+      html("div", { class: "dartsedu-cells" }, ...figures), written, standing);
     const places = kinds.map(({ figure, graph, cut }) => ({ node: figure, drawings: [graph, cut] }));
-    return { run, kinds, places, plot, written, formula, ended, node };
+    return { run, kinds, places, plot, written, formula, standing, ended, node };
   }
 
   makeCharts() {
@@ -466,6 +471,7 @@ class View {
     else this.curves ??= setTimeout(() => { this.curves = null; this.schedule(); }, wait);
     const rows = this.columns.map(({ run }) => (run.count && index !== null ? run.at(index) : null));
     this.columns.forEach((column, r) => this.drawColumn(column, rows[r], index));
+    this.landscape?.draw(rows);
     const has = ({ cell, edge }) => this.session.runs.find((run) => run.spec.cells[cell]?.edges[edge]);
     this.drawnEdge = has(chosen) ? chosen : { cell: 0, edge: 0 };
     const owner = this.columns.find(({ run }) => run === has(this.drawnEdge));
@@ -490,7 +496,7 @@ class View {
   }
 
   /** One run at row i; null before its first step. */
-  drawColumn({ run, kinds, plot, written, formula, ended }, i, index) {
+  drawColumn({ run, kinds, plot, written, formula, standing, ended }, i, index) {
     const cut = this.verdict.open && i !== null;
     const judged = cut ? run.at(this.verdict.step) : i;
     for (const { cell, graph, cut: discrete, caption } of kinds) {
@@ -506,6 +512,9 @@ class View {
     const text = i === null ? "" : run.texts[i];
     written.hidden = !text;
     say(formula, text ?? "");
+    const among = i === null ? "" : run.standing(i);
+    standing.hidden = !run.truth && !among;
+    say(standing, among || (i === null ? "no step yet" : "This cell leaves edges out; the table has none such."));
     const last = i === null ? null : run.index(run.count - 1);
     say(ended, last !== null && index > last ? `ended at step ${last + 1}, shown as it was then` : "");
   }

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dartsedu.base.observed import Observed
+from dartsedu.dashboard import standing
 from dartsedu.dashboard.kept import KeptSteps
 from dartsedu.derivation import derive, rule_of
 from dartsedu.genotype import Genotype
@@ -29,6 +30,7 @@ from dartsedu.show.sheet import Drawn, Sheet, lay_out
 from dartsedu.stream.recording import Header, Recording
 from dartsedu.stream.stream import Step
 from dartsedu.topology import Link, SearchSpace, Topology
+from dartsedu.truth.table import Truth
 
 SPLITS = ("weights", "architecture")
 GAP = ("mixture accuracy", "discretised accuracy", "mixture loss", "discretised loss")
@@ -40,10 +42,10 @@ FITTED = ("mixture", "kept")
 Series = Mapping[str, Callable[[Step, Genotype], float]]
 """Curves by title; see ``History``."""
 
-_SIZES = ((290, 170), (390, 205), (520, 225), (700, 240), (900, 250))
-_LOW = tuple((width, height - 38) for width, height in _SIZES)  # of runs side by side
-_LARGE = ((400, 230), (560, 270), (760, 300))
 Sizes = tuple[tuple[int, int], ...]
+_SIZES: Sizes = ((290, 170), (390, 205), (520, 225), (700, 240), (900, 250))
+_LOW = tuple((width, height - 38) for width, height in _SIZES)  # of runs side by side
+_LARGE: Sizes = ((400, 230), (560, 270), (760, 300))
 _FONT, _LARGE_FONT = 12.0, 17.0
 _MANY = 60  # edges of a cell that is drawn to one size only
 
@@ -70,6 +72,7 @@ class History:
         rule: derives the genotypes, default that of the space.
         series: further curves by title: numbers of a step and the genotype that would be kept
             then, NaN where there is none.
+        truth: a table of all cells of the space, which says where that genotype stands.
 
     Appending and reading may happen in different threads.
     """
@@ -80,12 +83,14 @@ class History:
         steps: Iterable[Step] = (),
         rule: str | None = None,
         series: Series = MappingProxyType({}),
+        truth: Truth | None = None,
     ) -> None:
         assert header.space is not None
         self.header = header
         self.space: SearchSpace = header.space
         self.rule = rule or rule_of(header.space)
         self.series = dict(series)
+        self.truth = truth
         self.steps = KeptSteps()
         self._rows: list[bytes] = []
         for step in steps:
@@ -167,6 +172,7 @@ class History:
             *(f"entropy {topology.name}" for topology in self.space.cells),
             *(f"{passing(self.space) or 'passing'} {t.name}" for t in self.space.cells),
             *GAP,
+            *standing.scalars(self.truth),
             *(f"series {title}" for title in self.series),
         ]
 
@@ -183,6 +189,7 @@ class History:
             *(entropy(step.mixture[cell]) if competing else np.nan for cell in cells),
             *(found[cell].count(kind) if kind else np.nan for cell in cells),
             *(step.measured.get(name, np.nan) for name in GAP),
+            *standing.place(self.truth, step, found),
             *(value(step, found) for value in self.series.values()),
         ]
         alphas = [np.ravel(step.alphas[cell]) for cell in cells]
@@ -216,6 +223,7 @@ class History:
             lines = {name: f"{part} {kind}" for name, part in _PARTS.items()}
             charts.append(chart(f"cut: {kind}", lines, sparse=True))
         charts[-1]["unless"] = GAP[0]  # The gap is one of accuracy wherever there is one.
+        charts += [own for own in standing.charts() if own["title"] not in self.series]
         charts += [chart(title, {title: f"series {title}"}, sparse=True) for title in self.series]
         return charts
 

@@ -16,6 +16,7 @@ from dartsedu.stream.recording import Recording, RecordingError
 
 if TYPE_CHECKING:
     from dartsedu.dashboard.widget import Dashboard
+    from dartsedu.truth.table import Truth
 
 
 class Replay(Shown):
@@ -23,8 +24,10 @@ class Replay(Shown):
 
     _text = "A replayed search. In Jupyter it shows itself; .figure() is its picture."
 
-    def __init__(self, title: str, histories: Mapping[str, History], play: bool) -> None:
-        super().__init__(title, histories)
+    def __init__(
+        self, title: str, histories: Mapping[str, History], play: bool, truth: Truth | None
+    ) -> None:
+        super().__init__(title, histories, truth)
         self._play = play
 
     def _open(self) -> Dashboard:
@@ -38,18 +41,21 @@ def replay(
     rule: str | None = None,
     *,
     series: Series = MappingProxyType({}),
+    truth: Truth | None = None,
     play: bool = False,
 ) -> Replay:
     """Show a recording as if it were live, at any speed. Takes the file's path as well.
 
     ``series`` are further curves by title, functions of a step and of the genotype that ``rule``
-    derives from it: ``{"rank": lambda step, genotype: truth.rank(genotype)}``. ``play``: begin at
-    the first step by itself, ten steps a second, unless the reader wants little motion; else the
-    last step is shown.
+    derives from it: ``{"learning rate": lambda step, genotype: step.learning_rate["weights"]}``.
+    ``truth``: a table of all cells of the space, such as ``load_truth("bench-digits")``; the view
+    then shows where the cell of each step stands among them. ``play``: begin at the first step by
+    itself, ten steps a second, unless the reader wants little motion; else the last step is shown.
 
-    Raises ``RecordingError`` if the file is absent or malformed, or holds no step of a search.
+    Raises ``RecordingError`` if the file is absent or malformed, or holds no step of a search,
+    ``TruthError`` for a table that does not fit.
     """
-    return compare({"": recording}, rule, series=series, play=play)
+    return compare({"": recording}, rule, series=series, truth=truth, play=play)
 
 
 def compare(
@@ -57,6 +63,7 @@ def compare(
     rule: str | None = None,
     *,
     series: Series = MappingProxyType({}),
+    truth: Truth | None = None,
     play: bool = False,
 ) -> Replay:
     """Show recordings side by side, by name, moving through time together.
@@ -65,8 +72,8 @@ def compare(
 
         compare({"first order": "runs/one/recording.jsonl", "exact": "runs/two/recording.jsonl"})
 
-    Time is the number of the step; a run that ended before says so. ``series`` and ``play`` are as in ``replay``.
-    Raises ``RecordingError`` as ``replay`` does.
+    Time is the number of the step; a run that ended before says so. ``series``,
+    ``truth`` and ``play`` are as in ``replay``, and so are the errors.
     """
     if not recordings:
         raise ValueError("compare() was given no recording; expected at least one, by name")
@@ -76,11 +83,13 @@ def compare(
         where = given if isinstance(given, (str, Path)) else f"the recording {name!r}"
         if recording.header.space is None or not recording.steps:
             raise RecordingError(f"{where} holds no step of a search, so there is nothing to show")
+        if truth is not None:
+            truth.check(recording.header.space)
         try:
-            histories[name] = History(recording.header, recording.steps, rule, series)
+            histories[name] = History(recording.header, recording.steps, rule, series, truth)
         except ValidationError as error:
             raise RecordingError(f"{where}: {explain(error, 'its genotype')}") from None
         except ValueError as error:
             raise RecordingError(f"{where} cannot be shown: {error}") from None
     title = " and ".join(name for name in recordings if name) or "Architecture search, replayed"
-    return Replay(title, histories, play)
+    return Replay(title, histories, play, truth)

@@ -3,6 +3,8 @@
 const WINDOW = 10; // steps in the running mean of a loss
 const POINTS = 256; // of a drawn curve, at most twice as many
 
+export const percent = (x) => `${(100 * x).toFixed(1)} %`;
+
 // ---- Data ---------------------------------------------------------------------------------------
 
 /** Mixture weights from raw α (eq. 2). */
@@ -25,10 +27,11 @@ export const dirichlet = (alpha) => {
 
 const RELAXATIONS = { softmax, sigmoid, dirichlet };
 
-/** The steps of one run; `spec` is what History.describe gives. */
+/** The steps of one run; `spec` is what History.describe gives, `truth` the table of all cells, if there is one. */
 export class Run {
-  constructor(spec) {
+  constructor(spec, truth = null) {
     this.spec = spec;
+    this.truth = truth;
     this.operations = spec.primitives.length;
     this.relaxation = spec.relaxation in RELAXATIONS ? spec.relaxation : "softmax";
     this.column = Object.fromEntries(spec.scalars.map((name, i) => [name, i]));
@@ -101,6 +104,22 @@ export class Run {
 
   index(i) {
     return this.rows[i * this.width];
+  }
+
+  /** Where the cell stands among all that would be kept at row i; "" where nobody knows. */
+  standing(i) {
+    const rank = this.scalar(i, "rank");
+    if (Number.isNaN(rank)) return "";
+    const of = this.truth ? ` of ${this.truth.accuracies.length.toLocaleString("en")}` : "";
+    const below = 100 * this.scalar(i, "regret");
+    const best = rank === 1 ? "none is better" : `${below.toFixed(1)} points below the best`;
+    return `rank ${rank.toLocaleString("en")}${of} · true accuracy ${percent(this.scalar(i, "true accuracy"))} · ${best}`;
+  }
+
+  /** The rows of the table that the search has passed through up to row i; cells that it lacks are left out. */
+  way(i) {
+    const places = [0, ...this.changes].filter((place) => place <= i);
+    return places.map((place) => this.scalar(place, "truth row")).filter((row, k, rows) => !Number.isNaN(row) && row !== rows[k - 1]);
   }
 
   /** The number of the last row that is not after step `index`. */
@@ -203,7 +222,7 @@ export class Session {
   constructor(model) {
     this.model = model;
     this.spec = model.get("spec");
-    this.runs = this.spec.runs.map((run) => new Run(run));
+    this.runs = this.spec.runs.map((run) => new Run(run, this.spec.truth));
     this.status = { state: "ready", message: "", limit: null, ...model.get("status") };
     this.gaps = new Map((this.spec.gaps ?? []).map((gap) => [gap.step, gap]));
     this.views = new Set();

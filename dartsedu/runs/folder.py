@@ -39,6 +39,7 @@ from dartsedu.spaces.space import Progress, Space
 from dartsedu.stream.recording import Recording, recorded
 from dartsedu.stream.stream import Step, Stream
 from dartsedu.train import Training
+from dartsedu.truth.table import truth_of
 
 
 class Run:
@@ -254,13 +255,18 @@ class Run:
         return _continued(search, self.folder / "checkpoint.pt")
 
     def follow_search(self, search: Search) -> Generator[Step]:
-        """The search's coming steps, each on disk before it is given."""
+        """The search's coming steps, each on disk before it is given.
+
+        Where there is a table of all cells they say what the cell is worth that would be kept.
+        """
+        truth, rule = truth_of(self.settings), self.settings.search.rule
         return recorded(
             search,
             self.recording_path,
             self.folder / "checkpoint.pt",
             space=search.space,
             checkpoint_every=self.settings.search.checkpoint_every,
+            measure=None if truth is None else truth.measure(rule, search.space),
         )
 
     def end_search(self, search: Search, progress: Progress | None = None) -> Genotype:

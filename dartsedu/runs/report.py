@@ -161,8 +161,9 @@ def _pictures(
         add("losses", lambda: plots.losses_figure(recording, settings.yardstick))
         truth = truth_of(settings)
         if truth is not None:
-            add("landscape", partial(landscape_figure, truth, steps, settings.search.rule))
-            add("standing", partial(standing_figure, truth, steps, settings.search.rule))
+            rule = settings.search.rule
+            add("landscape", partial(landscape_figure, truth, steps, rule, space=space))
+            add("standing", partial(standing_figure, truth, steps, rule, space))
         for number, cell in enumerate(space.cells):
             draw = partial(plots.trajectories_figure, recording, cell.name)
             add(_file_name("trajectories", cell.name, number), draw)

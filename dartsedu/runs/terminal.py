@@ -29,6 +29,7 @@ from dartsedu.genotype import Genotype
 from dartsedu.show.palette import colour, short, state_label, state_names
 from dartsedu.stream.stream import Step
 from dartsedu.topology import SearchSpace
+from dartsedu.truth.table import PLACE
 
 LINE_EVERY = 5.0
 """Seconds between two lines of a piped run."""
@@ -138,7 +139,12 @@ def _lines(
 
 
 def summary(step: Step, yardstick: Yardstick = ACCURACY) -> str:
-    """Losses and accuracies of a step, or its perplexities, in one line."""
+    """Losses and accuracies of a step, or its perplexities, in one line; its rank if it has one."""
+    rank = step.measured.get(PLACE[0])
+    return _scores(step, yardstick) + ("" if rank is None else f", rank {rank:,.0f}")
+
+
+def _scores(step: Step, yardstick: Yardstick) -> str:
     if yardstick.replaces_loss:
         values = {split: yardstick.measure(loss, None) for split, loss in step.loss.items()}
         shown = (f"{split} {yardstick.show(value)}" for split, value in values.items())

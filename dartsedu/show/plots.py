@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain, cycle
+from types import MappingProxyType
+from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -228,19 +230,31 @@ def _draw_splits(axis: Axes, steps: Sequence[Step], kind: str) -> None:
 # ---- A whole search in one picture --------------------------------------------------------------
 
 
+class Panel(NamedTuple):
+    """One more panel of a picture: how it is drawn, and what it shows in words."""
+
+    draw: Callable[[Axes], None]
+    words: str
+
+
 def search_figure(
-    recordings: Mapping[str, Recording], derived: Mapping[str, Sequence[Genotype]] | None = None
+    recordings: Mapping[str, Recording],
+    derived: Mapping[str, Sequence[Genotype]] | None = None,
+    further: Mapping[str, Panel] = MappingProxyType({}),
 ) -> Picture:
     """What the live view shows at the end: cells, losses, entropy of the mixtures, skips.
 
     Several recordings, by name, stand side by side. ``derived`` are the genotypes after each of
     their steps, by default those of the paper's rule; marks on the axis of the entropy are steps
-    at which they changed. Raises ``ValueError`` for a recording without a step.
+    at which they changed. ``further`` are panels that come last, one for each of them. Raises
+    ``ValueError`` for a recording without a step.
     """
     if not all(recording.steps for recording in recordings.values()):
         raise ValueError("there is no step to draw yet: start the search first")
     derived = derived or {n: genotypes(r.space, r.steps) for n, r in recordings.items()}
     panels = {name: _panels(recordings[name], found) for name, found in derived.items()}
+    for name, panel in further.items():
+        panels[name].append(panel.draw)
     single = len(panels) == 1
     columns = 2 if single else len(panels)
     most = max(map(len, panels.values()))
@@ -249,6 +263,7 @@ def search_figure(
         f"{name + ': ' if name else ''}{len(recording.steps)} steps; "
         f"running means: {_ends(recording.steps, _kinds(recording))}; "
         + describe_genotype(derived[name][-1])
+        + (f" {further[name].words}" if name in further else "")
         for name, recording in recordings.items()
     ]
     picture, axes = blank_picture(rows, columns, 5.4 * columns, 2.6 * rows, " ".join(words))

@@ -2,43 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from itertools import groupby
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 
-from dartsedu.derivation import derive
+from dartsedu.genotype import Genotype
+from dartsedu.show.measures import genotypes
 from dartsedu.show.picture import STYLE, Picture, blank_picture
 from dartsedu.stream.stream import Step
+from dartsedu.topology import SearchSpace
+from dartsedu.truth.cells import TruthError
 from dartsedu.truth.table import Truth
 
 ALL, PATH, END = "#8d9184", "#17202c", "#c2410c"
 
 
 def landscape_figure(
-    truth: Truth, steps: Sequence[Step] = (), rule: str | None = None, log: bool = True
+    truth: Truth,
+    steps: Sequence[Step] = (),
+    rule: str | None = None,
+    log: bool = True,
+    space: SearchSpace | None = None,
 ) -> Picture:
     """Every different cell, true accuracy against parameters; the path of a search among them.
 
-    The path joins the cells that ``rule`` would have kept after each step of ``steps``. ``log``
-    stretches the axis of the parameters.
+    The path joins the cells that ``rule`` would have kept after each step of ``steps``, as far as
+    they are in the table. ``log`` stretches the axis of the parameters. ``space`` is that of the
+    search, where it is not the table's own.
     """
+    path = path_of(truth, genotypes(space or truth.space, steps, rule))
+    picture, ((axis,),) = blank_picture(1, 1, 8.5, 4.6, landscape_words(truth, path))
+    draw_landscape(axis, truth, path, log)
+    return picture
+
+
+def path_of(truth: Truth, found: Iterable[Genotype]) -> list[int]:
+    """The rows that a search passes through, none twice in a row; cells without one left out."""
     rows: list[int] = []
-    for step in steps:
-        row = truth.row(derive(truth.space, step.alphas, rule))
-        if not rows or rows[-1] != row:
-            rows.append(row)
-    alt = (
+    for genotype in found:
+        with suppress(TruthError):
+            rows.append(truth.row(genotype))
+    return [row for row, _ in groupby(rows)]
+
+
+def landscape_words(truth: Truth, path: Sequence[int]) -> str:
+    """What ``draw_landscape`` shows, in words."""
+    words = (
         f"The {len(truth):,} different cells, true accuracy against parameters. Accuracies go from "
         f"{truth.accuracies.min():.2f} to {truth.accuracies.max():.2f}."
     )
-    if rows:
-        first, last = (truth.accuracies[row] for row in (rows[0], rows[-1]))
-        alt += (
-            f" The search passes through {len(rows)} of them, from {first:.2f} to {last:.2f}: "
-            f"{truth.standing(truth.genotype(rows[-1]))}."
+    if path:
+        first, last = (truth.accuracies[row] for row in (path[0], path[-1]))
+        words += (
+            f" The search passes through {len(path)} of them, from {first:.2f} to {last:.2f}: "
+            f"{truth.standing(truth.genotype(path[-1]))}."
         )
-    picture, ((axis,),) = blank_picture(1, 1, 8.5, 4.6, alt)
+    return words
+
+
+def draw_landscape(axis: Axes, truth: Truth, path: Sequence[int], log: bool = True) -> None:
+    """Draw all cells of a table, and the path of a search (``path_of``) among them."""
     with mpl.rc_context(STYLE):
         # Cells of one size stand apart a little, always alike.
         spread = np.random.default_rng(0).uniform(0.97, 1.03, len(truth))
@@ -52,7 +79,8 @@ def landscape_figure(
             label=f"all {len(truth):,} cells",
             rasterized=True,
         )
-        if rows:
+        if path:
+            rows = list(path)
             x, y = truth.parameters[rows], 100 * truth.accuracies[rows]
             axis.plot(x, y, "-", color=PATH, linewidth=1.2, label="kept if stopped, step by step")
             axis.plot(x[:1], y[:1], "o", color=PATH, fillstyle="none", label="at the first step")
@@ -62,12 +90,19 @@ def landscape_figure(
         axis.set_xlabel("parameters")
         axis.set_ylabel("true accuracy, %")
         axis.legend(loc="lower right")
-    return picture
 
 
-def standing_figure(truth: Truth, steps: Sequence[Step], rule: str | None = None) -> Picture:
-    """True accuracy and rank of the cell that ``rule`` would keep, step by step."""
-    standings = [truth.standing_now(step.alphas, rule) for step in steps]
+def standing_figure(
+    truth: Truth,
+    steps: Sequence[Step],
+    rule: str | None = None,
+    space: SearchSpace | None = None,
+) -> Picture:
+    """True accuracy and rank of the cell that ``rule`` would keep, step by step.
+
+    ``space`` is that of the search, where it is not the table's own.
+    """
+    standings = [truth.standing_now(step.alphas, rule, space) for step in steps]
     last = standings[-1]
     alt = (
         f"True accuracy of the cell that would be kept after each of {len(steps)} steps, from "

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 from zipfile import ZipFile
@@ -24,7 +23,9 @@ from dartsedu.derivation import derive
 from dartsedu.genotype import Genotype
 from dartsedu.settings import Settings
 from dartsedu.spaces.build import search_space
+from dartsedu.stream.stream import Measure, Step
 from dartsedu.topology import SearchSpace
+from dartsedu.truth.arrays import ARRAYS, check_shapes, checksum
 from dartsedu.truth.cells import TruthError, choices_of, genotype_of, number_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 LARGEST = 200_000_000
 """Bytes that a file may hold when it is unpacked."""
+PLACE = ("rank", "true accuracy", "regret")
+"""What ``Truth.measure`` says of a step, see ``Standing``."""
 Curves = NDArray[np.floating[Any]]
 
 
@@ -82,19 +85,6 @@ class About(Value):
         return given
 
 
-# The arrays of a table, (cells, …): their type, and how many axes come after the first.
-_ARRAYS = {
-    "choices": (np.uint8, 1),
-    "row_of": (np.uint16, 0),
-    "training_loss": (np.float32, 2),
-    "validation_right": (np.uint16, 2),
-    "test_right": (np.uint16, 1),
-    "parameters": (np.int64, 0),
-    "multiply_adds": (np.int64, 0),
-    "latency": (np.float32, 0),
-}
-
-
 @dataclass(frozen=True, eq=False)
 class Truth:
     """Every cell of a space, trained with several seeds.
@@ -138,6 +128,25 @@ class Truth:
     def row(self, genotype: Genotype) -> int:
         """The row of a cell. Raises ``TruthError`` for one that is not of the space."""
         return int(self.row_of[number_of(self.space, genotype)])
+
+    def check(self, space: SearchSpace) -> None:
+        """Raise ``TruthError`` unless a search in ``space`` finds cells of this table.
+
+        The space may have fewer primitives, and another relaxation.
+        """
+        own = self.space
+        lacking = [primitive for primitive in space.primitives if primitive not in own.primitives]
+        if (space.name, space.cells) == (own.name, own.cells) and not lacking:
+            return
+        other = f"has primitives that the table has not: {', '.join(lacking)}"
+        if space.name != own.name:
+            other = f"is in the space {space.name!r}"
+        elif space.cells != own.cells:
+            other = "has cells with other states or edges"
+        raise TruthError(
+            f"the table {self.about.name!r} is of the space {own.name!r} and does not fit this "
+            f"search, which {other}. Leave the table out, or take one of the search's own space"
+        )
 
     def genotype(self, row: int) -> Genotype:
         """The cell of a row, as it was trained."""
@@ -189,9 +198,36 @@ class Truth:
         """1 for the best cell."""
         return self.standing(genotype).rank
 
-    def standing_now(self, alphas: Mapping[str, ArrayLike], rule: str | None = None) -> Standing:
-        """Where the cell stands that ``rule`` would derive from α now."""
-        return self.standing(derive(self.space, alphas, rule))
+    def standing_now(
+        self,
+        alphas: Mapping[str, ArrayLike],
+        rule: str | None = None,
+        space: SearchSpace | None = None,
+    ) -> Standing:
+        """Where the cell stands that ``rule`` would derive from α now.
+
+        ``space`` is that of the search, where it is not the table's own (see ``check``).
+        """
+        return self.standing(derive(space or self.space, alphas, rule))
+
+    def measure(self, rule: str | None = None, space: SearchSpace | None = None) -> Measure:
+        """What readers of a search may keep of each step: ``recorded(…, measure=truth.measure())``.
+
+        The numbers are ``PLACE``, of the cell that ``rule`` would derive then. A rule may leave an
+        edge out; of a cell that the table has not, there are none. ``space`` is as in
+        ``standing_now``; raises ``TruthError`` for one that does not fit (see ``check``).
+        """
+        if space is not None:
+            self.check(space)
+
+        def measure(step: Step) -> dict[str, float]:
+            try:
+                found = self.standing_now(step.alphas, rule, space)
+            except TruthError:
+                return {}
+            return dict(zip(PLACE, (found.rank, found.accuracy, found.regret), strict=True))
+
+        return measure
 
     @property
     def best(self) -> Genotype:
@@ -253,14 +289,14 @@ class Truth:
 
     def save(self, path: str | Path) -> None:
         """Write the table, atomically."""
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        arrays = {name: getattr(self, name) for name in ARRAYS}
         arrays["sizes"] = np.array([self.validation_size, self.test_size])
         text = self.about.model_dump_json()
         with atomic_path(Path(path)) as temporary, temporary.open("wb") as file:
             np.savez_compressed(
                 file,
                 about=np.frombuffer(text.encode(), np.uint8),
-                checksum=np.frombuffer(_checksum(text, arrays), np.uint8),
+                checksum=np.frombuffer(checksum(text, arrays), np.uint8),
                 **arrays,
             )
 
@@ -273,14 +309,14 @@ class Truth:
                 if sum(entry.file_size for entry in packed.infolist()) > LARGEST:
                     raise ValueError(f"it holds more than {LARGEST // 10**6} MB")
             with np.load(path, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in [*_ARRAYS, "sizes"]}
+                arrays = {name: archive[name] for name in [*ARRAYS, "sizes"]}
                 text = archive["about"].tobytes().decode()
-                checksum = archive["checksum"].tobytes()
-            if _checksum(text, arrays) != checksum:
+                known = archive["checksum"].tobytes()
+            if checksum(text, arrays) != known:
                 raise ValueError("its checksum is not that of what it holds")
             about = About.model_validate_json(text)
             sizes = arrays.pop("sizes").tolist()
-            _check_shapes(about, arrays)
+            check_shapes(about.space, len(about.seeds), arrays)
             return cls(about, **arrays, validation_size=sizes[0], test_size=sizes[1])
         except ValidationError as error:
             said = explain(error, "about")
@@ -292,32 +328,6 @@ class Truth:
             f"{path} is no table of a truth that this version can read: {said:.500}. Take the one "
             "that comes with the package, or make one: dartsedu truth build"
         )
-
-
-def _checksum(text: str, arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    digest = sha256(text.encode())
-    for name, array in sorted(arrays.items()):
-        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.digest()
-
-
-def _check_shapes(about: About, arrays: Mapping[str, NDArray[Any]]) -> None:
-    rows = len(arrays["choices"])
-    edges = sum(len(cell.edges) for cell in about.space.cells)
-    seeds, primitives = len(about.seeds), len(about.space.primitives)
-    for name, (dtype, axes) in _ARRAYS.items():
-        array = arrays[name]
-        if array.dtype != dtype or array.ndim != axes + 1:
-            raise ValueError(f"{name} is {array.dtype} with {array.ndim} axes")
-        if name != "row_of" and len(array) != rows:
-            raise ValueError(f"{name} has {len(array)} rows; expected {rows}")
-        if name.endswith(("_right", "_loss")) and array.shape[-1] != seeds:
-            raise ValueError(f"{name} has {array.shape[-1]} seeds; expected {seeds}")
-    if not rows or arrays["choices"].shape[1] != edges or arrays["choices"].max() >= primitives:
-        raise ValueError("choices are not of the space")
-    if arrays["row_of"].shape != (primitives**edges,) or arrays["row_of"].max() >= rows:
-        raise ValueError("not every cell of the space has a row")
 
 
 # ---- Tables by name ------------------------------------------------------------------------------

@@ -1,9 +1,10 @@
 // The front end alone: data, messages, drawing and keys, with a kernel made of two functions.
 
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { upperEnd } from "../../dartsedu/dashboard/curves.js";
+import { lastRank, upperEnd } from "../../dartsedu/dashboard/curves.js";
 import widget from "../../dartsedu/dashboard/dashboard.js";
 import { beside, fitting } from "../../dartsedu/dashboard/graph.js";
+import { powers } from "../../dartsedu/dashboard/landscape.js";
 import { Run, Session, dirichlet, sigmoid, softmax } from "../../dartsedu/dashboard/rows.js";
 
 const OPS = ["none", "skip_connect", "sep_conv_3x3"];
@@ -723,5 +724,122 @@ describe("a kernel that is gone", () => {
     slider.dispatchEvent(new Event("input"));
     await new Promise((resolve) => setTimeout(resolve, 60));
     expect(el.querySelector(".dartsedu-where").textContent).toContain("step 3");
+  });
+});
+
+describe("where a cell stands among all", () => {
+  const PLACE = ["rank", "true accuracy", "regret", "truth row"];
+  const truth = { name: "small", parameters: [100, 1000, 1000, 10000], accuracies: [0.1, 0.5, 0.8, 0.875] };
+  const stands = (row) => [4 - row, truth.accuracies[row], 0.875 - truth.accuracies[row], row];
+
+  /** Steps 0 to 4 keep the worst cell, then the best; step 7 one that the table lacks. */
+  function among(count, { table = truth, name = "", gone = 7 } = {}) {
+    const charts = ["rank", "true accuracy"].map((title) => ({ title, lines: [{ scalar: title, label: title, ranks: title === "rank" }] }));
+    const spec = { ...description(name, count), scalars: ["index", "epoch", "elapsed", "loss weights", ...PLACE], charts };
+    const data = Array.from({ length: count }, (_, i) => {
+      const numbers = i === gone ? [NaN, NaN, NaN, NaN] : stands(i < 5 ? 0 : 3);
+      return [...row(i).slice(0, 4), ...numbers, ...row(i).slice(4)];
+    });
+    return { spec, rows: view(Float32Array.from(data.flat())), table };
+  }
+
+  function show(...runs) {
+    const kernel = new Kernel({ mode: "replay", runs: runs.map((run) => run.spec), snapshots: runs.map((run) => run.rows) });
+    kernel.traits.spec.truth = runs[0].table;
+    const { initialize, render } = widget();
+    closers.push(initialize({ model: kernel }));
+    const el = document.body.appendChild(document.createElement("div"));
+    closers.push(render({ model: kernel, el }));
+    vi.advanceTimersByTime(20);
+    const slider = el.querySelector("input");
+    const to = (step) => {
+      slider.value = String(step);
+      slider.dispatchEvent(new Event("input"));
+      vi.advanceTimersByTime(20);
+    };
+    const said = () => [...el.querySelectorAll(".dartsedu-standing")].filter((p) => !p.hidden).map((p) => p.textContent);
+    return { el, to, said, field: el.querySelector(".dartsedu-field") };
+  }
+
+  it("is said in a line that goes with the slider", () => {
+    const { to, said } = show(among(10));
+    expect(said()).toEqual(["rank 1 of 4 · true accuracy 87.5 % · none is better"]);
+    to(2);
+    expect(said()).toEqual(["rank 4 of 4 · true accuracy 10.0 % · 77.5 points below the best"]);
+    to(7);
+    expect(said()).toEqual(["This cell leaves edges out; the table has none such."]);
+  });
+
+  it("is a point among all cells, with the way there, and all of it in words", () => {
+    const { el, to, field } = show(among(10));
+    const all = el.querySelector(".dartsedu-every");
+    const dots = all.getAttribute("d");
+    expect(dots.match(/M/g).length).toBe(4);
+    const [here, start, path] = ["here", "start", "line"].map((name) => field.querySelector(`.dartsedu-${name}`));
+    const centre = (circle) => `M${circle.getAttribute("cx")},${circle.getAttribute("cy")}h0`;
+    expect(dots.endsWith(centre(here))).toBe(true);
+    expect(dots.startsWith(centre(start))).toBe(true);
+    expect(path.getAttribute("d").match(/[ML]/g)).toEqual(["M", "L"]);
+    expect(field.getAttribute("role")).toBe("img");
+    expect(field.getAttribute("aria-label")).toBe(
+      "all 4 cells, true accuracy against parameters. rank 1 of 4 · true accuracy 87.5 % · none is better, 2 cells on the way",
+    );
+    to(2);
+    expect(dots.startsWith(centre(here))).toBe(true);
+    expect(path.getAttribute("d")).toBe("");
+    expect(field.getAttribute("aria-label")).toContain("rank 4 of 4");
+    to(7);
+    expect(here.hasAttribute("hidden")).toBe(true);
+    expect(all.getAttribute("d")).toBe(dots); // Drawn once.
+  });
+
+  it("becomes curves, ranks on a logarithmic axis with 1 on top", () => {
+    const { el } = show(among(10));
+    const charts = [...el.querySelectorAll(".dartsedu-chart")].filter((chart) => !chart.hasAttribute("hidden"));
+    const [rank] = charts.filter((chart) => chart.getAttribute("aria-label").startsWith("rank at step 10: rank 1"));
+    expect([...rank.querySelectorAll(".dartsedu-axis text")].map((text) => text.textContent).slice(0, 2)).toEqual(["1", "10"]);
+    const heights = [...rank.querySelector(".dartsedu-line").getAttribute("d").matchAll(/[ML][\d.]+,([\d.]+)/g)].map((m) => Number(m[1]));
+    const rest = Number(rank.getAttribute("viewBox").split(" ")[3]) - 38; // between the axis and the heading
+    expect((heights[0] - 20) / rest).toBeCloseTo(Math.log10(4), 1);
+    expect(heights.at(-1)).toBe(20);
+    expect(heights.length).toBe(9); // The step without a place leaves a gap.
+  });
+
+  it("of runs side by side is shown in one picture, by name, as text", () => {
+    const { el, said, to } = show(among(10, { name: "<b>one</b>" }), among(4, { name: "other" }));
+    expect(el.querySelectorAll(".dartsedu-field").length).toBe(1);
+    expect([...el.querySelectorAll(".dartsedu-here-name")].map((name) => name.textContent)).toEqual(["<b>one</b>", "other"]);
+    expect(el.querySelector("b")).toBeNull();
+    expect(said()).toEqual(["rank 1 of 4 · true accuracy 87.5 % · none is better", "rank 4 of 4 · true accuracy 10.0 % · 77.5 points below the best"]);
+    to(0);
+    expect(said()[0]).toBe(said()[1]);
+  });
+
+  it("needs no table where a recording holds it, and leaves no room where it does not", () => {
+    const { said, field } = show(among(10, { table: null }));
+    expect(field).toBeNull();
+    expect(said()).toEqual(["rank 1 · true accuracy 87.5 % · none is better"]);
+    const { el, text } = open({ mode: "replay", snapshots: [view(rows(0, 3))] });
+    expect(el.querySelector(".dartsedu-field")).toBeNull();
+    expect(el.querySelector(".dartsedu-standing").hidden).toBe(true);
+    expect(text(".dartsedu-gap")).toBe("");
+  });
+
+  it("is said where there is no step yet", () => {
+    const kernel = new Kernel({ runs: [among(10).spec] });
+    kernel.traits.spec.truth = truth;
+    const { initialize, render } = widget();
+    closers.push(initialize({ model: kernel }));
+    const el = document.body.appendChild(document.createElement("div"));
+    closers.push(render({ model: kernel, el }));
+    expect(el.querySelector(".dartsedu-standing").textContent).toBe("no step yet");
+    expect(el.querySelector(".dartsedu-field").getAttribute("aria-label")).toBe("all 4 cells, true accuracy against parameters");
+  });
+
+  it("has round numbers on its axes", () => {
+    expect(powers(400, 18400)).toEqual([500, 1000, 2000, 5000, 10000]);
+    expect(lastRank([3])).toBe(10);
+    expect(lastRank([5425, NaN])).toBe(10000);
+    expect(lastRank([1000])).toBe(1000);
   });
 });
