@@ -99,6 +99,20 @@ def verdicts(scores: Mapping[str, Numbers]) -> str:
     )
 
 
+def known_verdicts(truth: Truth, scores: Numbers) -> str:
+    """A group of cells against what is known without doubt, a line each."""
+    known = {
+        "a random cell": chance(truth),
+        "a random cell without none": chance(truth, none=False),
+        "all conv 3×3": 100 * truth.accuracy(cell(truth, "conv 3×3")),
+    }
+    return "\n".join(
+        f"{name}: {accuracy:.1f}; the mean of these is {lead_over(scores, accuracy):+.1f} standard "
+        "errors above it"
+        for name, accuracy in known.items()
+    )
+
+
 def groups_picture(truth: Truth, scores: Mapping[str, Numbers]) -> Picture:
     """Groups of cells, true accuracies in points, beside the best cell and the obvious guess."""
     lines = {

@@ -196,7 +196,7 @@ def crowd_picture(truth: Truth, marked: Mapping[str, Genotype]) -> Picture:
     panel = Panel(f"{len(truth):,} different cells", marks, x, y, (0, 1), (0, top))
     crowded = int(counts.argmax())
     text = (
-        f"Most cells of any one bin have {ends[crowded]:.0%} to {ends[crowded + 1]:.0%}. "
+        f"The fullest bar is {ends[crowded]:.0%} to {ends[crowded + 1]:.0%}. Marked: "
         f"{', '.join(words)}."
     )
     return draw(Scene([panel], text))

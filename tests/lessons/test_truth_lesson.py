@@ -315,6 +315,17 @@ def test_chance_is_the_mean_of_many_draws(truth):
         assert rivals.lead_over(drawn, 40.0) == pytest.approx(lead)
 
 
+def test_cells_are_compared_with_what_is_known(truth):
+    scores = np.array([87.0, 88.0, 89.0])
+    lines = rivals.known_verdicts(truth, scores).splitlines()
+    for line, known in zip(
+        lines, (rivals.chance(truth), rivals.chance(truth, False)), strict=False
+    ):
+        assert f": {known:.1f}; the mean of these is {(88 - known) * 3**0.5:+.1f}" in line
+    guess = lesson.cell(truth, "conv 3×3")
+    assert lines[2].startswith(f"all conv 3×3: {100 * truth.accuracy(guess):.1f};")
+
+
 def test_a_budget_that_reaches_an_accuracy():
     reported = np.array([[0.1, 0.5, 0.6], [0.3, 0.5, 0.8]])
     assert [rivals.needed(reported, value) for value in (0.2, 0.5, 0.7, 0.9)] == [1, 2, 3, None]
