@@ -139,7 +139,7 @@ def _lines(
 
 
 def summary(step: Step, yardstick: Yardstick = ACCURACY) -> str:
-    """Losses and accuracies of a step, or its perplexities, in one line; its rank, if it has one."""
+    """Losses and accuracies of a step, or its perplexities, in one line; its rank if it has one."""
     rank = step.measured.get(PLACE[0])
     return _scores(step, yardstick) + ("" if rank is None else f", rank {rank:,.0f}")
 

@@ -133,7 +133,7 @@ def test_a_table_that_does_not_fit_is_refused_before_anything_starts(
 ):
     search = Search(make_supernet(0), task, search_settings, seed=0)
     first = live(search)
-    with pytest.raises(TruthError, match="'bench' and does not fit.* is in the space 'cnn'"):
+    with pytest.raises(TruthError, match=r"'bench' and does not fit.* is in the space 'cnn'"):
         live(search, truth=truth)
     assert first.state == "ready"  # Not even stopped.
     first.stop()
