@@ -42,10 +42,10 @@ FITTED = ("mixture", "kept")
 Series = Mapping[str, Callable[[Step, Genotype], float]]
 """Curves by title; see ``History``."""
 
-_SIZES = ((290, 170), (390, 205), (520, 225), (700, 240), (900, 250))
-_LOW = tuple((width, height - 38) for width, height in _SIZES)  # of runs side by side
-_LARGE = ((400, 230), (560, 270), (760, 300))
 Sizes = tuple[tuple[int, int], ...]
+_SIZES: Sizes = ((290, 170), (390, 205), (520, 225), (700, 240), (900, 250))
+_LOW = tuple((width, height - 38) for width, height in _SIZES)  # of runs side by side
+_LARGE: Sizes = ((400, 230), (560, 270), (760, 300))
 _FONT, _LARGE_FONT = 12.0, 17.0
 _MANY = 60  # edges of a cell that is drawn to one size only
 

@@ -53,7 +53,7 @@ class Shown(ABC):
         """Write the replay as one HTML file that needs no network and no kernel; returns its path.
 
         It holds at most ``most`` steps of a run, evenly spread, the first and the last among them
-        (about 1.3 kB a step for two cells of 14 edges), and the table of all cells, if one was
+        (about 1.4 kB a step for two cells of 14 edges), and the table of all cells, if one was
         given (about 14 bytes a cell).
         """
         if most < 2:

@@ -194,8 +194,16 @@ def _draw_cell(
         axes.plot(*ends, color="#c8ced8", linewidth=1, zorder=0)
     for box, name in zip(sheet.states, names, strict=True):
         corner = box.x - box.width / 2, box.y - box.height / 2
-        style = {"boxstyle": "round,pad=0,rounding_size=4", "fc": "#eef2f7", "ec": "#5b6676"}
-        axes.add_patch(FancyBboxPatch(corner, box.width, box.height, **style, zorder=3))
+        frame = FancyBboxPatch(
+            corner,
+            box.width,
+            box.height,
+            boxstyle="round,pad=0,rounding_size=4",
+            facecolor="#eef2f7",
+            edgecolor="#5b6676",
+            zorder=3,
+        )
+        axes.add_patch(frame)
         axes.text(
             box.x, box.y, name, ha="center", va="center", fontsize=1.1 * _SIZE * shrunk, zorder=5
         )

@@ -111,22 +111,24 @@ def lay_out(cell: Drawn, width: float, height: float, font: float, thickest: flo
     plan = arrange(cell.inputs, cell.nodes, cell.links)
     leaving, arriving = _degrees(cell)
     busiest = max(*leaving, *arriving, 1)
-    bundle = max(
-        (t for t in range(4, int(thickest) + 1) if _tall(busiest, t) <= 0.4 * height), default=4
-    )
-    # The output needs no room for bundles before it.
-    places = [*plan.states, plan.output._replace(x=plan.output.x - 0.4)]
+    thin = [t for t in range(4, int(thickest) + 1) if _tall(busiest, t) <= 0.4 * height]
+    bundle = max(thin, default=4)
+    places = [*plan.states, plan.output]
     wide = [max(2.2 * font, CHARACTER * 1.1 * font * len(name) + 0.8 * font) for name in cell.names]
     tall = [
         max(1.6 * font, _tall(count, bundle), out * (bundle + 1.5) + 4)
         for count, out in zip(arriving, leaving, strict=True)
     ]
     left = max(w for w, place in zip(wide, places, strict=True) if place.x == 0) / 2 + 2
-    right, last = wide[-1] / 2 + 2, places[-1].x
-    column = (width - left - right) / last
-    least = max(wide[cell.inputs :]) + _length(bundle) + 10
+    widest, last = max(wide[cell.inputs : -1]), max(place.x for place in plan.states)
+    # The output stands close to the last node: no bundle runs there.
+    right = widest / 2 + 24 + wide[-1] + 2
+    # The boxes of inputs may be wider than those of nodes.
+    first = max(0.0, left - 2 - widest / 2)
+    column = (width - left - first - right) / last
+    least = widest + _length(bundle) + 10
     if column < least:
-        column, width = least, left + right + least * last
+        column, width = least, left + first + right + least * last
     low, high = min(p.y for p in places), max(p.y for p in places)
     edge = max(tall) / 2 + 2
     # Room above and below for edges that run around other states.
@@ -135,12 +137,13 @@ def lay_out(cell: Drawn, width: float, height: float, font: float, thickest: flo
     needed = _rows(places, tall)
     if row < needed:
         height, row = height + (needed - row) * (high - low), needed
-    row = min(row, 6 * font)
+    row = max(needed, min(row, 6 * font))
     middle = height / 2 + (high + low) / 2 * row
     boxes = [
-        Box(left + place.x * column, middle - place.y * row, w, t)
+        Box(left + first * (place.x > 0) + place.x * column, middle - place.y * row, w, t)
         for place, w, t in zip(places, wide, tall, strict=True)
     ]
+    boxes[-1] = boxes[-1]._replace(x=width - wide[-1] / 2 - 2)
     ways = _ways(cell, boxes, bundle, height)
     labels = _labels(cell, boxes, ways, bundle, font, (width, height))
     placed = [Way(*way, label) for way, label in zip(ways, labels, strict=True)]
@@ -188,7 +191,8 @@ def _length(bundle: float) -> float:
 
 def _spread(bundle: float) -> float:
     """Between two arrowheads at one box: they do not meet, however they are turned."""
-    return hypot(bundle + 3, _length(bundle)) + 1
+    half, length = bundle / 2 + 1.5, _length(bundle)
+    return max(2 * half, hypot(half, length)) + 0.4 * length + 1
 
 
 def _tall(count: int, bundle: float) -> float:
@@ -210,7 +214,8 @@ def _ways(
     cell: Drawn, boxes: Sequence[Box], bundle: float, height: float
 ) -> list[tuple[Curve, tuple[Point, Point, Point]]]:
     """The curve and the arrowhead of every edge, clear of the boxes that it passes."""
-    length = _length(bundle)
+    length, half = _length(bundle), bundle / 2 + 1.5
+    steepest = min(1.0, length / half)
     bows = [
         _bow(boxes, *link, bundle, height, cell.links[:number].count(link))
         for number, link in enumerate(cell.links)
@@ -219,10 +224,10 @@ def _ways(
     ends = _ports(cell.links, boxes, bows, _spread(bundle), of=1)
     ways = []
     for start, tip, bow in zip(starts, ends, bows, strict=True):
-        span = hypot(tip.x - bow.x, tip.y - bow.y) or 1.0
-        along = Point((tip.x - bow.x) / span, (tip.y - bow.y) / span)
+        # A head that stood steeper would run into the box.
+        slope = max(-steepest, min(steepest, (tip.y - bow.y) / max(tip.x - bow.x, 1.0)))
+        along = Point(1 / hypot(1, slope), slope / hypot(1, slope))
         foot = Point(tip.x - length * along.x, tip.y - length * along.y)
-        half = bundle / 2 + 1.5
         sides = (
             Point(foot.x - half * along.y, foot.y + half * along.x),
             Point(foot.x + half * along.y, foot.y - half * along.x),

@@ -74,8 +74,8 @@ class _Line(Value):
     alphas: dict[str, list[list[float]]]
     elapsed: float = Field(ge=0)
     written: str | None = None
-    fitted: dict[str, list[float | None]] = {}
-    measured: dict[str, float] = {}
+    fitted: dict[str, list[float | None]] = Field(default_factory=dict)
+    measured: dict[str, float] = Field(default_factory=dict)
 
 
 def _nine_digits(values: NDArray[np.float32]) -> list[list[float]]:
@@ -187,7 +187,7 @@ def recorded(
     arrives; a killed process does again what came after the last one, with the same result.
 
     ``measure`` adds numbers to steps before they are written, for instance the discretisation gap
-    now and then: ``measure=gap_every(search, 10)``. It changes nothing in the run.
+    now and then (``discretisation.gap_every``). It changes nothing in the run.
     """
     for half in leftovers(Path(checkpoint)):  # Of a killed process: nobody else writes here.
         half.unlink(missing_ok=True)

@@ -121,6 +121,21 @@ class Notebook:
     def run_all(self):
         self.command("notebook:run-all-cells")
 
+    def run_cell(self, number):
+        """Run one cell, the first being number 0, and wait until it is done."""
+        cell = "jupyterapp.shell.currentWidget.content"
+        self.page.evaluate(f"() => {{ {cell}.activeCellIndex = {number} }}")
+        self.command("notebook:run-cell")
+        self.page.wait_for_function(
+            f"() => {cell}.widgets[{number}].model.executionCount", timeout=90_000
+        )
+
+    def restart(self):
+        """Restart the kernel, without the question whether to."""
+        self.page.evaluate(
+            "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
+        )
+
     def cells(self):
         return self.page.locator(".jp-Notebook .jp-Cell").count()
 

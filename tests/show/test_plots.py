@@ -146,7 +146,8 @@ def test_inks_of_the_live_view_have_contrast(paper, ink):
     assert min(contrast(mixed(ink, paper, soft), on) for on in (paper, panel)) >= 4.5
     assert contrast(mixed(ink, paper, int(head[1])), paper) >= 2
     sizes = {int(size) for size in re.findall(r"--text: (\d+)px", style)}
-    assert min(sizes) - 1 >= 12 and max(sizes) <= 18  # Axes are a pixel smaller.
+    assert min(sizes) - 1 >= 12
+    assert max(sizes) <= 18
 
 
 def test_strands_are_as_wide_as_their_shares_and_kept_edges_are_outlined():
