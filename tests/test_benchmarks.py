@@ -33,6 +33,6 @@ def test_the_second_order_study(monkeypatch):
 def test_searching_where_every_cell_is_known():
     found = bench_search.searched(range(2), 1)
     assert [row["steps"] for row in found["after"]] == [16]
-    assert len(found["after"][0]["argmax"]["cells"]) == 2
-    assert bench_search.others(range(2), 4.0)["cells"] == 5425
+    assert len(found["after"][0]["argmax"]["ranks"]) == 2
+    assert bench_search.others(4.0)["cells"] == 5425
     assert set(bench_search.paired(range(2), 1, 1)) == {"fast", "plain"}

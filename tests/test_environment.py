@@ -84,6 +84,10 @@ def test_notebooks_are_committed_executed_and_their_pictures_described():
                     assert output["output_type"] != "error"
                     if "image/png" in output.get("data", {}):
                         assert len(output["metadata"]["image/png"]["alt"].split()) >= 8
+                    page = "".join(output.get("data", {}).get("text/html", ""))
+                    for alt in re.findall(r'<img[^>]* alt="([^"]*)"', page):
+                        assert len(alt.split()) >= 8, (path, alt)
+                        assert f"<figcaption>{alt}" in page, path
 
 
 def test_readme_python_runs():

@@ -47,10 +47,10 @@ def replay(
     """Show a recording as if it were live, at any speed. Takes the file's path as well.
 
     ``series`` are further curves by title, functions of a step and of the genotype that ``rule``
-    derives from it, as in ``live``. ``truth``: a table of all cells of the space, such as
-    ``load_truth("bench-digits")``; the view then shows where the cell of each step stands among
-    them. ``play``: begin at the first step by itself, ten steps a second, unless the reader wants
-    little motion; else the last step is shown.
+    derives from it: ``{"learning rate": lambda step, genotype: step.learning_rate["weights"]}``.
+    ``truth``: a table of all cells of the space, such as ``load_truth("bench-digits")``; the view
+    then shows where the cell of each step stands among them. ``play``: begin at the first step by
+    itself, ten steps a second, unless the reader wants little motion; else the last step is shown.
 
     Raises ``RecordingError`` if the file is absent or malformed, or holds no step of a search,
     ``TruthError`` for a table that does not fit.

@@ -89,6 +89,7 @@ function heat(mark, x, y) {
         width: Math.abs(dx) + 0.5,
         height: Math.abs(dy) + 0.5,
         fill: heatColour((value - mark.low) / (mark.high - mark.low)),
+        "shape-rendering": "crispEdges",
       }),
     ),
   );

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,9 @@ from dartsedu.data.task import Task
 from dartsedu.genotype import Genotype
 from dartsedu.lessons.cuts import cut_accuracy
 from dartsedu.lessons.guess import Prediction, predict
-from dartsedu.lessons.intervals import groups_scene, interval
-from dartsedu.lessons.panel import BLUE, INK, RED, SOFT, Dots, Line, Mark, Panel, Scene, draw
-from dartsedu.lessons.truth import RULES, cell, kept
+from dartsedu.lessons.intervals import difference, groups_scene, interval, told
+from dartsedu.lessons.panel import BLUE, INK, SOFT, Dots, Line, Mark, Panel, Scene, draw
+from dartsedu.lessons.truth import INKS, RULES, STYLES, cell, kept
 from dartsedu.presets import load_preset
 from dartsedu.relaxation import Supernet
 from dartsedu.search import Search
@@ -38,12 +39,28 @@ def bench_search(seed: int, *changes: str, task: Task | None = None) -> Search:
     return Search(build_supernet(settings, task, seed), task, settings.search, seed=seed)
 
 
-def searches(seeds: Sequence[int], *changes: str) -> Alphas:
-    """α of one search for each seed, (seeds, steps, edges, primitives), searched as one program."""
+class Searches(NamedTuple):
+    """Searches of several seeds, step by step.
+
+    Attributes:
+        alphas: (seeds, steps, edges, primitives) after each step.
+        accuracies: (steps,) of the supernets on the batch that moved α, the mean over the seeds.
+    """
+
+    alphas: Alphas
+    accuracies: Numbers
+
+
+def searches(seeds: Sequence[int], *changes: str) -> Searches:
+    """A search for each seed, all of them as one program."""
     settings = load_preset(PRESET, changes)
     search = search_side_by_side(settings, settings.task.load(), seeds)
     (alpha,) = search.supernet.alphas.values()
-    return np.stack([alpha.detach().numpy().copy() for _ in search], axis=1)
+    alphas, accuracies = [], []
+    for step in search:
+        alphas.append(alpha.detach().numpy().copy())
+        accuracies.append(step.accuracy["architecture"])
+    return Searches(np.stack(alphas, axis=1), np.array(accuracies))
 
 
 def true_accuracies(truth: Truth, alphas: Alphas, rule: str, steps: Sequence[int]) -> Numbers:
@@ -56,9 +73,30 @@ def true_accuracies(truth: Truth, alphas: Alphas, rule: str, steps: Sequence[int
     )
 
 
-def standard_errors(a: Numbers, b: Numbers) -> float:
-    """By how many of its standard errors mean(a) is above mean(b): Welch's t."""
-    return float(stats.ttest_ind(a, b, equal_var=False).statistic)
+def leads(scores: Mapping[str, Numbers]) -> list[float]:
+    """By how many of its standard errors the mean of the first group is above that of each of the
+    others: Welch's t."""
+    first, *others = scores.values()
+    return [float(stats.ttest_ind(first, own, equal_var=False).statistic) for own in others]
+
+
+def lead_over(scores: Numbers, known: float) -> float:
+    """By how many of its standard errors a mean is above a number that is known: Student's t."""
+    return float(stats.ttest_1samp(scores, known).statistic)
+
+
+def chance(truth: Truth, none: bool = True) -> float:
+    """The mean true accuracy of all cells as written, in points; of those without none."""
+    return 100 * float(truth.accuracies[truth.row_of[_numbers(truth, none)]].mean())
+
+
+def verdicts(scores: Mapping[str, Numbers]) -> str:
+    """The first group against each of the others, a line each."""
+    (name, first), *others = scores.items()
+    return "\n".join(
+        f"{name} − {other}: {told(difference(first, own))}; {lead:.1f} standard errors"
+        for (other, own), lead in zip(others, leads(scores), strict=True)
+    )
 
 
 def groups_picture(truth: Truth, scores: Mapping[str, Numbers]) -> Picture:
@@ -67,8 +105,7 @@ def groups_picture(truth: Truth, scores: Mapping[str, Numbers]) -> Picture:
         "best of all": 100 * truth.accuracy(truth.best),
         "all conv 3×3": 100 * truth.accuracy(cell(truth, "conv 3×3")),
     }
-    inks = (BLUE, RED, INK)[: len(scores)]
-    return draw(groups_scene("true accuracy", scores, inks, lines))
+    return draw(groups_scene("true accuracy", scores, INKS[: len(scores)], lines))
 
 
 def predict_course(course: Numbers, steps: Sequence[int], result: Picture) -> Prediction:
@@ -79,32 +116,42 @@ def predict_course(course: Numbers, steps: Sequence[int], result: Picture) -> Pr
     return predict("How does the mean of ten searches go on?", line, result, panel=panel)
 
 
-def courses_picture(courses: Mapping[str, Numbers], steps: Sequence[int]) -> Picture:
-    """Searches over time, a panel for each rule: every one, and their mean."""
-    panels, words = [], []
+def courses_picture(
+    found: Searches, courses: Mapping[str, Numbers], steps: Sequence[int]
+) -> Picture:
+    """Searches over time, a panel for each rule: the cell that each would keep, their mean, and
+    the accuracy of the supernets, averaged since the step before."""
+    parts = np.split(found.accuracies, steps[:-1])
+    supernet = [float(part.mean()) for part in parts]
+    panels, words = [], [f"supernets: from {supernet[0]:.0%} to {supernet[-1]:.0%}"]
     for rule, course in courses.items():
         marks: list[Mark] = [Line(steps, own, SOFT, faint=True) for own in course]
-        marks.append(Line(steps, course.mean(axis=0), RULES[rule], "mean"))
-        panels.append(Panel(rule, marks, "step", "true accuracy", (0, steps[-1]), (0.0, 1.0)))
-        best = int(course.mean(axis=0).argmax())
+        marks.append(Line(steps, supernet, INK, "supernets", ":"))
+        marks.append(Line(steps, course.mean(axis=0), RULES[rule], "mean of the cells"))
+        title, x, y = f"kept by the rule {rule}", "step", "accuracy"
+        panels.append(Panel(title, marks, x, y, (0, steps[-1]), (0.0, 1.0)))
         words.append(
-            f"{rule}: mean {course[:, best].mean():.1%} after {steps[best]} steps, "
-            f"{course[:, -1].mean():.1%} after {steps[-1]}"
+            f"{rule}: {course[:, 0].mean():.0%} after {steps[0]} steps, "
+            f"{course[:, -1].mean():.0%} after {steps[-1]}"
         )
-    text = f"{len(course)} searches, the cell that each would keep. {'; '.join(words)}."
-    return draw(Scene(panels, text))
+    text = f"{len(course)} searches, the true accuracy of the cell that each would keep. "
+    return draw(Scene(panels, f"{text}Means: {'; '.join(words)}."))
 
 
 def rules_table(courses: Mapping[str, Numbers], steps: Sequence[int], at: Sequence[int]) -> str:
-    """Mean with Student's interval, the worst and the number of dead cells, in points."""
-    lines = [f"{'steps':>5}  {'rule':<8}{'mean':>6}{'interval':>16}{'worst':>7}{'dead':>6}"]
+    """Mean with Student's interval, median, the worst and the number of dead cells, in points."""
+    head = f"{'steps':>5}  {'rule':<8}{'mean':>6}{'interval':>16}"
+    lines = [f"{head}{'median':>8}{'worst':>7}{'dead':>6}"]
     for n in at:
         for rule, course in courses.items():
             own = 100 * course[:, list(steps).index(n)]
             mean, low, high = interval(own)
             ends = f"{low:.1f} to {high:.1f}"
             dead = int((own < 100 * DEAD).sum())
-            lines.append(f"{n:>5}  {rule:<8}{mean:>6.1f}{ends:>16}{own.min():>7.1f}{dead:>6}")
+            lines.append(
+                f"{n:>5}  {rule:<8}{mean:>6.1f}{ends:>16}{np.median(own):>8.1f}{own.min():>7.1f}"
+                f"{dead:>6}"
+            )
     return "\n".join(lines)
 
 
@@ -218,11 +265,11 @@ def rivals_picture(
     """
     marks: list[Mark] = []
     words = []
-    for (name, reported), ink in zip(rivals.items(), (RED, BLUE, INK), strict=False):
+    for (name, reported), ink in zip(rivals.items(), INKS, strict=False):
         budget = reported.shape[1]
         marks.append(Line(np.arange(1, budget + 1), reported.mean(axis=0), ink, name))
         words.append(f"{name} after {charged} trainings: {reported[:, charged - 1].mean():.1%}")
-    for (name, value), style in zip(lines.items(), ("-", "--", ":"), strict=False):
+    for (name, value), style in zip(lines.items(), STYLES, strict=False):
         marks.append(Line([1, budget], [value, value], SOFT, name, style))
         words.append(f"{name}: {value:.1%}")
     marks.append(Line([charged] * 2, [0, 1], SOFT, "price of a search", faint=True))
@@ -241,6 +288,10 @@ def shared_scores(supernet: Supernet, task: Task, cells: Sequence[Genotype]) -> 
     return np.array([cut_accuracy(supernet, task.architecture, cell) for cell in cells])
 
 
+FAVOURITES = 10
+"""How many cells of the highest accuracy in the supernet are looked at."""
+
+
 def agreement(truth: Truth, cells: Sequence[Genotype], scores: Numbers) -> Iterator[float]:
     """Kendall's τ of scores with the truth: over all the cells, and over the better half."""
     true = np.array([truth.accuracy(cell) for cell in cells])
@@ -251,13 +302,18 @@ def agreement(truth: Truth, cells: Sequence[Genotype], scores: Numbers) -> Itera
 def agreement_picture(
     truth: Truth, cells: Sequence[Genotype], scores: Mapping[str, Numbers]
 ) -> Picture:
-    """What supernets say of cells against what they are worth."""
-    true = [truth.accuracy(cell) for cell in cells]
+    """What supernets say of cells against what they are worth; what their favourites are worth."""
+    true = np.array([truth.accuracy(cell) for cell in cells])
     panels, words = [], []
     for name, own in scores.items():
         every, better = agreement(truth, cells, own)
         dots = Dots(true, own, BLUE, size=1.8)
         x, y = "true accuracy", "accuracy in the supernet"
         panels.append(Panel(name, [dots], x, y, (0.0, 1.0), (0.0, 1.0)))
-        words.append(f"{name}: τ = {every:.2f}, among the better half {better:.2f}")
-    return draw(Scene(panels, f"{len(true)} cells. {'; '.join(words)}."))
+        favourites = true[np.argsort(-own, kind="stable")[:FAVOURITES]].mean()
+        words.append(
+            f"{name}: τ = {every:.2f}, among the better half {better:.2f}; its {FAVOURITES} "
+            f"favourites are worth {favourites:.0%}"
+        )
+    text = f"{len(true)} cells, worth {true.mean():.0%} on average."
+    return draw(Scene(panels, f"{text} {'. '.join(words)}."))

@@ -40,14 +40,14 @@ DECIDING = ("skip_connect", "max_pool_3x3", "sep_conv_3x3")
 def deciding_search(seed: int = 0, *changes: str, task: Task | None = None) -> Search:
     """A search that decides within some seconds: three operations, and an α that moves fast.
 
-    ``none`` is left out, α has a learning rate of 0.3 and no weight decay, which would pull it back
+    ``none`` is left out, α has a learning rate of 0.6 and no weight decay, which would pull it back
     to an even mixture.
     """
     torch.manual_seed(seed)
     space = cnn_space(nodes=2, primitives=DECIDING)
     supernet = CNNSupernet(space, image_channels=1, channels=4, cells=3)
     alpha = "search.architecture"
-    own = (f"{alpha}.learning_rate=0.3", f"{alpha}.weight_decay=0", "search.epochs=8")
+    own = (f"{alpha}.learning_rate=0.6", f"{alpha}.weight_decay=0", "search.epochs=8")
     settings = load_preset("classroom", (*own, *changes)).search
     return Search(supernet, task or load_task("digits"), settings, seed=seed)
 

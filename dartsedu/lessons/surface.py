@@ -74,7 +74,7 @@ def rolling_explorer(
     supernet: OneEdge,
     batch: Batch,
     batches: Sequence[Batch],
-    start: tuple[float, float] = (1.5, -1.5),
+    start: tuple[float, float] = (0.0, 0.0),
     rate: float = 8.0,
 ) -> Explorer:
     """A ball on the loss over two α, played: w learns from ``batches``, α rolls down on ``batch``.

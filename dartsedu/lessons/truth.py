@@ -22,6 +22,8 @@ from dartsedu.stream.recording import Recording
 from dartsedu.truth.table import Standing, Truth, choices_of, genotype_of
 
 Numbers = NDArray[np.float64]
+INKS = (BLUE, RED, INK)
+STYLES: tuple[Style, ...] = ("--", ":", "-")
 
 # ---- One cell among all -------------------------------------------------------------------------
 
@@ -186,8 +188,7 @@ def crowd_picture(truth: Truth, marked: Mapping[str, Genotype]) -> Picture:
     top = 1.1 * counts.max()
     marks: list[Mark] = [Line(np.repeat(ends, 2)[1:-1], np.repeat(counts, 2), SOFT)]
     words = []
-    looks = zip((BLUE, RED, INK), ("--", ":", "-"), strict=True)
-    for (name, genotype), (ink, style) in zip(marked.items(), looks, strict=False):
+    for (name, genotype), ink, style in zip(marked.items(), INKS, STYLES, strict=False):
         accuracy = truth.accuracy(genotype)
         marks.append(Line([accuracy] * 2, [0, top], ink, name, style))
         words.append(f"{name} {accuracy:.1%}")

@@ -133,11 +133,11 @@ def check_climb(answer: Callable[..., Any]) -> str:
         found = _climbed(answer, links.__getitem__, score, where)
         if not isinstance(found, (int, np.integer)):
             raise Wrong(f"{where} should be the place where the walk ends, but is {found!r:.60}.")
-        mistakes = _ends(links, scores)
-        if found != end and found in mistakes:
-            raise Wrong(f"{where} ends at {found}: it looks as if {mistakes[found]}.")
-        if found != end:
-            raise Wrong(f"{where} ends at {found}; expected {end}.")
+        place, mistakes = int(found), _ends(links, scores)
+        if place != end and place in mistakes:
+            raise Wrong(f"{where} ends at {place}: it looks as if {mistakes[place]}.")
+        if place != end:
+            raise Wrong(f"{where} ends at {place}; expected {end}.")
     return "a walk uphill ends at a cell that no neighbour is better than, the best or not."
 
 

@@ -5,14 +5,15 @@ from dartsedu.lessons.guess import Question, Quiz
 QUIZ = Quiz(
     [
         Question(
-            "A search finds a cell of rank 300 of 5,425 whose regret is 0.5 points. Good or bad?",
+            "In another table a search finds a cell of rank 300 of 5,000 whose regret is 0.5 "
+            "points. Good or bad?",
             "good: hundreds of cells are nearly as good as the best",
             "Where many good cells lie close together a rank says little. The regret says what was "
             "lost: half a point.",
             {
                 "bad: 299 cells are better": (
-                    "Better by how much? Half a point at the most, less than one cell's trainings "
-                    "differ."
+                    "Better by how much? Half a point at the most, far less than the trainings of "
+                    "one cell differ."
                 ),
                 "one cannot say without the accuracy": (
                     "The regret is the accuracy, measured from the best cell."

@@ -7,7 +7,7 @@ less is lost when the mixture is cut to a genotype. The steps of α see the mixt
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, field_validator
@@ -21,6 +21,9 @@ from dartsedu.relaxation import Mixture, Outcome, Supernet
 
 class Blend(Value):
     """Base of what w may see."""
+
+    random: ClassVar[bool] = False
+    """Whether it draws, and so needs a seed."""
 
     def seen(self, supernet: Supernet, batch: Any, progress: Progress, seed: int) -> Mixture | None:
         """The mixture under which w descends the loss of ``batch``; ``None``: the supernet's own.
@@ -39,6 +42,7 @@ class Same(Blend):
 class _Shifted(Blend):
     """A mixture that is moved by at most ``size``."""
 
+    random: ClassVar[bool] = True
     size: Schedule = Schedule(shape="linear", start=0.03, end=0.3)
 
     @field_validator("size")

@@ -81,13 +81,18 @@ class Course:
 
     def mixing(self, progress: Progress, step: int, number: int) -> AbstractContextManager[None]:
         """Inside, passes see the draw of this number among those of a step, if there are any."""
-        seed = seed_of(self._seed, "mixture", step * self._draws + number)
-        return self.supernet.mixing(self.method.relaxation.mixing(progress, seed))
+        piece = self.method.relaxation
+        seed = self._drawn("mixture", step, number) if piece.random else 0
+        return self.supernet.mixing(piece.mixing(progress, seed))
 
     def seen(self, batch: Any, progress: Progress, step: int, number: int) -> Mixture | None:
         """The mixture under which w descends, ``None``: the supernet's own."""
-        seed = seed_of(self._seed, "blend", step * self._draws + number)
-        return self.method.blend.seen(self.supernet, batch, progress, seed)
+        piece = self.method.blend
+        seed = self._drawn("blend", step, number) if piece.random else 0
+        return piece.seen(self.supernet, batch, progress, seed)
+
+    def _drawn(self, purpose: str, step: int, number: int) -> int:
+        return seed_of(self._seed, purpose, step * self._draws + number)
 
     def penalised(self, slope: Mapping[str, Tensor], progress: Progress) -> dict[str, Tensor]:
         """∇α by cell with what the penalty adds. It knows no w, so that this is all it adds."""

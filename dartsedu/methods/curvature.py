@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse.linalg import LinearOperator, eigsh
+from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 from torch import Tensor
 
 from dartsedu.base.packing import as_vector
@@ -58,12 +58,18 @@ class Curvature:
     def largest(self) -> float:
         """Its largest eigenvalue, with its sign (so not the largest by size)."""
         if self.size <= MOST_FULL:
-            return float(torch.linalg.eigvalsh(self.matrix().double())[-1])
+            return self._largest_of_all()
 
         def times(vector: NDArray[np.float64]) -> NDArray[np.float64]:
             return self.times(torch.from_numpy(vector.ravel())).double().cpu().numpy()
 
         operator = LinearOperator((self.size, self.size), matvec=times, dtype=np.float64)
         start = np.random.default_rng(0).standard_normal(self.size)
-        (found,) = eigsh(operator, k=1, which="LA", v0=start, return_eigenvectors=False)
+        try:
+            (found,) = eigsh(operator, k=1, which="LA", v0=start, return_eigenvectors=False)
+        except ArpackError:  # Of a matrix of zeros, for instance.
+            return self._largest_of_all()
         return float(found)
+
+    def _largest_of_all(self) -> float:
+        return float(torch.linalg.eigvalsh(self.matrix().double())[-1])

@@ -25,6 +25,8 @@ class Draw(Value):
 
     expected: ClassVar[Relaxation | None] = None
     """The relaxation of the search space; ``None``: its own."""
+    random: ClassVar[bool] = False
+    """Whether it draws, and so needs a seed."""
 
     def mixing(self, progress: Progress, seed: int) -> Mixing | None:
         """What makes the mixture of a pass; ``None``: the expected one."""
@@ -48,6 +50,7 @@ class _Disturbed(Draw):
     """A draw with Gumbel noise."""
 
     expected: ClassVar[Relaxation | None] = "softmax"
+    random: ClassVar[bool] = True
     temperature: Schedule
 
     @field_validator("temperature")
@@ -110,6 +113,7 @@ class Dirichlet(Draw):
 
     kind: Literal["dirichlet"] = "dirichlet"
     expected: ClassVar[Relaxation | None] = "dirichlet"
+    random: ClassVar[bool] = True
 
     def mixing(self, progress: Progress, seed: int) -> Mixing | None:
         def drawn(alphas: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -236,11 +236,17 @@ def _search(run: Run, device: torch.device) -> None:
     _exhaust(view, steps, run)
     with fitting(console) as progress:
         genotype = run.end_search(search, progress)
+    answer = search.course.answer
+    if answer is not None:
+        console.print(
+            f"the search stopped after step {search.done - 1}; its cell is that of step "
+            f"{answer.step}, the end of epoch {answer.epoch}"
+        )
     console.print(genotype_table(genotype))
     say_gap(run, console)
     say_findings(run, console)
-    truths.say_judged(run, console)
     _report(run)
+    truths.say_judged(run, console)
 
 
 def _train(run: Run, device: torch.device) -> None:
@@ -264,8 +270,8 @@ def _train(run: Run, device: torch.device) -> None:
         _exhaust(view, steps, run)
         trained = run.end_training(candidate, training)
         console.print(f"{tested(run, trained)}, {trained.seconds:.0f} s")
-    truths.say_judged(run, console)
     _report(run)
+    truths.say_judged(run, console)
 
 
 def _report(run: Run) -> None:

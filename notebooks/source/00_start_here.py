@@ -22,8 +22,14 @@ from dartsedu.show.cell_graph import genotype_figure
 # %% [markdown]
 # ## A search, before any words
 #
-# A network learns to read digits, and at the same time chooses of what it is built. Watch how much of
-# each operation is on one edge, step by step; a menu chooses the edge.
+# A network learns to read digits, and at the same time chooses of what it is built. Every strand is an
+# operation, as wide as its share.
+
+# %% tags=["nbval-ignore-output"]
+replay(start.DECIDED, play=True)
+
+# %% [markdown]
+# The same on one edge, in numbers; a menu chooses the edge.
 
 # %%
 start.shares_explorer(Recording.load(start.DECIDED))
@@ -145,14 +151,14 @@ checks.check_count(count)
 # Below is a recorded search over the paper's eight operations, on small images of handwritten digits, with
 # all its edges. In JupyterLab press **Play**; on GitHub you see its last step.
 #
-# - Colour and dashes say which operation it is, thickness how large its share.
+# - Every edge is a bundle of strands, one an operation; colour and dashes say which, width how large its share.
 # - Edges in full colour would be kept if the search stopped now, pale ones would not. (Dashes have nothing
 #   to do with it.)
 #
 # Click an edge to see all its operations, and how they got there.
 
 # %% tags=["nbval-ignore-output"]
-replay(start.RECORDING)
+replay(start.RECORDING, play=True)
 
 # %% [markdown]
 # The same in numbers, from the file:

@@ -429,6 +429,8 @@ checks.QUIZ
 #
 # - In part 5, set the learning rate of α to 0.5. Which function wins now, and does it stay ahead?
 # - In part 5, let w train alone for 300 steps before α may move. Does the line still lead at first?
+# - At the very beginning, start the ball at `start=(1.5, -1.5)`, with a lead for the pooling. Then w learns for the
+#   pooling, too. Who wins now, and is that the better operation?
 # - In part 3, multiply the output of one operation by 10 (wrap it in a module). What happens to its
 #   gradient? This is why the BatchNorms of a supernet have no scale of their own
 #   ([`candidate`](dartsedu/spaces/cnn/operations.py:candidate)).

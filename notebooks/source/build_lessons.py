@@ -110,7 +110,7 @@ def execute(notebook: NotebookNode) -> None:
     resources = {"metadata": {"path": str(NOTEBOOKS)}}
     NotebookClient(
         notebook,
-        timeout=120,
+        timeout=900,
         kernel_name="python3",
         resources=resources,
         record_timing=False,
@@ -120,6 +120,15 @@ def execute(notebook: NotebookNode) -> None:
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(VIEW, None)
+
+
+def show_once(notebook: NotebookNode) -> None:
+    """Leave out the PNG of a picture whose page has it already, in light and dark."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if "<figure" in output.get("data", {}).get("text/html", ""):
+                output.data.pop("image/png", None)
+                output.metadata.pop("image/png", None)
 
 
 def keep_outputs(notebook: NotebookNode, earlier: NotebookNode) -> None:
@@ -146,6 +155,7 @@ def main() -> None:
             keep_outputs(notebook, nbformat.read(built(source), as_version=4))
         else:
             execute(notebook)
+        show_once(notebook)
         nbformat.write(notebook, built(source))
         print(built(source).relative_to(ROOT))
 

@@ -159,7 +159,7 @@ def test_the_ball_rolls_to_where_the_loss_is_less():
     explorer.set(steps=20)
     way = explorer.scene["panels"][0]["marks"][1]
     assert len(way["x"]) == 11
-    assert [way["x"][0], way["y"][0]] == [1.5, -1.5]
+    assert [way["x"][0], way["y"][0]] == [0.0, 0.0]
     assert explorer.alone
     assert explorer.controls[0]["rate"] > 0
 

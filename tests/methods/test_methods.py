@@ -19,7 +19,7 @@ from dartsedu.methods.draws import GumbelHard
 from dartsedu.methods.method import Gate, Method
 from dartsedu.methods.penalties import BetaDecay
 from dartsedu.methods.schedule import Schedule
-from dartsedu.methods.stops import Eigenvalue, TooManySkips
+from dartsedu.methods.stops import Eigenvalue, SettledRanking
 from dartsedu.methods.table import METHODS
 from dartsedu.presets import PRESETS, changes, load_preset, read_settings
 from dartsedu.runs.requests import chosen_settings, method_settings
@@ -35,13 +35,13 @@ QUICK = {
     "robust-darts-es": Method(
         stop=Eigenvalue(every=1, window=1, lag=1, back=1, from_epoch=1, ratio=1e-6)
     ),
-    "darts-plus": Method(stop=TooManySkips(count=1)),
+    "darts-plus-ranking": Method(stop=SettledRanking(epochs=1)),
 }
 TINY = (
     "search.epochs=3",
     "search.batch_size=256",
     "supernet.channels=2",
-    'supernet.primitives=["none", "max_pool_3x3", "skip_connect", "sep_conv_3x3"]',
+    'supernet.primitives=["none", "skip_connect", "sep_conv_3x3", "dil_conv_3x3"]',
 )
 
 

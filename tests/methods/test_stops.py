@@ -96,6 +96,12 @@ def test_the_largest_eigenvalue_is_that_of_the_matrix(nodes):
     assert curvature.largest() == pytest.approx(expected, rel=1e-9)
 
 
+def test_a_plain_without_any_curvature_has_none():
+    bowl = Bowl(6)
+    bowl.matrix = torch.zeros_like(bowl.matrix)
+    assert Curvature(bowl, None).largest() == 0
+
+
 def test_the_curvature_of_a_supernet_is_that_of_its_gradients(make_supernet, task):
     """Symmetric, and equal to central differences of ∇α in float64; nothing is left behind."""
     supernet = make_supernet().double()

@@ -3,6 +3,7 @@
 import json
 import re
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -315,3 +316,37 @@ def test_pictures_say_what_they_show(small):
     assert b"accuracy" in picture.render("svg")
     assert "the best of all cells has 0.60" in standing_figure(small, steps).alt
     assert random_genotype(small.space, 0)["cell"].count("none") == 0
+
+
+def test_what_the_docs_say_is_in_the_table_and_the_results():
+    """Figures of docs/truth.md and of the README."""
+    from scipy.stats import spearmanr
+
+    root = Path(__file__).parents[2]
+    docs, readme = ((root / name).read_text() for name in ("docs/truth.md", "README.md"))
+    truth = load_truth("bench-digits")
+    scores = truth.test_right / truth.test_size
+    seeds = np.sqrt(scores.var(axis=1, ddof=1).mean())
+    ranks = [spearmanr(scores[:, i], scores[:, j]).statistic for i, j in ((0, 1), (0, 2), (1, 2))]
+    told = [
+        f"from {truth.accuracies.min():.0%}".replace("%", " %"),
+        f"to {100 * truth.accuracies.max():.1f} %",
+        f"{truth.accuracies.std():.3f}",
+        f"{seeds:.3f}",
+        "correlation " + "{:.2f}, {:.2f} and {:.2f}".format(*ranks),
+        f"all 3×3 convolutions have {100 * truth.accuracy(all_of('nor_conv_3x3')):.1f} %",
+        f"can be expected to have {100 * best_of_random(truth, 10):.1f} %",
+        f"best of 64 has {100 * best_of_random(truth, 64):.1f} %",
+        f"has {100 * best_of_random(truth, 1, none=True):.0f} % on average",
+    ]
+    results = json.loads((root / "benchmarks/results/bench_search.json").read_text())
+    found = results["search"]["after"][-1]["paper"]
+    told.append(f"{100 * found['mean']:.1f} ± {100 * found['standard error']:.1f} %")
+    told.append(f"ranks {min(found['ranks'])} to {max(found['ranks'])}")
+    flat = " ".join(docs.split())
+    assert [words for words in told if words not in flat] == []
+    assert f"{100 * found['mean']:.1f} %" in readme
+    assert found["median rank"] < len(truth) / 10
+    random = results["others"]["random without none"]
+    error = np.hypot(found["standard error"], random["standard error"])
+    assert found["mean"] - random["mean"] > 4 * error

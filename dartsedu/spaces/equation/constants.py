@@ -201,14 +201,13 @@ def curve(template: Any, variables: tuple[str, ...], names: tuple[str, ...]) -> 
     import sympy as sp
 
     called = numbered(symbols(variables))
+    ordered = tuple(called[variable] for variable in symbols(variables))
     places = {symbol: place for place, symbol in enumerate(symbols(names))}
     terms: list[tuple[list[int], Any, Any]] = []
     for term in sp.Add.make_args(template):
         own = sorted(places[symbol] for symbol in term.free_symbols & places.keys())
         constants = zip(symbols([names[place] for place in own]), _constants(len(own)), strict=True)
-        value, slopes = _term(
-            term.xreplace(called | dict(constants)), tuple(called.values()), len(own)
-        )
+        value, slopes = _term(term.xreplace(called | dict(constants)), ordered, len(own))
         terms.append((own, value, slopes))
 
     def value_at(inputs: Floats, *constants: float) -> Floats:

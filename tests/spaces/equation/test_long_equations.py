@@ -22,14 +22,15 @@ INPUTS = np.random.default_rng(0).uniform(0.5, 3, (50, 2))
         "c0*log(c1*exp(c2*log(c3 + x)) + 1)**2",
     ],
 )
-def test_a_curve_and_its_slopes_are_those_of_sympy(text):
+@pytest.mark.parametrize("variables", [("x", "y"), ("y", "x")])
+def test_a_curve_and_its_slopes_are_those_of_sympy(text, variables):
     names = tuple(f"c{i}" for i in range(text.count("c")) if f"c{i}" in text)
-    symbols = {name: sp.Symbol(name, real=True) for name in ("x", "y", *names)}
+    symbols = {name: sp.Symbol(name, real=True) for name in (*variables, *names)}
     template = sp.sympify(text, locals=symbols)
     given = list(symbols.values())
     slopes = [sp.diff(template, symbols[name]) for name in names]
     values = np.random.default_rng(1).uniform(0.5, 2, len(names))
-    found = curve(template, ("x", "y"), names)
+    found = curve(template, variables, names)
     for expressions, is_found in (
         ([template], found.value(INPUTS, *values)[:, None]),
         (slopes, found.slopes(INPUTS, *values)),
