@@ -239,6 +239,9 @@ export class Session {
     });
     this.listener = (message, buffers) => this.receive(message, buffers ?? []);
     model.on("msg:custom", this.listener);
+    // What Jupyter tells a widget whose kernel was restarted.
+    this.parting = () => this.lost();
+    model.on("comm_live_update", this.parting);
     this.timer = setInterval(() => this.watch(), 500);
     this.hello();
     this.runs.forEach((_, i) => this.need(i));
@@ -247,6 +250,7 @@ export class Session {
   close() {
     clearInterval(this.timer);
     this.model.off("msg:custom", this.listener);
+    this.model.off("comm_live_update", this.parting);
   }
 
   have(i) {
@@ -312,6 +316,7 @@ export class Session {
 
   /** Twice a second: ask again for what should have come; notice that nobody answers. */
   watch() {
+    for (const view of this.views) view.notice();
     const now = performance.now();
     const silent = now - this.lastMessage;
     if (!this.answered && silent > 4000) {

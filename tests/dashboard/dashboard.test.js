@@ -63,10 +63,13 @@ class Kernel {
   }
 
   get(name) { return this.traits[name]; }
-  on(_, listener) { this.listeners.push(listener); }
-  off(_, listener) { this.listeners = this.listeners.filter((l) => l !== listener); }
+  on(event, listener) { this.listeners.push([event, listener]); }
+  off(_, listener) { this.listeners = this.listeners.filter(([, l]) => l !== listener); }
+  tell(event) { for (const [name, listener] of this.listeners) if (name === event) listener(); }
   send(message) { this.heard.push(message); }
-  say(message, ...buffers) { for (const listener of this.listeners) listener(message, buffers.map(view)); }
+  say(message, ...buffers) {
+    for (const [name, listener] of this.listeners) if (name === "msg:custom") listener(message, buffers.map(view));
+  }
   rows(first, count, run = 0, of = first + count, texts = []) { this.say({ type: "rows", run, first, of, texts }, rows(first, count)); }
   state(state, more = {}) { this.say({ type: "status", state, message: "", limit: null, have: 0, ...more }); }
   of(type) { return this.heard.filter((message) => message.type === type); }
@@ -703,28 +706,29 @@ describe("the data of an equation", () => {
 });
 
 describe("a kernel that is gone", () => {
-  it("greys the view out and says why, and what has come can still be looked at", async () => {
-    vi.useRealTimers();
-    const kernel = new Kernel();
-    const { initialize, render } = widget();
-    closers.push(initialize({ model: kernel }));
-    const around = document.body.appendChild(document.createElement("div"));
-    const el = around.appendChild(document.createElement("div"));
-    closers.push(render({ model: kernel, el }));
-    kernel.rows(0, 10);
-    kernel.state("running", { have: 10 });
-    around.classList.add("jupyter-widgets-disconnected");
-    await new Promise((resolve) => setTimeout(resolve, 60));
-    const root = el.querySelector(".dartsedu");
-    expect(root.hasAttribute("data-gone")).toBe(true);
-    expect(el.querySelector("[role=status]").textContent).toContain("The kernel was restarted or shut down");
-    expect([...el.querySelectorAll("button")].find((b) => b.textContent === "Stop").hidden).toBe(true);
-    const slider = el.querySelector("input");
-    slider.value = "2";
-    slider.dispatchEvent(new Event("input"));
-    await new Promise((resolve) => setTimeout(resolve, 60));
-    expect(el.querySelector(".dartsedu-where").textContent).toContain("step 3");
-  });
+  for (const [how, part] of [
+    ["Jupyter tells the widget", ({ kernel }) => kernel.tell("comm_live_update")],
+    ["Jupyter marks what is around it", ({ el }) => el.classList.add("jupyter-widgets-disconnected")],
+  ]) {
+    it(`greys the view out and says why when ${how}, and what has come can still be looked at`, () => {
+      const opened = open();
+      const { kernel, el, draw, button, slider, text } = opened;
+      kernel.rows(0, 10);
+      kernel.state("running", { have: 10 });
+      part(opened);
+      vi.advanceTimersByTime(600);
+      expect(el.querySelector(".dartsedu").hasAttribute("data-gone")).toBe(true);
+      expect(text("[role=status]")).toContain("The kernel was restarted or shut down");
+      expect(button("Stop").hidden).toBe(true);
+      slider.value = "2";
+      slider.dispatchEvent(new Event("input"));
+      draw();
+      expect(text(".dartsedu-where")).toContain("step 3");
+      const heard = kernel.heard.length;
+      vi.advanceTimersByTime(20_000);
+      expect(kernel.heard.length).toBe(heard);
+    });
+  }
 });
 
 describe("where a cell stands among all", () => {
