@@ -169,8 +169,7 @@ class LiveRun(Shown):
     def step_at(self, index: int) -> Step:
         """Step number ``index``, or the last before it where the run ended sooner.
 
-        So cells that look at a step work on after a Stop. Raises ``ValueError`` while there is no
-        step that early.
+        Raises ``ValueError`` while there is no step that early.
         """
         count = bisect_right(self._history.steps, index, key=lambda step: step.index)
         if not count:
@@ -357,10 +356,8 @@ def live(
             search will do again are left out.
         speed: steps a second at most, from the moment a browser shows the view, so that a class can
             follow; whoever looks may choose another one. Without a browser it has no effect.
-        measure_gap: measure the discretisation gap after the first step and after every so many
-            (see ``gap_every``); it becomes a curve, and is kept in the recording.
-        series: further curves by title, functions of a step and of the genotype that would be kept
-            then: ``{"rank": lambda step, genotype: truth.rank(genotype)}``.
+        measure_gap: make the discretisation gap a curve: measured as by ``gap_every``.
+        series: further curves by title, functions of a step and its genotype, as in ``replay``.
 
     A run that already shows this search is stopped after its present step; the new one goes on from
     there and shows its steps, too. Raises ``TypeError`` if ``search`` is not a ``Search``.
