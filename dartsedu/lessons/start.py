@@ -43,7 +43,7 @@ def shares_explorer(recording: Recording, cell: str = "normal") -> Explorer:
         lead = max(range(len(words)), key=shares.__getitem__)
         leader = f"{words[lead]} leads with {shares[lead]:.2f}" if taken else "all shares are even"
         panel = Panel(f"shares on the edge {edge}", [Bars(words, shares, inks)], xlim=(0, 1))
-        return Scene([panel], f"Step {taken}: {leader}.")
+        return Scene([panel], f"Step {taken} on the edge {edge}: {leader}.")
 
     played = Control("step", moments, 0, rate=8)
     return Explorer(

@@ -157,7 +157,7 @@ def test_the_shipped_search_decides():
     assert explorer.alone
     assert explorer.scene["panels"][0]["marks"][0]["values"] == pytest.approx([1 / 3] * 3)
     explorer.set(step=len(recording.steps))
-    assert f"Step {len(recording.steps)}: " in explorer.shown.text
+    assert f"Step {len(recording.steps)} on the edge" in explorer.shown.text
 
 
 def test_changes_are_counted():
