@@ -28,9 +28,6 @@ export function upperEnd(values) {
 /** The end of an axis for ranks: a power of ten. */
 export const lastRank = (ranks) => 10 ** Math.ceil(Math.log10(Math.max(10, ...ranks.filter(Number.isFinite))));
 
-/** Marks of an axis for ranks: 1 and its end, and 100 where there is room. */
-const decades = (top) => [...new Set([1, top > 1000 ? 100 : 10, top])];
-
 /** What lines look like: of one run by their place in the chart, of several by run and place. */
 export function style(run, place, runs) {
   const dash = DASHES[(runs > 1 ? run : place) % DASHES.length];
@@ -151,9 +148,9 @@ export class Chart {
     const changes = this.view.session.runs.length > 1 ? [] : this.lines[0].run.changes;
     set(this.marks, "d", changes.map((i) => `M${this.x(clock.index(i)).toFixed(1)},${low}v4`).join(""));
     this.frame.replaceChildren(
-      ...(ranks ? decades(top) : ticks(top)).flatMap((v) => [
+      ...(ranks ? [...new Set([1, top > 1000 ? 100 : 10, top])] : ticks(top)).flatMap((v) => [
         svg("line", { x1: MARGIN.left, x2: right, y1: y(v), y2: y(v) }),
-        svg("text", { x: MARGIN.left - 4, y: y(v) + 4, "text-anchor": "end", text: number(v) }),
+        svg("text", { x: MARGIN.left - 4, y: y(v) + 4, "text-anchor": "end", text: v < 1000 ? number(v) : `${number(v / 1000)}k` }),
       ]),
       svg("text", { x: MARGIN.left, y: this.height - 2, text: `step ${this.first + 1}` }),
       svg("text", { x: right, y: this.height - 2, "text-anchor": "end", text: String(this.first + this.span + 1) }),

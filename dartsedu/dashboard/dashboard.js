@@ -226,7 +226,8 @@ class View {
     for (const { plot, places } of this.columns) {
       plot?.fit(plot.node.parentElement.clientWidth || ROOM, places[0].drawings[0].sheet.height);
     }
-    this.landscape?.fit(this.landscape.node.clientWidth || ROOM, this.columns[0].places[0].drawings[0].sheet.height);
+    const high = Math.max(this.large ? 260 : 210, this.columns[0].places[0].drawings[0].sheet.height);
+    this.landscape?.fit(this.landscape.node.clientWidth || ROOM, high, this.large ? 21 : 16);
     for (const chart of this.charts) chart.fit(chart.node.clientWidth || 190, this.large ? 150 : 106);
     this.schedule(true);
   }

@@ -1,10 +1,10 @@
 // All cells of a small space, true accuracy against parameters, and the way of a search among them.
 
 import { html, put, set, svg } from "../show/elements.js";
-import { number, style } from "./curves.js";
+import { style, ticks } from "./curves.js";
 
-const FIELD = { left: 50, right: 12, top: 8, bottom: 34 };
-const SPREAD = 0.06; // of the width: cells of one size stand apart by so much, always alike
+const FIELD = { left: 50, right: 12, top: 8 };
+const SPREAD = 0.03; // of the width: cells of one size stand apart by so much, always alike
 
 /** The part after the comma of a multiple of the golden ratio: evenly spread, whatever the count. */
 const scattered = (row) => ((row + 1) * 0.6180339887498949) % 1;
@@ -38,21 +38,23 @@ export class Landscape {
       ...this.ways.flatMap(({ path, start }) => [path, start]), ...this.ways.flatMap(({ here, name }) => [here, name]));
     this.field = html("div", { class: "dartsedu-field", role: "img" }, this.behind, this.front);
     this.title = `all ${truth.accuracies.length.toLocaleString("en")} cells`;
-    const caption = html("figcaption", { text: `${this.title}, trained from scratch: true accuracy against parameters` });
+    const caption = html("figcaption", { text: `${this.title}: true accuracy against parameters` });
     this.node = html("figure", { class: "dartsedu-landscape" }, caption, this.field);
     const ends = (values) => [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))];
     this.sizes = ends(truth.parameters).map((x) => Math.max(1, x));
     this.scores = ends(truth.accuracies);
   }
 
-  fit(width, height) {
+  /** Take so many pixels; `line` of them for a line of text. */
+  fit(width, height, line) {
     if (width === this.width && height === this.height) return;
-    Object.assign(this, { width, height, drawnFor: "" });
+    Object.assign(this, { width, height, line, drawnFor: "" });
     const { parameters, accuracies } = this.truth;
     const [least, most] = this.sizes;
     const [low, high] = this.scores;
     const right = width - FIELD.right;
-    const floor = height - FIELD.bottom;
+    const floor = height - 2.2 * line;
+    this.floor = floor;
     const inside = right - FIELD.left;
     const room = SPREAD * inside;
     const across = (x) => FIELD.left + room / 2 + ((Math.log(x) - Math.log(least)) / (Math.log(most / least) || 1)) * (inside - room);
@@ -68,9 +70,9 @@ export class Landscape {
       svg("line", { x1: FIELD.left, x2: right, y1: floor, y2: floor }),
       svg("line", { x1: FIELD.left, x2: FIELD.left, y1: FIELD.top, y2: floor }),
       ...powers(least, most).map((mark) =>
-        svg("text", { x: across(mark), y: floor + 14, "text-anchor": "middle", text: mark.toLocaleString("en") })),
-      ...[low, high].map((score) =>
-        svg("text", { x: FIELD.left - 4, y: down(score) + 4, "text-anchor": "end", text: `${number(100 * score)} %` })),
+        svg("text", { x: across(mark), y: floor + line - 2, "text-anchor": "middle", text: mark.toLocaleString("en") })),
+      ...ticks(100 * high, 5).filter((mark) => mark >= 100 * low).map((mark) =>
+        svg("text", { x: FIELD.left - 4, y: down(mark / 100) + 4, "text-anchor": "end", text: `${mark} %` })),
       svg("text", { x: FIELD.left + inside / 2, y: height - 4, "text-anchor": "middle", text: "parameters" }),
     );
   }
@@ -92,7 +94,8 @@ export class Landscape {
       }
       if (this.runs.length > 1 && now !== undefined) {
         const left = now[0] > this.width / 2;
-        put(name, { x: now[0] + (left ? -10 : 10), y: now[1] + 4, "text-anchor": left ? "end" : "start", text: run.spec.name }, []);
+        const y = Math.min(now[1] + 4 + this.line * r, this.floor); // Names of cells side by side stand below each other.
+        put(name, { x: now[0] + (left ? -10 : 10), y, "text-anchor": left ? "end" : "start", text: run.spec.name }, []);
       } else name.textContent = "";
       const of = run.spec.name ? `${run.spec.name}: ` : "";
       return now === undefined ? "" : `${of}${run.standing(places[r])}, ${way.length} cells on the way`;

@@ -259,7 +259,7 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
     axes.set_xlim(panel.xlim)
     if not isinstance(panel.marks[0], Bars):
         axes.set_ylim(panel.ylim)
-    if any(getattr(mark, "name", "") for mark in panel.marks):
+    if any(getattr(m, "name", "") for m in panel.marks if not isinstance(m, Heat)):
         axes.legend(
             fontsize=9,
             loc="upper center",

@@ -37,6 +37,8 @@ def landscape_figure(
     path = path_of(truth, genotypes(space or truth.space, steps, rule))
     picture, ((axis,),) = blank_picture(1, 1, 8.5, 4.6, landscape_words(truth, path))
     draw_landscape(axis, truth, path, log)
+    with mpl.rc_context(STYLE):
+        axis.legend(loc="lower right")
     return picture
 
 
@@ -58,7 +60,8 @@ def landscape_words(truth: Truth, path: Sequence[int]) -> str:
     if path:
         first, last = (truth.accuracies[row] for row in (path[0], path[-1]))
         words += (
-            f" The search passes through {len(path)} of them, from {first:.2f} to {last:.2f}: "
+            f" The search passes through {len(path)} of them, from {first:.2f} (open circle) to "
+            f"{last:.2f} (filled): "
             f"{truth.standing(truth.genotype(path[-1]))}."
         )
     return words
@@ -89,7 +92,6 @@ def draw_landscape(axis: Axes, truth: Truth, path: Sequence[int], log: bool = Tr
             axis.set_xscale("log")
         axis.set_xlabel("parameters")
         axis.set_ylabel("true accuracy, %")
-        axis.legend(loc="lower right")
 
 
 def standing_figure(

@@ -282,7 +282,7 @@ blind = [cuts.cut_accuracy(supernet, split, drawn) for drawn in draws]
 assert mixture - cut > 0.2
 predict(
     f"As a mixture the supernet is right on {mixture:.0%} of the images. On how many after the cut?",
-    100 * cut,
+    round(100 * cut),
     lesson.cuts_picture(mixture, cut, blind),
     unit=" %",
     near=8,
@@ -353,7 +353,7 @@ assert min(trained.values()) > 0.7
 predict(
     f"Cut out, the cell of nine edges is {100 * (found[9] - found[3]):.0f} points ahead of that of "
     "three. And after training?",
-    100 * (trained[9] - trained[3]),
+    round(100 * (trained[9] - trained[3])),
     ", ".join(f"{n} edges: {accuracy:.0%}" for n, accuracy in trained.items()),
     unit=" points",
     near=4,

@@ -78,7 +78,7 @@ losses = [step.loss["training"] for step in training]
 accuracy = training.test()
 predict(
     "After four epochs, what share of the test digits does it get right?",
-    100 * accuracy,
+    round(100 * accuracy),
     lesson.loss_picture(losses, steps_an_epoch=22),
     unit=" %",
     near=4,
@@ -104,7 +104,7 @@ drawn = random_genotype(search_space(settings), 0)
 live = lesson.train("random", drawn, cell=0, seed=0, settings=settings, task=task)
 predict(
     "How many points is the found cell ahead of the random one (minus: behind)?",
-    100 * (accuracy - live.accuracy),
+    round(100 * (accuracy - live.accuracy), 1),
     f"Found {accuracy:.1%}, random {live.accuracy:.1%}.",
     unit=" points",
     near=1,
@@ -204,7 +204,7 @@ held = {n: 100 * intervals.coverage(careless, n) for n in (3, 5, 10)}
 student = 100 * intervals.coverage(intervals.interval, 3)
 predict(
     "Of a hundred intervals with 1.96, made of three scores each, how many hold the truth?",
-    held[3],
+    round(held[3]),
     ", ".join(f"{n} scores: {share:.0f} %" for n, share in held.items())
     + f". Student's, with three scores: {student:.0f} %.",
     unit=" %",
@@ -357,7 +357,7 @@ checks.check_report(report)
 live = lesson.train("darts-v2", PUBLISHED["darts-v2"], 0, 0, settings, task)
 predict(
     f"Random cells score {scores['random'].mean():.0f} on average. And DARTS v2?",
-    100 * live.accuracy,
+    round(100 * live.accuracy),
     lesson.groups_picture({"darts-v2": record.scores("darts-v2"), "random": scores["random"]}),
     unit=" %",
     near=8,

@@ -95,7 +95,7 @@ checks.check_perplexity(perplexity)
 lines = lesson.references(task)
 predict(
     "Which perplexity has somebody who counts pairs of words, a bigram model?",
-    lines["bigram"],
+    round(lines["bigram"], 1),
     ", ".join(f"{name} {value:.1f}" for name, value in lines.items()),
     near=20,
 )

@@ -111,7 +111,7 @@ for step in search:
         shares[step.index + 1] = lesson.strongest(supernet)
 predict(
     "In what share of the restarts does the logistic function lead after 200 steps?",
-    100 * shares[200]["linear_logistic"],
+    round(100 * shares[200]["linear_logistic"]),
     lesson.strongest_picture(shares),
     unit=" %",
     near=10,
@@ -255,7 +255,7 @@ found = lesson.stages(search.supernet, task)
 assert found["argmax"].error > found["argmax, refitted"].error
 predict(
     f"The mixture's error is {found['mixture'].error:.2f}. What is that of its argmax, with the old w?",
-    found["argmax"].error,
+    round(found["argmax"].error, 2),
     lesson.stages_picture(found, task),
     near=0.2,
 )
@@ -292,7 +292,7 @@ errors = {
 best = {name: min(found) for name, found in errors.items()}
 predict(
     f"The best restart of the search has the error {best['search']:.3f}. And the best random graph?",
-    best["random graphs"],
+    round(best["random graphs"], 3),
     lesson.best_of_picture(errors, floor=0.1),
     near=0.003,
 )

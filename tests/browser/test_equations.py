@@ -1,4 +1,4 @@
-"""The live view of a search for an equation: the formula under the graph moves with α."""
+"""The live view of a search for an equation: formula and curve move with α."""
 
 import re
 
@@ -24,7 +24,13 @@ def test_the_formula_is_written_out_and_follows_the_slider(notebook, screenshot)
     slider.press("Home")
     first = page.locator(".jp-OutputArea-output pre").last.inner_text().strip()
     expect(formula).to_have_text(first)
-    expect(page.locator(".dartsedu-state-name", has_text="x₁").first).to_be_visible()
+    # The columns' names stand everywhere, and the curve bends into the data.
+    assert page.locator(".dartsedu-state-name").all_inner_texts()[0] == "S"
+    expect(page.locator(".dartsedu-data")).to_contain_text("R over S")
+    curve = page.locator(".dartsedu-data .dartsedu-line").first
+    at_the_start = curve.get_attribute("d")
+    slider.press("End")
+    expect(curve).not_to_have_attribute("d", at_the_start)
     book.command("apputils:change-theme", theme="JupyterLab Dark")
     page.wait_for_timeout(1500)
     screenshot(page, "dark")

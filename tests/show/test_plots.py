@@ -30,7 +30,7 @@ from dartsedu.show.palette import (
     state_names,
 )
 from dartsedu.show.scores import scores_figure
-from dartsedu.spaces import cnn, equation, rnn
+from dartsedu.spaces import bench, cnn, equation, rnn
 from dartsedu.spaces.cnn import OPERATIONS, cnn_space
 from dartsedu.stream.recording import Header, Recording
 from dartsedu.stream.stream import Step
@@ -95,13 +95,17 @@ def test_names_and_colours():
         "7×1 1×7",
     ]
     assert [state_label(n) for n in state_names(2, 2)] == ["cₖ₋₂", "cₖ₋₁", "0", "1"]
-    assert set(looks()) == {*cnn.PRIMITIVES, *rnn.PRIMITIVES, *equation.PRIMITIVES}
+    own = {*cnn.PRIMITIVES, *rnn.PRIMITIVES, *equation.PRIMITIVES, *bench.PRIMITIVES}
+    assert set(looks()) == own
+    assert [short(p) for p in bench.PRIMITIVES[2:4]] == ["conv 1×1", "conv 3×3"]
     assert colour("anything else")
     labels = [state_label(n) for n in state_names(2, 2, "equation")]
     assert labels == ["x₁", "x₂", "u₁", "u₂"]
 
 
-@pytest.mark.parametrize("primitives", [cnn.PRIMITIVES, rnn.PRIMITIVES, equation.PRIMITIVES])
+@pytest.mark.parametrize(
+    "primitives", [cnn.PRIMITIVES, rnn.PRIMITIVES, equation.PRIMITIVES, bench.PRIMITIVES]
+)
 def test_no_two_primitives_of_a_space_look_alike(primitives):
     assert len({colour(p) for p in primitives}) == len(primitives)
 

@@ -81,10 +81,10 @@ class EquationSpace(Space):
         if terms <= MANY_TERMS:
             return ""
         return (
-            f"an equation may have {terms} terms here. To write it short, up to {terms**2 // 2} "
-            f"forms of it are tried, of {settings.train.formulas} equations at most: that can take "
-            "many minutes after the last step. Fewer columns (--variables), supernet.nodes or "
-            "train.formulas take less"
+            f"an equation may have {terms} terms here. To write one short, some {terms**2 // 2} "
+            f"forms or more are tried, and up to {settings.train.formulas} are written: that can "
+            "take many minutes after the last step. Fewer columns (--variables), supernet.nodes "
+            "or train.formulas take less"
         )
 
     def conclude(
