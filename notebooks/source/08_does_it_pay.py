@@ -230,8 +230,8 @@ lesson.path_explorer(truth, run.recording)
 # *argmax* takes the largest α of an edge, whatever it is. *paper* never takes *none*
 # ([`derive`](dartsedu/derivation.py:derive)).
 #
-# > **Takeaway.** In a second or two, from training images alone, a search goes from a middling cell to one among the best
-# > few in a hundred.
+# > **Takeaway.** In a second or two, from training images alone, a search goes from a middling cell to a good one. How
+# > reliably, one run cannot say.
 #
 # ## 5 · Ten seeds against ten random cells
 #
@@ -351,9 +351,9 @@ rivals.rivals_picture(strategies, lines, price)
 
 # %% [markdown]
 # A walk pays for every look, up to 24 for a single step, so at first it is behind; with some thirty trainings it has
-# caught up. None of the rivals comes near the searches, not with ten times their price. Here a gradient is worth its
-# cost. And then there is the dotted line: *all conv 3×3* costs one training and no search at all. Up to a hundred
-# trainings no rival reaches it in the mean.
+# caught up. None of the rivals is as good as the searches in the mean, not even at ten times their price. Here a gradient
+# is worth its cost. And then there is the dotted line: *all conv 3×3* costs one training and no search at all. Up to a
+# hundred trainings no rival reaches it in the mean.
 #
 # > **Takeaway.** At equal cost the search beats chance and a walk, by a wide margin. It beats experience by a hair.
 #
