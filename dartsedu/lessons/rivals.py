@@ -263,12 +263,6 @@ def _around(truth: Truth) -> NDArray[np.int64]:
     return (np.arange(len(digits))[:, None, None] + moves).reshape(len(digits), -1)
 
 
-def needed(reported: Numbers, accuracy: float) -> int | None:
-    """The least number of trainings after which the mean reaches an accuracy, if it does."""
-    reached = reported.mean(axis=0) >= accuracy
-    return int(reached.argmax()) + 1 if reached.any() else None
-
-
 def rivals_picture(
     rivals: Mapping[str, Numbers], lines: Mapping[str, float], charged: int
 ) -> Picture:

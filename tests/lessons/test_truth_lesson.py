@@ -11,8 +11,8 @@ from dartsedu.lessons import truth as lesson
 from dartsedu.lessons import truth_checks as checks
 from dartsedu.stream.recording import Header, Recording
 from dartsedu.truth import load_truth
+from dartsedu.truth.cells import choices_of, genotype_of, number_of
 from dartsedu.truth.comparison import best_of_random
-from dartsedu.truth.table import choices_of, genotype_of, number_of
 
 
 @pytest.fixture(scope="module")
@@ -324,11 +324,6 @@ def test_cells_are_compared_with_what_is_known(truth):
         assert f": {known:.1f}; the mean of these is {(88 - known) * 3**0.5:+.1f}" in line
     guess = lesson.cell(truth, "conv 3×3")
     assert lines[2].startswith(f"all conv 3×3: {100 * truth.accuracy(guess):.1f};")
-
-
-def test_a_budget_that_reaches_an_accuracy():
-    reported = np.array([[0.1, 0.5, 0.6], [0.3, 0.5, 0.8]])
-    assert [rivals.needed(reported, value) for value in (0.2, 0.5, 0.7, 0.9)] == [1, 2, 3, None]
 
 
 # ---- What the lesson says of the table -----------------------------------------------------------
