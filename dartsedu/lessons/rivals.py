@@ -114,20 +114,19 @@ def known_verdicts(truth: Truth, scores: Numbers) -> str:
 
 
 def groups_picture(truth: Truth, scores: Mapping[str, Numbers]) -> Picture:
-    """Groups of cells, true accuracies in points, beside the best cell and the obvious guess."""
-    lines = {
-        "best of all": 100 * truth.accuracy(truth.best),
-        "all conv 3×3": 100 * truth.accuracy(cell(truth, "conv 3×3")),
-    }
+    """Groups of cells, true accuracies in points, beside the obvious guess."""
+    lines = {"all conv 3×3": 100 * truth.accuracy(cell(truth, "conv 3×3"))}
     return draw(groups_scene("true accuracy", scores, INKS[: len(scores)], lines))
 
 
 def predict_course(course: Numbers, steps: Sequence[int], result: Picture) -> Prediction:
     """Ask how the mean over some searches goes, by the first of the rules."""
-    line = Line(steps, course.mean(axis=0), RULES["paper"], "mean")
+    mean = course.mean(axis=0)
+    line = Line(steps, mean, RULES["paper"], "mean")
     axes = (0.0, float(steps[-1])), (0.0, 1.0)
-    panel = Panel("what would be kept, by the rule paper", [], "step", "true accuracy", *axes)
-    return predict("How does the mean of ten searches go on?", line, result, panel=panel)
+    first = Dots(steps[:1], mean[:1], SOFT, label=f"after {steps[0]} steps")
+    panel = Panel("kept by the rule paper", [first], "step", "true accuracy", *axes)
+    return predict(f"How does the mean of {len(course)} searches go on?", line, result, panel=panel)
 
 
 def courses_picture(
@@ -264,12 +263,6 @@ def _around(truth: Truth) -> NDArray[np.int64]:
     return (np.arange(len(digits))[:, None, None] + moves).reshape(len(digits), -1)
 
 
-def needed(reported: Numbers, accuracy: float) -> int | None:
-    """The least number of trainings after which the mean reaches an accuracy, if it does."""
-    reached = reported.mean(axis=0) >= accuracy
-    return int(reached.argmax()) + 1 if reached.any() else None
-
-
 def rivals_picture(
     rivals: Mapping[str, Numbers], lines: Mapping[str, float], charged: int
 ) -> Picture:
@@ -286,8 +279,8 @@ def rivals_picture(
     for (name, value), style in zip(lines.items(), STYLES, strict=False):
         marks.append(Line([1, budget], [value, value], SOFT, name, style))
         words.append(f"{name}: {value:.1%}")
-    marks.append(Line([charged] * 2, [0, 1], SOFT, "price of a search", faint=True))
-    axes = (1.0, float(budget)), (0.4, 0.95)
+    marks.append(Line([charged] * 2, [0.5, 0.92], SOFT, "price of a search", faint=True))
+    axes = (1.0, float(budget)), (0.5, 0.92)
     panel = Panel("at equal cost", marks, "trainings", "true accuracy", *axes)
     repeats = len(reported)
     return draw(Scene([panel], f"Means over {repeats} repeats. {'; '.join(words)}."))

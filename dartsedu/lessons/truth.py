@@ -19,7 +19,8 @@ from dartsedu.show.layout import arrange
 from dartsedu.show.palette import colour, dashes, short
 from dartsedu.show.picture import Picture
 from dartsedu.stream.recording import Recording
-from dartsedu.truth.table import Standing, Truth, choices_of, genotype_of
+from dartsedu.truth.cells import choices_of, genotype_of
+from dartsedu.truth.table import Standing, Truth
 
 Numbers = NDArray[np.float64]
 INKS = (BLUE, RED, INK)
@@ -238,23 +239,6 @@ def alikeness_panel() -> Panel:
     """Axes for it."""
     zero = Line([0, 6], [0, 0], SOFT, style="--")
     return Panel("alike?", [zero], "edges changed", "correlation", (0, 6), (-0.2, 1.0))
-
-
-def neighbours_picture(truth: Truth, count: int = 500, seed: int = 0) -> Picture:
-    """Cells against the mean of their neighbours: some cells drawn at random."""
-    cells = truth.sample(count, seed)
-    own = np.array([truth.accuracy(c) for c in cells])
-    around = np.array([np.mean([truth.accuracy(n) for n in truth.neighbours(c)]) for c in cells])
-    panel = Panel(
-        "cells and neighbours",
-        [Line([0, 1], [0, 1], SOFT, style="--"), Dots(own, around, BLUE, size=1.2)],
-        "true accuracy of a cell",
-        "mean of its 24 neighbours",
-        (0.0, 1.0),
-        (0.0, 1.0),
-    )
-    r = float(np.corrcoef(own, around)[0, 1])
-    return draw(Scene([panel], f"{count} cells and the means of their neighbours: r = {r:.2f}."))
 
 
 def tops(truth: Truth) -> list[Genotype]:

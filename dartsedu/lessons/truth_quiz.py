@@ -59,7 +59,7 @@ QUIZ = Quiz(
             "is misled.",
             {
                 "the ten standard errors: random cells are the fair baseline": (
-                    "They are *a* baseline. Nobody in need of a good cell would draw one."
+                    "They are one baseline. Nobody in need of a good cell would draw one."
                 ),
                 "nothing: the search has failed": (
                     "It found, without being told, what people know from experience. On other data "

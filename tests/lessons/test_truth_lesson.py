@@ -11,8 +11,8 @@ from dartsedu.lessons import truth as lesson
 from dartsedu.lessons import truth_checks as checks
 from dartsedu.stream.recording import Header, Recording
 from dartsedu.truth import load_truth
+from dartsedu.truth.cells import choices_of, genotype_of, number_of
 from dartsedu.truth.comparison import best_of_random
-from dartsedu.truth.table import choices_of, genotype_of, number_of
 
 
 @pytest.fixture(scope="module")
@@ -326,6 +326,29 @@ def test_cells_are_compared_with_what_is_known(truth):
     assert lines[2].startswith(f"all conv 3×3: {100 * truth.accuracy(guess):.1f};")
 
 
-def test_a_budget_that_reaches_an_accuracy():
-    reported = np.array([[0.1, 0.5, 0.6], [0.3, 0.5, 0.8]])
-    assert [rivals.needed(reported, value) for value in (0.2, 0.5, 0.7, 0.9)] == [1, 2, 3, None]
+# ---- What the lesson says of the table -----------------------------------------------------------
+
+
+def test_what_it_says_of_the_landscape(truth):
+    guess = lesson.cell(truth, "conv 3×3")
+    assert 100 < truth.rank(guess) < 120
+    assert truth.row(lesson.sum_of_edges(truth).best) == truth.row(guess)
+    assert 0.6 < lesson.sum_of_edges(truth).share < 0.75
+    assert len(lesson.tops(truth)) < len(truth) / 100
+    worth = 100 * truth.accuracy(guess)
+    lead = rivals.chance(truth, none=False) - rivals.chance(truth)
+    assert 0.2 < lead / (worth - rivals.chance(truth)) < 0.3
+
+
+def test_what_it_says_of_the_rivals(truth):
+    drawn, walked = rivals.random_search(truth, 120), rivals.local_search(truth, 120)
+    without = rivals.random_search(truth, 120, none=False)
+    price = round(rivals.trainings(truth, 64))
+    assert price == 10
+    mean = {count: walked[:, count - 1].mean() - drawn[:, count - 1].mean() for count in (10, 30)}
+    assert mean[10] < -0.02
+    assert mean[30] == pytest.approx(0, abs=0.01)
+    guess = truth.accuracy(lesson.cell(truth, "conv 3×3"))
+    for reported in (drawn, without, walked):
+        assert reported[:, :100].mean(axis=0).max() < guess
+        assert reported[:, 10 * price - 1].mean() < 0.866
