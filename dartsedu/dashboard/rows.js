@@ -113,7 +113,8 @@ export class Run {
     const of = this.truth ? ` of ${this.truth.accuracies.length.toLocaleString("en")}` : "";
     const below = 100 * this.scalar(i, "regret");
     const best = rank === 1 ? "none is better" : `${below.toFixed(1)} points below the best`;
-    return `rank ${rank.toLocaleString("en")}${of} · true accuracy ${percent(this.scalar(i, "true accuracy"))} · ${best}`;
+    const accuracy = percent(this.scalar(i, "true accuracy")).replace(" ", "\u00a0"); // The line may be broken, not there.
+    return `rank ${rank.toLocaleString("en")}${of} · true accuracy ${accuracy} · ${best}`;
   }
 
   /** The rows of the table that the search has passed through up to row i; cells that it lacks are left out. */

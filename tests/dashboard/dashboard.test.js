@@ -767,9 +767,9 @@ describe("where a cell stands among all", () => {
 
   it("is said in a line that goes with the slider", () => {
     const { to, said } = show(among(10));
-    expect(said()).toEqual(["rank 1 of 4 · true accuracy 87.5 % · none is better"]);
+    expect(said()).toEqual(["rank 1 of 4 · true accuracy 87.5\u00a0% · none is better"]);
     to(2);
-    expect(said()).toEqual(["rank 4 of 4 · true accuracy 10.0 % · 77.5 points below the best"]);
+    expect(said()).toEqual(["rank 4 of 4 · true accuracy 10.0\u00a0% · 77.5 points below the best"]);
     to(7);
     expect(said()).toEqual(["This cell leaves edges out; the table has none such."]);
   });
@@ -786,7 +786,7 @@ describe("where a cell stands among all", () => {
     expect(path.getAttribute("d").match(/[ML]/g)).toEqual(["M", "L"]);
     expect(field.getAttribute("role")).toBe("img");
     expect(field.getAttribute("aria-label")).toBe(
-      "all 4 cells, true accuracy against parameters. rank 1 of 4 · true accuracy 87.5 % · none is better, 2 cells on the way",
+      "all 4 cells, true accuracy against parameters. rank 1 of 4 · true accuracy 87.5\u00a0% · none is better, 2 cells on the way",
     );
     to(2);
     expect(dots.startsWith(centre(here))).toBe(true);
@@ -814,7 +814,7 @@ describe("where a cell stands among all", () => {
     expect(el.querySelectorAll(".dartsedu-field").length).toBe(1);
     expect([...el.querySelectorAll(".dartsedu-here-name")].map((name) => name.textContent)).toEqual(["<b>one</b>", "other"]);
     expect(el.querySelector("b")).toBeNull();
-    expect(said()).toEqual(["rank 1 of 4 · true accuracy 87.5 % · none is better", "rank 4 of 4 · true accuracy 10.0 % · 77.5 points below the best"]);
+    expect(said()).toEqual(["rank 1 of 4 · true accuracy 87.5\u00a0% · none is better", "rank 4 of 4 · true accuracy 10.0\u00a0% · 77.5 points below the best"]);
     to(0);
     expect(said()[0]).toBe(said()[1]);
   });
@@ -822,7 +822,7 @@ describe("where a cell stands among all", () => {
   it("needs no table where a recording holds it, and leaves no room where it does not", () => {
     const { said, field } = show(among(10, { table: null }));
     expect(field).toBeNull();
-    expect(said()).toEqual(["rank 1 · true accuracy 87.5 % · none is better"]);
+    expect(said()).toEqual(["rank 1 · true accuracy 87.5\u00a0% · none is better"]);
     const { el, text } = open({ mode: "replay", snapshots: [view(rows(0, 3))] });
     expect(el.querySelector(".dartsedu-field")).toBeNull();
     expect(el.querySelector(".dartsedu-standing").hidden).toBe(true);
