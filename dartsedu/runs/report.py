@@ -23,7 +23,7 @@ from dartsedu.runs.results import GENOTYPE, Results
 from dartsedu.runs.truths import judged, lines
 from dartsedu.show import plots
 from dartsedu.show.cell_graph import describe_genotype, genotype_svg
-from dartsedu.show.palette import writable
+from dartsedu.show.palette import cell_title, writable
 from dartsedu.show.picture import Picture, save_picture
 from dartsedu.show.scores import scores_figure
 from dartsedu.spaces.space import Space
@@ -96,6 +96,7 @@ def write_report(run: Run, tell: Callable[[str], object] | None = None) -> Path:
         yardstick=yardstick,
         number=number,
         file_name=_file_name,
+        cell_title=cell_title,
         references={words[name]: references[name] for name in words if name in references},
         samples=[t for t in results.trained if t.texts and t.kind == GENOTYPE][:1],
     )

@@ -26,7 +26,7 @@ from rich.text import Text
 from dartsedu.base.yardstick import ACCURACY, Yardstick, number
 from dartsedu.derivation import derive
 from dartsedu.genotype import Genotype
-from dartsedu.show.palette import colour, short, state_label, state_names
+from dartsedu.show.palette import cell_title, colour, short, state_label, state_names
 from dartsedu.stream.stream import Step
 from dartsedu.topology import SearchSpace
 from dartsedu.truth.table import PLACE
@@ -181,7 +181,7 @@ def _mixture_table(space: SearchSpace, step: Step, cell: str, rule: str | None) 
     topology = space[cell]
     kept = {(e.source, state) for state, e in derive(space, step.alphas, rule)[cell].edges}
     names = state_names(topology.inputs, topology.nodes, cell)
-    table = Table(title=f"{cell} cell (● kept if stopped now)", box=None, padding=(0, 1))
+    table = Table(title=f"{cell_title(cell)} (● kept if stopped now)", box=None, padding=(0, 1))
     for heading in ("edge", "", "strongest", f"{space.relaxation}(α)"):
         table.add_column(heading)
     for row, link in enumerate(topology.edges):

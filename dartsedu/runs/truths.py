@@ -50,7 +50,7 @@ def show(
 ) -> None:
     """Say where a cell stands among all, or what a table holds."""
     if target is None:
-        _say_table(load_truth(table or truths()[0]))
+        _say_table(load_truth(home(table or truths()[0])))
         return
     cell = _cell(target)
     name = table or next(iter(find(SPACES, cell.space).truths()), None)
@@ -58,7 +58,7 @@ def show(
         raise TruthError(
             f"no table holds cells of the space {cell.space!r}; there are: {', '.join(truths())}"
         )
-    _say_cell(load_truth(name), cell)
+    _say_cell(load_truth(home(name)), cell)
 
 
 @app.command()

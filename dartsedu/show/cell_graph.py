@@ -21,6 +21,7 @@ from dartsedu.show.palette import (
     INK,
     PAPERS,
     brief,
+    cell_title,
     colour,
     dashed,
     label,
@@ -62,7 +63,7 @@ def describe_cell(cell: Cell) -> str:
         + " and ".join(f"{short(e.primitive)} of {names[e.source]}" for e in node)
         for i, node in enumerate(cell.nodes)
     ]
-    return f"{cell.name} cell: " + "; ".join(nodes) + "."
+    return f"{cell_title(cell.name)}: " + "; ".join(nodes) + "."
 
 
 def describe_genotype(genotype: Genotype) -> str:
@@ -79,7 +80,7 @@ def genotype_dot(genotype: Genotype) -> graphviz.Digraph:
     # dot stacks clusters from the bottom up.
     for cell in reversed(genotype.cells):
         with graph.subgraph(name=f"cluster_{cell.name}") as part:
-            part.attr(label=f"{cell.name} cell", color="#c8ced8", fontsize="18")
+            part.attr(label=cell_title(cell.name), color="#c8ced8", fontsize="18")
             names = [state_label(n) for n in state_names(cell.inputs, len(cell.nodes), cell.name)]
             ids = [f"{cell.name}_{i}" for i in range(len(names))]
             for identifier, name in zip(ids, names, strict=True):
@@ -234,7 +235,7 @@ def genotype_figure(genotype: Genotype) -> Picture:
         ]
         links = [(e.source, state) for state, e in cell.edges]
         _draw_cell(axes[row, 0], cell, links, edges, (620, 190), 5)
-        axes[row, 0].set_title(f"{label(cell.name)} cell")
+        axes[row, 0].set_title(cell_title(label(cell.name)))
     return picture
 
 

@@ -193,6 +193,14 @@ def legible(shade: str) -> int:
     )
 
 
+def cell_title(cell: str) -> str:
+    """What a cell is called over a picture or in a sentence: ``normal`` → ``normal cell``.
+
+    Where a space calls its only cell ``cell``, that is enough.
+    """
+    return cell if cell == "cell" else f"{cell} cell"
+
+
 def state_names(inputs: int, nodes: int, cell: str = "") -> list[str]:
     """Names of a cell's states, as the paper writes them: its inputs, then 0, 1, 2, …
 

@@ -26,6 +26,7 @@ from dartsedu.show.palette import (
     DASHED_SPLITS,
     OTHER,
     SPLIT_COLOURS,
+    cell_title,
     colour,
     dashes,
     label,
@@ -78,7 +79,7 @@ def even_figure(space: SearchSpace) -> Picture:
     for axis, topology in zip(axes[0], space.cells, strict=True):
         even = np.full(space.shape(topology.name), 1 / len(space.primitives))
         draw_mixture(axis, space, topology, even, None, (370, 150))
-        axis.set_title(f"{label(topology.name)} cell before the first step")
+        axis.set_title(f"{cell_title(label(topology.name))} before the first step")
     draw_legend(picture, space.primitives)
     return picture
 
@@ -112,7 +113,7 @@ def heatmap_figure(space: SearchSpace, mixture: Mapping[str, NDArray[np.float32]
             range(len(space.primitives)), map(_short, space.primitives), rotation=40, ha="right"
         )
         axis.set_yticks(range(len(topology.edges)), _edge_names(space, topology.name))
-        axis.set_title(f"{label(topology.name)} cell")
+        axis.set_title(cell_title(label(topology.name)))
         axis.spines[:].set_visible(False)
         for (row, column), weight in np.ndenumerate(weights):
             ink = "black" if weight > 0.55 * top else "white"
@@ -150,8 +151,8 @@ def trajectories_figure(recording: Recording, cell: str) -> Picture:
         for e, name in enumerate(names)
     ]
     alt = (
-        f"Mixture weights of the {cell} cell over {len(mixture)} steps, a panel for each edge, "
-        f"from {mixture[0].max():.2f} at most to {mixture[-1].max():.2f}. "
+        f"Mixture weights of the {cell_title(cell)} over {len(mixture)} steps, a panel for each "
+        f"edge, from {mixture[0].max():.2f} at most to {mixture[-1].max():.2f}. "
         f"Strongest at the end: {', '.join(winners)}."
     )
     picture, axes = blank_picture(rows, columns, 2.9 * columns, 0.8 + 2.1 * rows, alt)
@@ -293,7 +294,7 @@ def _panels(recording: Recording, found: Sequence[Genotype]) -> list[Callable[[A
     def cell(topology: Topology, axis: Axes) -> None:
         kept = found[-1][topology.name]
         draw_mixture(axis, space, topology, steps[-1].mixture[topology.name], kept, (370, 150))
-        axis.set_title(f"{label(topology.name)} cell after step {at[-1] + 1}")
+        axis.set_title(f"{cell_title(label(topology.name))} after step {at[-1] + 1}")
 
     def by_cell(what: str, value: Callable[[int, str], float], axis: Axes) -> None:
         drawn = _thinned(len(steps))

@@ -33,8 +33,13 @@ def checksum(text: str, arrays: Mapping[str, NDArray[Any]]) -> bytes:
     return digest.digest()
 
 
-def check_shapes(space: SearchSpace, seeds: int, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Raise ``ValueError`` unless the arrays are those of a table of all cells of ``space``."""
+def check_arrays(
+    space: SearchSpace, seeds: int, arrays: Mapping[str, NDArray[Any]], sizes: NDArray[Any]
+) -> None:
+    """Raise ``ValueError`` unless the arrays are those of a table of all cells of ``space``.
+
+    ``sizes`` are the examples of the architecture split and of the test split.
+    """
     rows = len(arrays["choices"])
     edges, primitives = sum(len(cell.edges) for cell in space.cells), len(space.primitives)
     for name, (dtype, axes) in ARRAYS.items():
@@ -49,3 +54,14 @@ def check_shapes(space: SearchSpace, seeds: int, arrays: Mapping[str, NDArray[An
         raise ValueError("choices are not of the space")
     if arrays["row_of"].shape != (primitives**edges,) or arrays["row_of"].max() >= rows:
         raise ValueError("not every cell of the space has a row")
+    losses, rights = arrays["training_loss"], arrays["validation_right"]
+    if not losses.shape[1] or losses.shape != rights.shape:
+        raise ValueError(
+            f"training_loss has {losses.shape[1]} epochs, validation_right {rights.shape[1]}; "
+            "expected as many, and at least one"
+        )
+    if sizes.dtype.kind not in "iu" or sizes.shape != (2,) or sizes.min() < 1:
+        raise ValueError("sizes are not two numbers of examples, each at least 1")
+    for name, size in zip(("validation_right", "test_right"), sizes.tolist(), strict=True):
+        if arrays[name].max() > size:
+            raise ValueError(f"{name} has {arrays[name].max()} right answers of {size} examples")

@@ -16,7 +16,7 @@ from dartsedu.show.picture import STYLE, Picture, blank_picture
 from dartsedu.stream.stream import Step
 from dartsedu.topology import SearchSpace
 from dartsedu.truth.cells import TruthError
-from dartsedu.truth.table import Truth
+from dartsedu.truth.table import Standing, Truth
 
 ALL, PATH, END = "#8d9184", "#17202c", "#c2410c"
 
@@ -102,18 +102,25 @@ def standing_figure(
 ) -> Picture:
     """True accuracy and rank of the cell that ``rule`` would keep, step by step.
 
-    ``space`` is that of the search, where it is not the table's own.
+    A rule may leave an edge out; steps whose cell the table has not are left out. Raises
+    ``TruthError`` where no step remains. ``space`` is that of the search, where it is not the
+    table's own.
     """
-    standings = [truth.standing_now(step.alphas, rule, space) for step in steps]
+    known: list[tuple[int, Standing]] = []
+    for step in steps:
+        with suppress(TruthError):
+            known.append((step.index + 1, truth.standing_now(step.alphas, rule, space)))
+    if not known:
+        raise TruthError(f"the table {truth.about.name!r} has none of the cells of this search")
+    x, standings = zip(*known, strict=True)
     last = standings[-1]
     alt = (
-        f"True accuracy of the cell that would be kept after each of {len(steps)} steps, from "
+        f"True accuracy of the cell that would be kept after each of {len(known)} steps, from "
         f"{standings[0].accuracy:.2f} to {last.accuracy:.2f}; the best of all cells has "
         f"{last.accuracy + last.regret:.2f}. At the end {last}."
     )
     picture, ((left, right),) = blank_picture(1, 2, 10, 3.4, alt)
     with mpl.rc_context(STYLE):
-        x = [step.index + 1 for step in steps]
         left.step(x, [100 * s.accuracy for s in standings], where="post", color=PATH)
         left.axhline(100 * (last.accuracy + last.regret), color=END, linestyle="--", label="best")
         middle = 100 * truth.accuracy(truth.median)

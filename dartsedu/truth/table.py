@@ -15,17 +15,17 @@ from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import Field, SerializeAsAny, ValidationError, field_validator
+from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
 from dartsedu.base.extensions import SPACES, ExtensionError, every, find
 from dartsedu.base.values import Value, atomic_path, explain
 from dartsedu.derivation import derive
-from dartsedu.genotype import Genotype
+from dartsedu.genotype import Genotype, vocabulary
 from dartsedu.settings import Settings
 from dartsedu.spaces.build import search_space
 from dartsedu.stream.stream import Measure, Step
 from dartsedu.topology import SearchSpace
-from dartsedu.truth.arrays import ARRAYS, check_shapes, checksum
+from dartsedu.truth.arrays import ARRAYS, check_arrays, checksum
 from dartsedu.truth.cells import TruthError, choices_of, genotype_of, number_of
 
 if TYPE_CHECKING:
@@ -83,6 +83,18 @@ class About(Value):
         if isinstance(given, Mapping):
             return find(SPACES, str(given.get("space"))).settings.model_validate(given)
         return given
+
+    @model_validator(mode="after")
+    def _is_of_one_space(self) -> Self:
+        if self.space.name != self.settings.space:
+            raise ValueError(
+                f"the cells are of the space {self.space.name!r}, the settings of "
+                f"{self.settings.space!r}"
+            )
+        known = vocabulary(self.space.name).primitives
+        if unknown := [p for p in self.space.primitives if p not in known]:
+            raise ValueError(f"unknown primitives {unknown}; expected some of: {', '.join(known)}")
+        return self
 
 
 @dataclass(frozen=True, eq=False)
@@ -315,13 +327,16 @@ class Truth:
             if checksum(text, arrays) != known:
                 raise ValueError("its checksum is not that of what it holds")
             about = About.model_validate_json(text)
-            sizes = arrays.pop("sizes").tolist()
-            check_shapes(about.space, len(about.seeds), arrays)
-            return cls(about, **arrays, validation_size=sizes[0], test_size=sizes[1])
+            sizes = arrays.pop("sizes")
+            check_arrays(about.space, len(about.seeds), arrays, sizes)
+            validation, test = sizes.tolist()
+            return cls(about, **arrays, validation_size=validation, test_size=test)
         except ValidationError as error:
             said = explain(error, "about")
         except KeyError as error:
-            said = f"it lacks {error.args[0]!s:.100}"
+            said = f"it lacks {str(error.args[0]).split()[0]:.100}"
+        except OSError as error:
+            said = error.strerror or str(error)
         except Exception as error:  # Unpacking what somebody damaged may fail in any way.
             said = str(error).split("\n")[0] or type(error).__name__
         raise TruthError(
@@ -338,8 +353,11 @@ def truths() -> tuple[str, ...]:
     return tuple(name for space in every(SPACES) for name in space.truths())
 
 
-@cache
-def load_truth(name: str) -> Truth:
+_shipped = cache(Truth.load)
+"""Tables of the package do not change while it runs; files may."""
+
+
+def load_truth(name: str | Path) -> Truth:
     """A table by its name, one of ``truths()``, or by the path of a file ``….npz``.
 
     Raises ``TruthError`` for an unknown name or a file that is none.
@@ -349,12 +367,12 @@ def load_truth(name: str) -> Truth:
     1
     """
     for space in every(SPACES):
-        if name in space.truths():
-            return Truth.load(str(space.folder.joinpath(space.truths()[name])))
-    if name.endswith(".npz"):
+        if str(name) in space.truths():
+            return _shipped(str(space.folder.joinpath(space.truths()[str(name)])))
+    if Path(name).suffix == ".npz":
         return Truth.load(name)
     raise TruthError(
-        f"unknown table {name!r:.100}; expected one of: {', '.join(truths())}, or a file ….npz"
+        f"unknown table {str(name)!r:.100}; expected one of: {', '.join(truths())}, or a file ….npz"
     )
 
 

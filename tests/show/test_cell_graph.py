@@ -7,6 +7,8 @@ import xml.etree.ElementTree as ElementTree
 
 from dartsedu.published import PUBLISHED
 from dartsedu.show.cell_graph import describe_genotype, genotype_dot, genotype_svg
+from dartsedu.show.palette import cell_title
+from dartsedu.spaces.bench.isomorphism import cell_of_choices
 
 
 def text(svg):
@@ -17,6 +19,13 @@ def test_words_say_what_the_cell_does():
     words = describe_genotype(PUBLISHED["darts-v2"])
     assert "Normal cell: node 0 adds sep 3×3 of cₖ₋₂ and sep 3×3 of cₖ₋₁" in words
     assert "node 3 adds skip of cₖ₋₂ and dil 3×3 of 0." in words
+
+
+def test_a_cell_called_cell_is_said_once():
+    cell = cell_of_choices(["nor_conv_3x3"] * 6)
+    assert describe_genotype(cell).startswith("Cell: node 1 adds")
+    assert "label=cell\n" in genotype_dot(cell).source
+    assert [cell_title(name) for name in ("cell", "normal")] == ["cell", "normal cell"]
 
 
 def test_graphviz_source_holds_every_edge():

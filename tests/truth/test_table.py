@@ -3,6 +3,7 @@
 import json
 import re
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -243,6 +244,11 @@ def test_damaged_files_give_a_sentence(small, tmp_path_factory, data):
         ({"version": 2}, "version"),
         ({"format": "something"}, "format"),
         ({"space": bench_space().model_dump()}, "choices|every cell"),
+        ({"space": cnn_space().model_dump()}, "space 'cnn', the settings of 'bench'"),
+        (
+            {"space": bench_space().model_dump() | {"primitives": ["none", "mystery"]}},
+            "unknown primitives",
+        ),
     ],
 )
 def test_another_version_or_space_is_refused(small, tmp_path, text, said):
@@ -256,6 +262,31 @@ def test_another_version_or_space_is_refused(small, tmp_path, text, said):
     ).save(path)
     with pytest.raises(TruthError, match=said):
         Truth.load(path)
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        ({"test_size": 0}, "sizes are not two numbers"),
+        ({"test_size": 20}, "61 right answers of 20 examples"),
+        ({"training_loss": slice(0), "validation_right": slice(0)}, "0 epochs.*at least one"),
+        ({"training_loss": slice(2)}, "2 epochs, validation_right 3"),
+    ],
+)
+def test_numbers_that_do_not_belong_together_are_refused(small, tmp_path, odd, said):
+    changed = {k: getattr(small, k)[:, v] if isinstance(v, slice) else v for k, v in odd.items()}
+    replace(small, **changed).save(tmp_path / "odd.npz")
+    with pytest.raises(TruthError, match=said):
+        Truth.load(tmp_path / "odd.npz")
+
+
+def test_a_file_that_changed_is_read_anew(small, tmp_path):
+    path = tmp_path / "small.npz"
+    small.save(path)
+    assert load_truth(path).about.seeds == (4, 9)
+    replace(small, about=small.about.model_copy(update={"seeds": (1, 2)})).save(path)
+    assert load_truth(str(path)).about.seeds == (1, 2)
+    assert load_truth("bench-digits") is load_truth("bench-digits")
 
 
 def test_what_is_no_table_is_refused(tmp_path):
@@ -316,6 +347,18 @@ def test_pictures_say_what_they_show(small):
     assert b"accuracy" in picture.render("svg")
     assert "the best of all cells has 0.60" in standing_figure(small, steps).alt
     assert random_genotype(small.space, 0)["cell"].count("none") == 0
+
+
+def test_a_picture_leaves_out_cells_that_are_in_no_table(small):
+    """Where *none* wins, the rule ``threshold`` may leave an edge out."""
+    from dartsedu.stream.stream import Step
+
+    alphas = np.full((2, 6, 2), -9, np.float32)
+    alphas[1, :, 1] = 9
+    steps = [Step(i, 0, {}, {}, {}, {"cell": a}, {}) for i, a in enumerate(alphas)]
+    assert "after each of 1 steps" in standing_figure(small, steps, "threshold").alt
+    with pytest.raises(TruthError, match="none of the cells"):
+        standing_figure(small, steps[:1], "threshold")
 
 
 def test_what_the_docs_say_is_in_the_table_and_the_results():

@@ -63,6 +63,7 @@ class BenchSpace(Space):
 
     def supernet(self, space: SearchSpace, settings: BenchSettings, task: ImageTask) -> Supernet:
         given = settings.supernet
+        _check_stages("supernet", given.stages, task)
         return BenchSupernet(
             space,
             image_channels=task.image_shape[0],
@@ -81,6 +82,7 @@ class BenchSpace(Space):
     ) -> Network:
         if genotype is None:
             return super().network(genotype, train, task, size)
+        _check_stages("train", train.stages, task)
         return BenchNetwork(
             genotype,
             image_channels=task.image_shape[0],
@@ -101,6 +103,17 @@ class BenchSpace(Space):
         self, train: BenchTrainSettings, task: ImageTask, genotype: Genotype
     ) -> int:
         return memory.training_memory(train, task, genotype)
+
+
+def _check_stages(of: str, stages: int, task: ImageTask) -> None:
+    """Raise ``SettingsError`` where the maps would be halved to nothing."""
+    height, width = task.image_shape[1:]
+    if min(height, width) >> (stages - 1) < 1:
+        raise SettingsError(
+            f"{of}.stages is {stages}: every stage after the first halves the map, of which "
+            f"images of {height}×{width} pixels leave nothing; expected at most "
+            f"{min(height, width).bit_length()}"
+        )
 
 
 SPACE = BenchSpace()
