@@ -286,6 +286,8 @@ def _lesser(errors: Mapping[str, Sequence[float]], measure: Callable[..., float]
 ROWS = 60
 
 
+_POINTS = 400
+_DRAWN = np.linspace(0, _POINTS - 1, 40).round().astype(int)
 FEWEST = 4
 """Rows without which two curves of two constants each cannot be compared at all."""
 
@@ -303,7 +305,7 @@ def misfit(exponent: float, span: float) -> tuple[Floats, Floats, Floats, float]
     """x from 1 to ``span``, x^exponent in deviations of its own, the nearest a + b ln(x), and by
     how much that misses, as a root mean square.
     """
-    grid = np.geomspace(1.0, span, 400)
+    grid = np.geomspace(1.0, span, _POINTS)
     power = (grid**exponent - (grid**exponent).mean()) / (grid**exponent).std()
     near = _fitted(np.log(grid), power)
     return grid, power, near, float(np.sqrt(np.mean((near - power) ** 2)))
@@ -324,8 +326,8 @@ def rivals_explorer() -> Explorer:
         rows = rows_needed(missed, noise)
         marks: list[Mark] = [
             Dots(x, y, SOFT, f"{ROWS} rows", size=2.5),
-            Line(grid, power, colour("power"), f"x^{exponent:g}, the truth"),
-            Line(grid, near, colour("ln"), "a + b ln(x)", "--"),
+            Line(grid[_DRAWN], power[_DRAWN], colour("power"), f"x^{exponent:g}, the truth"),
+            Line(grid[_DRAWN], near[_DRAWN], colour("ln"), "a + b ln(x)", "--"),
         ]
         bars = Bars(["noise", "misfit of ln"], [100 * noise, 100 * missed], [SOFT, colour("ln")])
         return Scene(
