@@ -373,8 +373,8 @@ def temperature_explorer(found: Sharpened) -> Explorer:
             Dots([here[0]], [here[1]], RED, label=f"T = {temperature:g}", size=6),
         ]
         shares = found.weights(temperature)["normal"].numpy()[::-1]
-        ends_of = [(0.0, float(count - 1)) for count in shares.shape[::-1]]
-        table = Heat(shares, *ends_of, 0.0, 1.0, "share")
+        rows, columns = shares.shape
+        table = Heat(shares, (0.0, columns - 1.0), (0.0, rows - 1.0), 0.0, 1.0, "share")
         return Scene(
             [
                 Panel("the same w", marks, "entropy (bits)", "accuracy", ends, (0, 1.1)),

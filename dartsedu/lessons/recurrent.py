@@ -112,7 +112,8 @@ def memory_explorer(words: int = 30) -> Explorer:
             (PLAIN, "--", "without gate: s ← tanh(w s)"),
         )
         marks: list[Mark] = [Line(time, np.full(words + 1, 0.5), SOFT, "half", style=":")]
-        for (ink, style, name), (strong, weak) in zip(looks, (kept, plain), strict=True):
+        for (ink, style, name), lines in zip(looks, (kept, plain), strict=True):
+            strong, weak = (np.asarray(line) for line in lines)
             marks.append(Line(time, strong, ink, name, style))
             marks.append(Line(time, weak, ink, "", style, faint=True))
             marks.append(Dots([10, 10], [strong[10], weak[10]], ink))

@@ -107,5 +107,5 @@ def test_a_name_that_is_taken_stays_with_its_owner(bring):
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():
-    with pytest.raises(ExtensionError, match="unknown space 'gnn'; expected one of: bench, cnn, equ"):
+    with pytest.raises(ExtensionError, match="unknown space 'gnn'; expected one of: bench, cnn"):
         find(SPACES, "gnn")
