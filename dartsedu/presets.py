@@ -62,9 +62,12 @@ def override(settings: Settings, overrides: Iterable[Override]) -> Settings:
         if last not in target:
             known = ", ".join(name for name, _, _ in describe(settings))
             raise SettingsError(f"{field!r:.80} is not a setting; the settings are: {known}")
-        if last == "kind" and value != target[last]:
+        before = target[last]
+        if last == "kind" and value != before:
             target.clear()  # The other fields are those of the kind before.
         target[last] = value
+        if last == "kind" and value != before:
+            values = read_settings(values).model_dump()
     return read_settings(values)
 
 
