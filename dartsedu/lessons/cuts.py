@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Self
@@ -17,6 +17,7 @@ from dartsedu.data.task import Task
 from dartsedu.derivation import derive
 from dartsedu.discretisation import discretisation_gap, discretised_mixture, score
 from dartsedu.genotype import Genotype, random_genotype
+from dartsedu.lessons.intervals import Interval, difference
 from dartsedu.lessons.search import digits_search
 from dartsedu.presets import load_preset
 from dartsedu.relaxation import Supernet, mixture_weights
@@ -259,3 +260,37 @@ def measure(
         hasty_cut=_rounded(quick.discretised.accuracy or 0.0),
         hasty_scratch=trained(hurried.genotype()),
     )
+
+
+# ---- What the record says ------------------------------------------------------------------------
+
+
+def patience(record: Record) -> dict[str, Interval]:
+    """Hasty − patient over the recorded seeds, in points: the mixture, the cell from scratch."""
+    runs = record.runs
+    patient = [_kept(run.kept, 6).scratch for run in runs]
+    return {
+        "mixture": _points(
+            [run.hasty_mixture for run in runs], [run.sharpened.mixture for run in runs]
+        ),
+        "cell from scratch": _points([run.hasty_scratch for run in runs], patient),
+    }
+
+
+def derived_or_drawn(record: Record) -> dict[int, Interval]:
+    """Derived − random cell, both trained from scratch, in points, by edges that are kept."""
+    found = {}
+    for edges in (kept.edges for kept in record.runs[0].kept):
+        each = [_kept(run.kept, edges) for run in record.runs]
+        found[edges] = _points(
+            [k.scratch for k in each], [k.scratch_drawn for k in each], paired=False
+        )
+    return found
+
+
+def _kept(every: Sequence[Kept], edges: int) -> Kept:
+    return next(kept for kept in every if kept.edges == edges)
+
+
+def _points(one: Sequence[float], other: Sequence[float], paired: bool = True) -> Interval:
+    return difference(100 * np.array(one), 100 * np.array(other), paired)

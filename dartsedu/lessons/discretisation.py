@@ -10,9 +10,8 @@ from torch import Tensor, tensor
 
 from dartsedu.derivation import RULES, derive
 from dartsedu.genotype import Genotype
-from dartsedu.lessons.cuts import TEMPERATURES, Kept, Record, Sharpened, keeping
+from dartsedu.lessons.cuts import TEMPERATURES, Record, Sharpened, keeping
 from dartsedu.lessons.explorer import Control, Explorer
-from dartsedu.lessons.intervals import Interval, difference
 from dartsedu.lessons.panel import (
     BLUE,
     INK,
@@ -262,37 +261,6 @@ def seeds_picture(record: Record) -> Picture:
             f"{fmean(gaps):.2f} ({min(gaps):.2f} to {max(gaps):.2f})"
         )
     return draw(Scene(panels, f"{len(record.runs)} searches of either kind. {'; '.join(words)}."))
-
-
-def patience(record: Record) -> dict[str, Interval]:
-    """Hasty − patient over the recorded seeds, in points: the mixture, the cell from scratch."""
-    runs = record.runs
-    patient = [_kept(run.kept, 6).scratch for run in runs]
-    return {
-        "mixture": _points(
-            [run.hasty_mixture for run in runs], [run.sharpened.mixture for run in runs]
-        ),
-        "cell from scratch": _points([run.hasty_scratch for run in runs], patient),
-    }
-
-
-def derived_or_drawn(record: Record) -> dict[int, Interval]:
-    """Derived − random cell, both trained from scratch, in points, by edges that are kept."""
-    found = {}
-    for edges in (kept.edges for kept in record.runs[0].kept):
-        each = [_kept(run.kept, edges) for run in record.runs]
-        found[edges] = _points(
-            [k.scratch for k in each], [k.scratch_drawn for k in each], paired=False
-        )
-    return found
-
-
-def _kept(every: Sequence[Kept], edges: int) -> Kept:
-    return next(kept for kept in every if kept.edges == edges)
-
-
-def _points(one: Sequence[float], other: Sequence[float], paired: bool = True) -> Interval:
-    return difference(100 * np.array(one), 100 * np.array(other), paired)
 
 
 def _keep_scene(

@@ -105,15 +105,14 @@ def memory_explorer(words: int = 30) -> Explorer:
     def show(gate: float, factor: float) -> Scene:
         opened = 1 / (1 + exp(-gate))
         starts = (1.0, FAINT_WORD)
-        kept = [start * (1 - opened) ** time for start in starts]
-        plain = [_without_gate(start, factor, words) for start in starts]
+        kept = [np.asarray(start * (1 - opened) ** time) for start in starts]
+        plain = [np.asarray(_without_gate(start, factor, words)) for start in starts]
         looks: tuple[tuple[str, Style, str], ...] = (
             (GATED, "-", "with gate: s ← s + σ(c) (0 − s)"),
             (PLAIN, "--", "without gate: s ← tanh(w s)"),
         )
         marks: list[Mark] = [Line(time, np.full(words + 1, 0.5), SOFT, "half", style=":")]
-        for (ink, style, name), lines in zip(looks, (kept, plain), strict=True):
-            strong, weak = (np.asarray(line) for line in lines)
+        for (ink, style, name), (strong, weak) in zip(looks, (kept, plain), strict=True):
             marks.append(Line(time, strong, ink, name, style))
             marks.append(Line(time, weak, ink, "", style, faint=True))
             marks.append(Dots([10, 10], [strong[10], weak[10]], ink))

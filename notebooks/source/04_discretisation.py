@@ -324,7 +324,7 @@ f"hasty: mixture {quick.mixture.accuracy:.2f}, cut {quick.discretised.accuracy:.
 # mixtures, and as cells that were trained from scratch. (Lesson 05 explains the intervals.)
 
 # %%
-for what, found in lesson.patience(record).items():
+for what, found in cuts.patience(record).items():
     print(f"{what}: {told(found)}")
 lesson.seeds_picture(record)
 
@@ -364,7 +364,7 @@ predict(
 # cells beside them:
 
 # %%
-for edges, found in lesson.derived_or_drawn(record).items():
+for edges, found in cuts.derived_or_drawn(record).items():
     print(f"{edges} edges, derived − random, from scratch: {told(found)}")
 lesson.kept_pictures(record)
 

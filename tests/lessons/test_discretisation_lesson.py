@@ -217,7 +217,7 @@ def test_a_hasty_search_has_a_narrower_gap_a_worse_mixture_and_no_worse_cell(rec
     for run in record.runs:
         assert run.hasty_gap < 0.5 * run.gap
         assert run.hasty_mixture < run.sharpened.mixture - 0.01
-    hasty = lesson.patience(record)
+    hasty = cuts.patience(record)
     assert hasty["mixture"].high < -2
     assert hasty["cell from scratch"].high > 0
     runs = record.runs
@@ -226,7 +226,7 @@ def test_a_hasty_search_has_a_narrower_gap_a_worse_mixture_and_no_worse_cell(rec
 
 
 def test_random_cells_do_as_well_as_derived_ones(record):
-    found = lesson.derived_or_drawn(record)
+    found = cuts.derived_or_drawn(record)
     assert list(found) == [3, 6, 9]
     assert found[6].low < 0 < found[6].high
 
