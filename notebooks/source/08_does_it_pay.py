@@ -262,18 +262,18 @@ rivals.groups_picture(truth, scores)
 #
 # ## 6 · Longer? And by which rule?
 #
-# In lesson 03 you could not see whether a longer search is a better one. Now you can: ten searches three times as long,
+# In lesson 03 you could not see whether a longer search is a better one. Now you can: ten searches twice as long,
 # and the truth of what each would keep along the way. **Draw first.**
 
 # %% tags=["nbval-ignore-output"]
-long = rivals.searches(range(10), "search.epochs=12")
-at = list(range(8, 193, 8))
+long = rivals.searches(range(10), "search.epochs=8")
+at = list(range(8, 129, 8))
 courses = {rule: rivals.true_accuracies(truth, long.alphas, rule, at) for rule in lesson.RULES}
 assert (courses["paper"] > rivals.DEAD).all()
 rivals.predict_course(courses["paper"], at, rivals.courses_picture(long, courses, at))
 
 # %% tags=["nbval-ignore-output"]
-print(rivals.rules_table(courses, at, (32, 64, 128, 192)))
+print(rivals.rules_table(courses, at, (32, 64, 128)))
 
 # %% [markdown]
 # The cells are as good as they get after a few dozen steps. From there on the *supernets* (dotted) go on improving, and
