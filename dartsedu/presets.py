@@ -99,7 +99,8 @@ def _check_task(given: Any, settings: type[Settings]) -> None:
     kind = settings.model_fields["task"].annotation
     if not isinstance(name, str) or not isinstance(kind, type) or name in kind.known():
         return
-    for space in every(SPACES):
+    usual_first = sorted(every(SPACES), key=lambda space: space.default_preset != DEFAULT)
+    for space in usual_first:
         if name in space.task_kind.known():
             raise SettingsError(
                 f"settings.task.name: {name!r} is {space.task_kind.kind}; use a preset for that, "

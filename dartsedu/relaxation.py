@@ -46,8 +46,9 @@ def mixture_weights(alpha: Tensor, relaxation: Relaxation = "softmax") -> Tensor
 def concentration(alpha: Tensor) -> Tensor:
     """β = elu(α) + 1 of a Dirichlet distribution over an edge's primitives; above 0."""
     # elu(α) + 1 itself is 0 from α = −17 on, in float32.
-    below = alpha.clamp(max=0).exp().clamp(min=torch.finfo(alpha.dtype).tiny)
-    return torch.where(alpha > 0, alpha + 1, below)
+    # (And a clamp has no slope at its bound, where α starts.)
+    below = torch.where(alpha > 0, torch.zeros_like(alpha), alpha).exp()
+    return torch.where(alpha > 0, alpha + 1, below.clamp(min=torch.finfo(alpha.dtype).tiny))
 
 
 def add(terms: Iterable[Tensor]) -> Tensor:

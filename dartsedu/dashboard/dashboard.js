@@ -190,11 +190,6 @@ class View {
     session.views.add(this);
     this.sizes = globalThis.ResizeObserver ? new ResizeObserver(() => this.resize()) : null;
     this.sizes?.observe(this.root);
-    this.noticing = new MutationObserver(() => this.notice());
-    for (let node = el; node; node = node.parentElement) {
-      this.noticing.observe(node, { attributes: true, attributeFilter: ["class"] });
-      if (node.matches(".jp-OutputArea-output")) break;
-    }
     this.resize();
     this.draw();
     if (session.spec.play && !this.calm) this.begin();
@@ -235,7 +230,6 @@ class View {
   close() {
     this.session.views.delete(this);
     this.sizes?.disconnect();
-    this.noticing.disconnect();
     cancelAnimationFrame(this.frame);
     clearTimeout(this.later);
     clearTimeout(this.curves);

@@ -113,7 +113,8 @@ export class Run {
     const of = this.truth ? ` of ${this.truth.accuracies.length.toLocaleString("en")}` : "";
     const below = 100 * this.scalar(i, "regret");
     const best = rank === 1 ? "none is better" : `${below.toFixed(1)} points below the best`;
-    return `rank ${rank.toLocaleString("en")}${of} · true accuracy ${percent(this.scalar(i, "true accuracy"))} · ${best}`;
+    const accuracy = percent(this.scalar(i, "true accuracy")).replace(" ", "\u00a0"); // The line may be broken, not there.
+    return `rank ${rank.toLocaleString("en")}${of} · true accuracy ${accuracy} · ${best}`;
   }
 
   /** The rows of the table that the search has passed through up to row i; cells that it lacks are left out. */
@@ -239,6 +240,9 @@ export class Session {
     });
     this.listener = (message, buffers) => this.receive(message, buffers ?? []);
     model.on("msg:custom", this.listener);
+    // What Jupyter tells a widget whose kernel was restarted.
+    this.parting = () => this.lost();
+    model.on("comm_live_update", this.parting);
     this.timer = setInterval(() => this.watch(), 500);
     this.hello();
     this.runs.forEach((_, i) => this.need(i));
@@ -247,6 +251,7 @@ export class Session {
   close() {
     clearInterval(this.timer);
     this.model.off("msg:custom", this.listener);
+    this.model.off("comm_live_update", this.parting);
   }
 
   have(i) {
@@ -312,6 +317,7 @@ export class Session {
 
   /** Twice a second: ask again for what should have come; notice that nobody answers. */
   watch() {
+    for (const view of this.views) view.notice();
     const now = performance.now();
     const silent = now - this.lastMessage;
     if (!this.answered && silent > 4000) {

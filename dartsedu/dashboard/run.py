@@ -163,8 +163,7 @@ class LiveRun(Shown):
     def step_at(self, index: int) -> Step:
         """Step number ``index``, or the last before it where the run ended sooner.
 
-        So cells that look at a step work on after a Stop. Raises ``ValueError`` while there is no
-        step that early.
+        Raises ``ValueError`` while there is no step that early.
         """
         count = bisect_right(self._history.steps, index, key=lambda step: step.index)
         if not count:

@@ -25,24 +25,27 @@ FRAMES = 45
 
 
 def shares_explorer(recording: Recording, cell: str = "normal") -> Explorer:
-    """The shares of all operations on one edge of a cell, played from the first step on."""
+    """The shares of all operations on one edge of a cell, played from the even mixture on."""
     space, steps = recording.header.space, recording.steps
     if space is None or not steps:
         raise ValueError("the recording holds no step of a search")
     topology = next(one for one in space.cells if one.name == cell)
     names = state_names(topology.inputs, topology.nodes, cell)
     edges = [f"{state_label(names[e.source])} → node {names[e.target]}" for e in topology.edges]
-    moments = sorted({round(i * (len(steps) - 1) / (FRAMES - 1)) for i in range(FRAMES)})
+    moments = sorted({round(i * len(steps) / (FRAMES - 1)) for i in range(FRAMES)})
     words = [short(name) for name in space.primitives]
     inks = [colour(name) for name in space.primitives]
 
     def show(step: float, edge: str) -> Scene:
-        shares = steps[int(step) - 1].mixture[cell][edges.index(edge)].tolist()
+        even = [1 / len(words)] * len(words)
+        taken = int(step)
+        shares = steps[taken - 1].mixture[cell][edges.index(edge)].tolist() if taken else even
         lead = max(range(len(words)), key=shares.__getitem__)
+        leader = f"{words[lead]} leads with {shares[lead]:.2f}" if taken else "all shares are even"
         panel = Panel(f"shares on the edge {edge}", [Bars(words, shares, inks)], xlim=(0, 1))
-        return Scene([panel], f"Step {int(step)}: {words[lead]} leads with {shares[lead]:.2f}.")
+        return Scene([panel], f"Step {taken} on the edge {edge}: {leader}.")
 
-    played = Control("step", [moment + 1 for moment in moments], moments[0] + 1, rate=8)
+    played = Control("step", moments, 0, rate=8)
     return Explorer(
         "One edge makes up its mind", show, step=played, edge=Control("edge", edges, edges[0])
     )

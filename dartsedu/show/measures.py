@@ -43,8 +43,14 @@ def clear_lead(weights: ArrayLike) -> int | None:
 
 
 def shares(weights: ArrayLike) -> NDArray[np.float64]:
-    """How a bundle is divided: an edge's weights, by their sum where that is more than 1."""
-    given = np.asarray(weights, dtype=np.float64)
+    """How a bundle is divided: an edge's weights, by their sum where that is more than 1.
+
+    What is no finite number from 0 on has no share.
+
+    >>> shares([0.5, 0.5, 1.0]).tolist()
+    [0.25, 0.25, 0.5]
+    """
+    given = np.nan_to_num(np.asarray(weights, dtype=np.float64), posinf=0.0, neginf=0.0).clip(0)
     return given / max(1.0, float(given.sum()))
 
 

@@ -42,7 +42,8 @@ pair = lesson.OneEdge(("max_pool_3x3", "sep_conv_3x3"))
 surface.rolling_explorer(pair, held_out, batches)
 
 # %% [markdown]
-# At first the land is flat and α hardly moves. As w learns, it tilts. Where do the two numbers come from, why
+# At first the land is flat. As w learns, it tilts, and the ball rolls. To which of the two operations? Remember it
+# for part 4. Where do the two numbers come from, why
 # is there a slope at all, and who tilts the land? That is this lesson.
 #
 # ## 1 · A choice has no slope
@@ -349,6 +350,10 @@ surface.surface_explorer(two, held_out, batches)
 #    α descends is made by w.
 # 3. With sigmoids both directions count: the total strength matters as well as the difference.
 #
+# Downhill leads to the convolution here, where w has learned at equal parts. Did the ball of the beginning roll
+# there? If not: it moved while w had learned little, w then learned mostly for the operation that was ahead, and
+# so it stayed ahead.
+#
 # </details>
 #
 # > **Takeaway.** The landscape of α depends on w. Whoever moves α must keep up with w: lesson 02.
@@ -429,8 +434,8 @@ checks.QUIZ
 #
 # - In part 5, set the learning rate of α to 0.5. Which function wins now, and does it stay ahead?
 # - In part 5, let w train alone for 300 steps before α may move. Does the line still lead at first?
-# - At the very beginning, start the ball at `start=(1.5, -1.5)`, with a lead for the pooling. Then w learns for the
-#   pooling, too. Who wins now, and is that the better operation?
+# - At the very beginning, let α move more slowly: `surface.rolling_explorer(pair, held_out, batches, rate=1)`. To which
+#   operation does the ball roll now? And from `start=(-1.5, 1.5)`, a lead for the convolution?
 # - In part 3, multiply the output of one operation by 10 (wrap it in a module). What happens to its
 #   gradient? This is why the BatchNorms of a supernet have no scale of their own
 #   ([`candidate`](dartsedu/spaces/cnn/operations.py:candidate)).

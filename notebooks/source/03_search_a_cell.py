@@ -42,7 +42,7 @@ print(f"strongest share: {lesson.strongest_share(first):.2f} → {lesson.stronge
 
 # %% [markdown]
 # This search has been made easy, to be seen: few operations, and α that moves fast. (On GitHub the numbers
-# say it: from a third to nearly everything.) The paper's eight operations with α at a gentle pace, further
+# say it: about half after one step, nearly everything at the end.) The paper's eight operations with α at a gentle pace, further
 # down, are a more sober sight. First: what happens in a step?
 #
 # ## What is searched?

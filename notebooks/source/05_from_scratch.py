@@ -378,7 +378,7 @@ print("8 epochs:", intervals.told(intervals.difference(*eight.values())))
 #
 # ## 7 · What it costs
 #
-# Accuracy without cost is half a result. [`multiply_adds`](dartsedu/spaces/cnn/network.py:multiply_adds) counts
+# Accuracy without cost is half a result. [`multiply_adds`](dartsedu/spaces/classifier.py:multiply_adds) counts
 # products of convolutions and linear layers for one image. On the published networks:
 
 # %%

@@ -19,7 +19,7 @@ from dartsedu.base.extensions import (
 from dartsedu.data.task import DataSet
 from dartsedu.spaces.cnn.space import CNNSpace
 
-OWN = ("cnn", "equation", "rnn")
+OWN = ("bench", "cnn", "equation", "rnn")
 
 
 class Unset(CNNSpace):
@@ -107,5 +107,5 @@ def test_a_name_that_is_taken_stays_with_its_owner(bring):
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():
-    with pytest.raises(ExtensionError, match="unknown space 'gnn'; expected one of: cnn, equ"):
+    with pytest.raises(ExtensionError, match="unknown space 'gnn'; expected one of: bench, cnn, equ"):
         find(SPACES, "gnn")

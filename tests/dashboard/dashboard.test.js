@@ -63,10 +63,13 @@ class Kernel {
   }
 
   get(name) { return this.traits[name]; }
-  on(_, listener) { this.listeners.push(listener); }
-  off(_, listener) { this.listeners = this.listeners.filter((l) => l !== listener); }
+  on(event, listener) { this.listeners.push([event, listener]); }
+  off(_, listener) { this.listeners = this.listeners.filter(([, l]) => l !== listener); }
+  tell(event) { for (const [name, listener] of this.listeners) if (name === event) listener(); }
   send(message) { this.heard.push(message); }
-  say(message, ...buffers) { for (const listener of this.listeners) listener(message, buffers.map(view)); }
+  say(message, ...buffers) {
+    for (const [name, listener] of this.listeners) if (name === "msg:custom") listener(message, buffers.map(view));
+  }
   rows(first, count, run = 0, of = first + count, texts = []) { this.say({ type: "rows", run, first, of, texts }, rows(first, count)); }
   state(state, more = {}) { this.say({ type: "status", state, message: "", limit: null, have: 0, ...more }); }
   of(type) { return this.heard.filter((message) => message.type === type); }
@@ -703,28 +706,29 @@ describe("the data of an equation", () => {
 });
 
 describe("a kernel that is gone", () => {
-  it("greys the view out and says why, and what has come can still be looked at", async () => {
-    vi.useRealTimers();
-    const kernel = new Kernel();
-    const { initialize, render } = widget();
-    closers.push(initialize({ model: kernel }));
-    const around = document.body.appendChild(document.createElement("div"));
-    const el = around.appendChild(document.createElement("div"));
-    closers.push(render({ model: kernel, el }));
-    kernel.rows(0, 10);
-    kernel.state("running", { have: 10 });
-    around.classList.add("jupyter-widgets-disconnected");
-    await new Promise((resolve) => setTimeout(resolve, 60));
-    const root = el.querySelector(".dartsedu");
-    expect(root.hasAttribute("data-gone")).toBe(true);
-    expect(el.querySelector("[role=status]").textContent).toContain("The kernel was restarted or shut down");
-    expect([...el.querySelectorAll("button")].find((b) => b.textContent === "Stop").hidden).toBe(true);
-    const slider = el.querySelector("input");
-    slider.value = "2";
-    slider.dispatchEvent(new Event("input"));
-    await new Promise((resolve) => setTimeout(resolve, 60));
-    expect(el.querySelector(".dartsedu-where").textContent).toContain("step 3");
-  });
+  for (const [how, part] of [
+    ["Jupyter tells the widget", ({ kernel }) => kernel.tell("comm_live_update")],
+    ["Jupyter marks what is around it", ({ el }) => el.classList.add("jupyter-widgets-disconnected")],
+  ]) {
+    it(`greys the view out and says why when ${how}, and what has come can still be looked at`, () => {
+      const opened = open();
+      const { kernel, el, draw, button, slider, text } = opened;
+      kernel.rows(0, 10);
+      kernel.state("running", { have: 10 });
+      part(opened);
+      vi.advanceTimersByTime(600);
+      expect(el.querySelector(".dartsedu").hasAttribute("data-gone")).toBe(true);
+      expect(text("[role=status]")).toContain("The kernel was restarted or shut down");
+      expect(button("Stop").hidden).toBe(true);
+      slider.value = "2";
+      slider.dispatchEvent(new Event("input"));
+      draw();
+      expect(text(".dartsedu-where")).toContain("step 3");
+      const heard = kernel.heard.length;
+      vi.advanceTimersByTime(20_000);
+      expect(kernel.heard.length).toBe(heard);
+    });
+  }
 });
 
 describe("where a cell stands among all", () => {
@@ -763,9 +767,9 @@ describe("where a cell stands among all", () => {
 
   it("is said in a line that goes with the slider", () => {
     const { to, said } = show(among(10));
-    expect(said()).toEqual(["rank 1 of 4 · true accuracy 87.5 % · none is better"]);
+    expect(said()).toEqual(["rank 1 of 4 · true accuracy 87.5\u00a0% · none is better"]);
     to(2);
-    expect(said()).toEqual(["rank 4 of 4 · true accuracy 10.0 % · 77.5 points below the best"]);
+    expect(said()).toEqual(["rank 4 of 4 · true accuracy 10.0\u00a0% · 77.5 points below the best"]);
     to(7);
     expect(said()).toEqual(["This cell leaves edges out; the table has none such."]);
   });
@@ -782,7 +786,7 @@ describe("where a cell stands among all", () => {
     expect(path.getAttribute("d").match(/[ML]/g)).toEqual(["M", "L"]);
     expect(field.getAttribute("role")).toBe("img");
     expect(field.getAttribute("aria-label")).toBe(
-      "all 4 cells, true accuracy against parameters. rank 1 of 4 · true accuracy 87.5 % · none is better, 2 cells on the way",
+      "all 4 cells, true accuracy against parameters. rank 1 of 4 · true accuracy 87.5\u00a0% · none is better, 2 cells on the way",
     );
     to(2);
     expect(dots.startsWith(centre(here))).toBe(true);
@@ -810,7 +814,7 @@ describe("where a cell stands among all", () => {
     expect(el.querySelectorAll(".dartsedu-field").length).toBe(1);
     expect([...el.querySelectorAll(".dartsedu-here-name")].map((name) => name.textContent)).toEqual(["<b>one</b>", "other"]);
     expect(el.querySelector("b")).toBeNull();
-    expect(said()).toEqual(["rank 1 of 4 · true accuracy 87.5 % · none is better", "rank 4 of 4 · true accuracy 10.0 % · 77.5 points below the best"]);
+    expect(said()).toEqual(["rank 1 of 4 · true accuracy 87.5\u00a0% · none is better", "rank 4 of 4 · true accuracy 10.0\u00a0% · 77.5 points below the best"]);
     to(0);
     expect(said()[0]).toBe(said()[1]);
   });
@@ -818,7 +822,7 @@ describe("where a cell stands among all", () => {
   it("needs no table where a recording holds it, and leaves no room where it does not", () => {
     const { said, field } = show(among(10, { table: null }));
     expect(field).toBeNull();
-    expect(said()).toEqual(["rank 1 · true accuracy 87.5 % · none is better"]);
+    expect(said()).toEqual(["rank 1 · true accuracy 87.5\u00a0% · none is better"]);
     const { el, text } = open({ mode: "replay", snapshots: [view(rows(0, 3))] });
     expect(el.querySelector(".dartsedu-field")).toBeNull();
     expect(el.querySelector(".dartsedu-standing").hidden).toBe(true);

@@ -105,6 +105,17 @@ def test_outputs_are_kept_only_for_the_same_code(source):
         build_lessons.keep_outputs(later, earlier)
 
 
+def test_a_picture_whose_page_is_kept_is_kept_once():
+    cell = nbformat.v4.new_code_cell()
+    both = {"image/png": "iVBOR", "text/html": "<figure></figure>"}
+    cell.outputs = [
+        nbformat.v4.new_output("display_data", data=data, metadata={"image/png": {"alt": "x"}})
+        for data in (both, {"image/png": "iVBOR"})
+    ]
+    build_lessons.show_once(nbformat.v4.new_notebook(cells=[cell]))
+    assert [list(output.data) for output in cell.outputs] == [["text/html"], ["image/png"]]
+
+
 # ---- Checks -------------------------------------------------------------------------------------
 
 

@@ -140,7 +140,7 @@ def test_a_deciding_search_starts_even_and_recordings_say_what_is_kept():
     searches = {"a": lesson.deciding_search(0, "search.epochs=1")}
     recordings = lesson.record(searches)
     steps = recordings["a"].steps
-    assert lesson.strongest_share(steps[0]) == pytest.approx(1 / 3, abs=0.15)
+    assert 1 / 3 < lesson.strongest_share(steps[0]) < 0.55
     assert lesson.strongest_share(steps[-1]) > lesson.strongest_share(steps[0])
     assert lesson.kept_at(recordings["a"], 10_000) == lesson.kept_at(
         recordings["a"], len(steps) - 1
@@ -151,12 +151,13 @@ def test_a_deciding_search_starts_even_and_recordings_say_what_is_kept():
 
 def test_the_shipped_search_decides():
     recording = Recording.load(start.DECIDED)
-    assert lesson.strongest_share(recording.steps[0]) < 0.5
+    assert lesson.strongest_share(recording.steps[0]) < 0.55
     assert lesson.strongest_share(recording.steps[-1]) >= 0.8
     explorer = start.shares_explorer(recording)
     assert explorer.alone
+    assert explorer.scene["panels"][0]["marks"][0]["values"] == pytest.approx([1 / 3] * 3)
     explorer.set(step=len(recording.steps))
-    assert f"Step {len(recording.steps)}: " in explorer.shown.text
+    assert f"Step {len(recording.steps)} on the edge" in explorer.shown.text
 
 
 def test_changes_are_counted():

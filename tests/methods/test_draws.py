@@ -11,7 +11,7 @@ from dartsedu.derivation import derive
 from dartsedu.discretisation import discretised_mixture
 from dartsedu.methods.draws import Dirichlet, Gumbel, GumbelHard, Plain, Sigmoid
 from dartsedu.methods.schedule import Progress, Schedule
-from dartsedu.relaxation import mixture_weights
+from dartsedu.relaxation import concentration, mixture_weights
 
 NOW = Progress(0, 10)
 
@@ -143,6 +143,16 @@ def test_the_expected_dirichlet_mixture_is_the_mean_with_its_gradient():
     beta = torch.nn.functional.elu(alpha) + 1
     torch.testing.assert_close(mixture_weights(alpha, "dirichlet"), beta / beta.sum())
     assert torch.autograd.gradcheck(lambda a: mixture_weights(a, "dirichlet"), alpha + 0.1)
+
+
+def test_the_concentration_is_one_plus_elu_with_its_slope_also_where_alpha_starts():
+    alpha = torch.tensor([0.0, 1.5, -1.5, -30.0], dtype=torch.float64).requires_grad_()
+    beta = concentration(alpha)
+    expected = [1.0, 2.5, math.exp(-1.5), math.exp(-30)]
+    torch.testing.assert_close(beta.detach(), torch.tensor(expected, dtype=torch.float64))
+    (slope,) = torch.autograd.grad(beta.sum(), alpha)
+    expected = torch.tensor([1.0, 1.0, math.exp(-1.5), math.exp(-30)], dtype=torch.float64)
+    torch.testing.assert_close(slope, expected)
 
 
 def test_a_temperature_of_zero_is_refused():

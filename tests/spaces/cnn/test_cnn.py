@@ -7,7 +7,8 @@ from torch import nn
 from dartsedu.data.splits import Batch
 from dartsedu.genotype import random_genotype
 from dartsedu.published import PUBLISHED
-from dartsedu.spaces.cnn import OPERATIONS, CNNNetwork, CNNSupernet, cnn_space, multiply_adds
+from dartsedu.spaces.classifier import multiply_adds
+from dartsedu.spaces.cnn import OPERATIONS, CNNNetwork, CNNSupernet, cnn_space
 from dartsedu.spaces.cnn.network import AuxiliaryHead, drop_path
 from dartsedu.spaces.cnn.operations import FactorizedReduce, candidate
 from dartsedu.spaces.cnn.stack import reductions
