@@ -276,16 +276,16 @@ rivals.predict_course(courses["paper"], at, rivals.courses_picture(long, courses
 print(rivals.rules_table(courses, at, (32, 64, 128)))
 
 # %% [markdown]
-# The cells are as good as they get after a few dozen steps. From there on the *supernets* (dotted) go on improving, and
-# what they would leave behind does not. (They see the images that α moves on; the cell has to be trained anew.)
+# In the median the cells are as good as they get after a few dozen steps; a straggler may take longer. From there on the
+# *supernets* (dotted) go on improving, and what they would leave behind hardly does. (They see the images that α moves on; the cell has to be trained anew.)
 #
 # Grey lines along the bottom are **dead cells**: *argmax* has put *none* where everything must pass, and the network
 # knows nothing. *none* is cheap for a mixture: BatchNorm undoes the scale of what little gets through. For a cell it
-# is fatal. *paper* cannot do that. A dead cell or two make the interval of *argmax* so wide that its mean
+# is fatal. *paper* cannot do that. A single dead cell makes the interval of *argmax* so wide that its mean
 # says nothing; the median and the worst say more.
 #
-# > **Takeaway.** How long a search runs and by which rule it ends are parts of the search. Here: stop early, and never
-# > keep *none*.
+# > **Takeaway.** How long a search runs and by which rule it ends are parts of the search. Here: longer gains little, and
+# > never keep *none*.
 #
 # ## 7 · Luck, and a walk, at the same price
 #
