@@ -198,6 +198,7 @@ predict(
 # | Is the cell any good, and how would one know? | [05 From scratch, and honestly](05_from_scratch.ipynb) |
 # | Does it work for text? | [06 Recurrent cells](06_recurrent_cells.ipynb) |
 # | And for a law of nature? | [07 Discovering equations](07_discovering_equations.ipynb) |
+# | Does searching pay at all, if one knows what every cell is worth? | [08 Does it pay?](08_does_it_pay.ipynb) |
 #
 # Links like [supernet](../docs/glossary.md#supernet) lead to the [glossary](../docs/glossary.md#alpha). By
 # every equation a link such as [`SearchSpace`](dartsedu/topology.py:SearchSpace) opens the file that

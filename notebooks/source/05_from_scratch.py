@@ -221,7 +221,8 @@ predict(
 lesson.seeds_explorer(record)
 
 # %% [markdown]
-# *Found or drawn:* with five of each we cannot tell. And two or three pairs look like proof that eight epochs
+# *Found or drawn:* with five of each we cannot tell. (In [08](08_does_it_pay.ipynb) every cell of a small space is
+# trained, and one can.) And two or three pairs look like proof that eight epochs
 # are better; four or five do not. Adding networks *until* zero is out, and stopping there, is a way to fool
 # yourself: the promise of 95 % holds for a number chosen beforehand.
 #

@@ -262,30 +262,30 @@ rivals.groups_picture(truth, scores)
 #
 # ## 6 · Longer? And by which rule?
 #
-# In lesson 03 you could not see whether a longer search is a better one. Now you can: ten searches three times as long,
+# In lesson 03 you could not see whether a longer search is a better one. Now you can: ten searches twice as long,
 # and the truth of what each would keep along the way. **Draw first.**
 
 # %% tags=["nbval-ignore-output"]
-long = rivals.searches(range(10), "search.epochs=12")
-at = list(range(8, 193, 8))
+long = rivals.searches(range(10), "search.epochs=8")
+at = list(range(8, 129, 8))
 courses = {rule: rivals.true_accuracies(truth, long.alphas, rule, at) for rule in lesson.RULES}
 assert (courses["paper"] > rivals.DEAD).all()
 rivals.predict_course(courses["paper"], at, rivals.courses_picture(long, courses, at))
 
 # %% tags=["nbval-ignore-output"]
-print(rivals.rules_table(courses, at, (32, 64, 128, 192)))
+print(rivals.rules_table(courses, at, (32, 64, 128)))
 
 # %% [markdown]
-# The cells are as good as they get after a few dozen steps. From there on the *supernets* (dotted) go on improving, and
-# what they would leave behind does not. (They see the images that α moves on; the cell has to be trained anew.)
+# In the median the cells are as good as they get after a few dozen steps; a straggler may take longer. From there on the
+# *supernets* (dotted) go on improving, and what they would leave behind hardly does. (They see the images that α moves on; the cell has to be trained anew.)
 #
 # Grey lines along the bottom are **dead cells**: *argmax* has put *none* where everything must pass, and the network
 # knows nothing. *none* is cheap for a mixture: BatchNorm undoes the scale of what little gets through. For a cell it
-# is fatal. *paper* cannot do that. A dead cell or two make the interval of *argmax* so wide that its mean
+# is fatal. *paper* cannot do that. A single dead cell makes the interval of *argmax* so wide that its mean
 # says nothing; the median and the worst say more.
 #
-# > **Takeaway.** How long a search runs and by which rule it ends are parts of the search. Here: stop early, and never
-# > keep *none*.
+# > **Takeaway.** How long a search runs and by which rule it ends are parts of the search. Here: longer gains little, and
+# > never keep *none*.
 #
 # ## 7 · Luck, and a walk, at the same price
 #
