@@ -10,7 +10,7 @@
 
 import { FOCUSABLE, disconnected, html, ownKeys, put, say, set, svg } from "../show/elements.js";
 import { Chart, DataPlot, number, style } from "./curves.js";
-import { Graph, coloured } from "./graph.js";
+import { Graph, coloured, titled } from "./graph.js";
 import { Landscape } from "./landscape.js";
 import { Session, percent } from "./rows.js";
 
@@ -63,7 +63,7 @@ class EdgePanel {
     const kept = runs.map((run, r) => (known[r] && places[r] !== null ? run.kept(places[r], chosen.cell, chosen.edge) : []));
     const fate = (r) => (places[r] === null ? "all alike" : kept[r].length ? "kept" : "would be cut");
     const cell = runs[known.indexOf(true)]?.spec.cells[chosen.cell];
-    say(this.caption, `${cell?.name} cell, ${name}${runs.length > 1 ? "" : `: ${fate(0)}`}`);
+    say(this.caption, `${titled(cell?.name)}, ${name}${runs.length > 1 ? "" : `: ${fate(0)}`}`);
     const whole = Math.max(...weights.flatMap((w) => w ?? [0])) > 0.5 ? 1 : 0.5;
     this.scales.forEach((node, r) => say(node, runs.length > 1 ? `${runs[r].spec.name || "run"}: ${fate(r)}` : `0 … ${whole}`));
     this.rows.forEach(({ primitive, row, cells }) => {
@@ -501,7 +501,7 @@ class View {
       else graph.draw(i, this.chosen);
       const note = cut ? `cut after step ${run.index(judged) + 1}` : i === null ? "before the first step: all operations alike"
         : kinds.length > 1 ? EDGES[cell === kinds[0].cell ? 0 : 1] : BRIEFLY;
-      say(caption, `${cell.name} cell (${note})`);
+      say(caption, `${titled(cell.name)} (${note})`);
     }
     plot?.draw(i);
     const text = i === null ? "" : run.texts[i];

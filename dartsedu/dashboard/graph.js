@@ -19,6 +19,9 @@ export function fitting(sheets, room) {
   return sheets.reduce((best, sheet) => (sheet.width <= room && sheet.width > best.width ? sheet : best), sheets[0]);
 }
 
+/** What a cell is called; where it is the only one and called so, "cell" is enough. */
+export const titled = (name) => (name === "cell" ? name : `${name} cell`);
+
 /** One cell of one run. Edges are a radio group: arrows move the choice, hovering previews it. */
 export class Graph {
   constructor(run, cell, view, { discrete = false } = {}) {
@@ -32,7 +35,7 @@ export class Graph {
     }));
     this.node = svg(
       "svg",
-      { class: "dartsedu-graph", role: discrete ? "img" : "radiogroup", "aria-label": `${this.spec.name} cell, edges` },
+      { class: "dartsedu-graph", role: discrete ? "img" : "radiogroup", "aria-label": `${titled(this.spec.name)}, edges` },
       ...this.outs, ...this.edges.map((edge) => edge.group),
       ...this.boxes.flatMap(({ box, name }) => [box, name]), ...this.edges.map((edge) => edge.label),
     );
@@ -164,7 +167,7 @@ export class Graph {
   words(i) {
     const { primitives } = this.run.spec;
     const kept = this.edges.flatMap((_, e) => this.run.kept(i, this.cell, e).map((o) => `${this.name(e)} ${primitives[o].label}`));
-    return `${this.spec.name} cell: ${kept.join("; ")}`;
+    return `${titled(this.spec.name)}: ${kept.join("; ")}`;
   }
 }
 
