@@ -26,7 +26,7 @@ from dartsedu.data.splits import Batch, Passes
 from dartsedu.data.task import Task
 from dartsedu.network import Network
 from dartsedu.search import clipped
-from dartsedu.settings import Settings, TrainSettings
+from dartsedu.settings import Settings, SettingsError, TrainSettings
 from dartsedu.spaces.build import build_network, search_space, space_of
 from dartsedu.truth.cells import TruthError, cells_of, genotype_of
 from dartsedu.truth.table import About, Truth
@@ -60,10 +60,15 @@ def build(
         jobs: processes.
 
     Raises ``TruthError`` if the part is of another table, ``SettingsError`` if networks of these
-    settings cannot be trained side by side.
+    settings cannot be trained side by side, or there are none.
     """
     from joblib import Parallel, delayed
 
+    if not isinstance(settings.train, TrainSettings):
+        raise SettingsError(
+            f"the space {settings.space!r} trains no networks, so there is no table of its cells; "
+            "name a preset of another space"
+        )
     space = search_space(settings)
     about = About(
         name=name, space=space, settings=settings, seeds=tuple(seeds), versions=_versions()

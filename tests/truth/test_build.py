@@ -204,3 +204,8 @@ def test_a_run_says_where_its_cell_stands(tmp_path):
     assert "of 5,425" in dartsedu("truth", "show", folder).stdout
     genotype = json.loads((folder / "genotype.json").read_text())
     assert genotype["cells"][0]["outputs"] == [3]
+
+
+def test_a_space_that_trains_no_networks_has_no_table(tmp_path):
+    with pytest.raises(SettingsError, match="'equation' trains no networks"):
+        next(build("laws", load_preset("equation"), [0], tmp_path / "laws.npz"))

@@ -325,3 +325,16 @@ def test_what_no_machine_can_hold_is_refused(override):
     genotype = None if override.startswith("supernet") else cell_of_choices(["nor_conv_3x3"] * 6)
     with pytest.raises(SettingsError, match="needs at least"):
         check_memory(asked, asked.task.load(), genotype, 10**12)
+
+
+@pytest.mark.parametrize("of", ["supernet", "train"])
+def test_more_stages_than_the_images_have_halves_are_refused(of):
+    """8×8 pixels: maps of 8, 4, 2 and 1."""
+    asked = load_preset("bench-classroom", [f"{of}.stages=5"])
+    task = asked.task.load()
+    build = {
+        "supernet": lambda: build_supernet(asked, task, 0),
+        "train": lambda: SPACE.network(cell_of_choices(["none"] * 6), asked.train, task, 1),
+    }[of]
+    with pytest.raises(SettingsError, match=f"{of}.stages is 5.* 8×8 pixels.*at most 4"):
+        build()
