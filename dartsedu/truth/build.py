@@ -74,12 +74,11 @@ def build(
         name=name, space=space, settings=settings, seeds=tuple(seeds), versions=_versions()
     )
     choices, row_of = different(settings)
+    # The simplest is tried here: what cannot be trained is told before a file or process is made.
+    space_of(settings).together(_networks(settings, seeds, choices[0]))
     part = path.with_name(path.name + ".part")
     done = _begun(part, about)
-    # The simplest is tried here: what cannot be trained is told before a process is made.
     left = [row for row in range(len(choices)) if row not in done]
-    if left:
-        space_of(settings).together(_networks(settings, seeds, choices[left[0]]))
     yield len(done), len(choices)
     tasks = (delayed(learn)(settings, tuple(seeds), row, choices[row]) for row in left)
     with part.open("a", encoding="utf-8") as file:

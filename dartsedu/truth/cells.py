@@ -22,7 +22,10 @@ def cells_of(space: SearchSpace) -> list[tuple[int, ...]]:
     """
     edges = sum(len(cell.edges) for cell in space.cells)
     if any(cell.keep < max(map(len, cell.predecessors)) for cell in space.cells):
-        raise TruthError(f"cells of the space {space.name!r} do not keep all edges")
+        raise TruthError(
+            f"cells of the space {space.name!r} do not keep all edges, so there is no table of "
+            "them; take a preset of a space that does, such as bench-classroom"
+        )
     if len(space.primitives) ** edges > MOST_CELLS:
         raise TruthError(
             f"the space {space.name!r} has {len(space.primitives)}^{edges} cells; a table may have "

@@ -120,6 +120,7 @@ def test_networks_that_cannot_be_side_by_side_are_refused(tmp_path):
     asked = load_preset("bench-classroom", [*TINY, "train.running=true"])
     with pytest.raises(SettingsError, match="statistics of each batch"):
         next(build("tiny", asked, (0,), tmp_path / "tiny.npz"))
+    assert not list(tmp_path.iterdir())
 
 
 # ---- The command ---------------------------------------------------------------------------------
