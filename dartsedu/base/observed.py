@@ -11,7 +11,9 @@ from dartsedu.base.values import Value
 MOST_ROWS = 300
 """Rows that a picture shows at most; more are thinned out."""
 
-_Text = Annotated[str, Field(max_length=200)]
+LONGEST = 200
+"""Characters of a column's name; of a longer one, these are shown."""
+_Text = Annotated[str, Field(max_length=LONGEST)]
 
 
 class Observed(Value):

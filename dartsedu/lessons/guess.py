@@ -115,7 +115,8 @@ def predict(
         if result is None:
             first, last = line["y"][0], line["y"][-1]
             drawn_too = replace(panel, marks=[*panel.marks, answer])
-            result = Scene([drawn_too], f"{answer.name}: from {first:.3g} to {last:.3g}.")
+            said = f"{answer.name}: from {first:.3g} at the left to {last:.3g} at the right."
+            result = Scene([drawn_too], said)
     elif isinstance(answer, str):
         if answer not in among:
             raise ValueError(f"the answer {answer!r} is not among the choices {list(among)}")

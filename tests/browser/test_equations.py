@@ -25,7 +25,7 @@ def test_the_formula_is_written_out_and_follows_the_slider(notebook, screenshot)
     first = page.locator(".jp-OutputArea-output pre").last.inner_text().strip()
     expect(formula).to_have_text(first)
     # The columns' names stand everywhere, and the curve bends into the data.
-    assert page.locator(".dartsedu-state-name").all_inner_texts()[0] == "S"
+    assert page.locator(".dartsedu-state-name").all_text_contents()[0] == "S"
     expect(page.locator(".dartsedu-data")).to_contain_text("R over S")
     curve = page.locator(".dartsedu-data .dartsedu-line").first
     at_the_start = curve.get_attribute("d")

@@ -298,7 +298,7 @@ def test_a_guess_may_be_drawn():
     drawn = predict("How will it go?", line, panel=axes)
     assert drawn.spec["x"][-1] == 1.0
     assert len(drawn.spec["x"]) == len(drawn.spec["answer"]) == 24
-    assert "the share: from 0 to 2" in drawn._repr_html_()
+    assert "the share: from 0 at the left to 2" in drawn._repr_html_()
 
 
 @pytest.mark.parametrize(

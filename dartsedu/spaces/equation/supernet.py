@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dartsedu.base.observed import MOST_ROWS, Observed
+from dartsedu.base.observed import LONGEST, MOST_ROWS, Observed
 from dartsedu.data.splits import Batch
 from dartsedu.data.tables import TableTask
 from dartsedu.derivation import derive
@@ -273,15 +273,17 @@ class EquationSupernet(Supernet):
         if self.output.size > 1:
             return None
         table = task.table(task.training)
+        variables = tuple(name[:LONGEST] for name in task.variables)
+        target = task.targets[0][:LONGEST]
         rows = _spread(len(table.targets), MOST_ROWS)
         y = tuple(table.targets[rows].tolist())
         if len(task.variables) > 1:
-            return Observed(variables=task.variables, target=task.targets[0], y=y)
+            return Observed(variables=variables, target=target, y=y)
         x = table.inputs[:, 0]
         at = np.linspace(x.min(), x.max(), PLACES)
         return Observed(
-            variables=task.variables,
-            target=task.targets[0],
+            variables=variables,
+            target=target,
             y=y,
             x=tuple(x[rows].tolist()),
             at=tuple(at.tolist()),
