@@ -166,7 +166,7 @@ def rules_explorer(alpha: Tensor) -> Explorer:
         different = len({tuple(sorted(k)) for k in kept.values()})
         count = f"{different} different nodes" if different > 1 else "the same node from all"
         panels = [_node(f"{rule}: {_told(k)}", k) for rule, k in kept.items()]
-        return Scene(panels, f"{len(RULES)} rules, {count}.")
+        return Scene(panels, f"{len(RULES)} rules look at one α and keep: {count}.")
 
     return Explorer(
         "Six rules, one α",
