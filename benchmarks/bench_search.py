@@ -26,7 +26,7 @@ from dartsedu.presets import load_preset
 from dartsedu.search import Search
 from dartsedu.spaces.build import build_supernet, search_side_by_side
 from dartsedu.truth import load_truth
-from dartsedu.truth.comparison import best_of_random, judge, price
+from dartsedu.truth.comparison import best_of_random, cost_of_search, judge
 
 RESULTS = Path(__file__).parent / "results" / "bench_search.json"
 RULES = ("paper", "argmax")
@@ -48,9 +48,7 @@ def searched(seeds: range, epochs: int) -> dict:
                 for rule in RULES
             }
             after.append({"steps": step.index + 1} | {r: worth(kept[r]) for r in RULES})
-    cost = price(
-        truth, 2 * search.total * asked.search.batch_size, asked.train.epochs * len(task.training)
-    )
+    cost = cost_of_search(truth, task, search.total, asked.search.batch_size)
     return {"epochs": epochs, "price in trainings": round(cost, 1), "after": after}
 
 

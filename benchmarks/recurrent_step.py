@@ -90,7 +90,7 @@ def make_step(shape: dict, architect: Architect, form: str) -> Callable[[], None
         fast=form == "fast",
     ).train()
     if form.startswith("published"):
-        # The same module with another forward: meant, whatever mypy says.
+        # The same module with another forward, which mypy cannot tell from a mistake.
         supernet.core.forward = partial(published, supernet.core)  # type: ignore[method-assign]
     of_w = torch.optim.SGD(supernet.weights().values(), lr=20.0, weight_decay=5e-7, foreach=True)
     of_alpha = torch.optim.Adam(supernet.alphas.values(), lr=3e-3)

@@ -19,10 +19,10 @@ from dartsedu.lessons.truth import INKS, RULES, STYLES, cell, kept
 from dartsedu.presets import load_preset
 from dartsedu.relaxation import Supernet
 from dartsedu.search import Search
-from dartsedu.settings import TrainSettings
 from dartsedu.show.picture import Picture
 from dartsedu.spaces.build import build_supernet, search_side_by_side
-from dartsedu.truth.comparison import price
+from dartsedu.truth.cells import cells_of, written
+from dartsedu.truth.comparison import cost_of_search
 from dartsedu.truth.table import Truth
 
 PRESET = "bench-classroom"
@@ -87,7 +87,7 @@ def lead_over(scores: Numbers, known: float) -> float:
 
 def chance(truth: Truth, none: bool = True) -> float:
     """The mean true accuracy of all cells as written, in points; of those without none."""
-    return 100 * float(truth.accuracies[truth.row_of[_numbers(truth, none)]].mean())
+    return 100 * float(truth.accuracies[truth.row_of[written(truth.space, none)]].mean())
 
 
 def verdicts(scores: Mapping[str, Numbers]) -> str:
@@ -176,13 +176,9 @@ DEAD = 0.12
 
 
 def trainings(truth: Truth, steps: int) -> float:
-    """What a search of so many steps costs, in trainings of an average cell (``price``)."""
+    """What a search of so many steps costs, in trainings of an average cell."""
     settings = truth.about.settings
-    train, search = settings.train, settings.search
-    assert isinstance(train, TrainSettings)
-    split = settings.task.load().training
-    batches = sum(split.passes(train.batch_size, 0, train.epochs, **train.reading()))
-    return price(truth, 2 * steps * search.batch_size, batches * train.batch_size)
+    return cost_of_search(truth, settings.task.load(), steps, settings.search.batch_size)
 
 
 def random_search(
@@ -195,7 +191,7 @@ def random_search(
     cells that have it are not drawn.
     """
     generator = np.random.default_rng(seed)
-    cells = _numbers(truth, none)
+    cells = written(truth.space, none)
     rows = truth.row_of[generator.choice(cells, (repeats, budget))]
     of_seed = generator.integers(len(truth.about.seeds), size=rows.shape)
     seen = truth.validation_right[rows, -1, of_seed].astype(np.int64)
@@ -241,22 +237,9 @@ def _walk(truth: Truth, budget: int, generator: np.random.Generator) -> list[int
     return reported
 
 
-def _digits(truth: Truth) -> NDArray[np.int64]:
-    """(cells, edges) the primitive on each edge of every cell as written."""
-    shape = (len(truth.space.primitives),) * truth.choices.shape[1]
-    return np.stack(np.unravel_index(np.arange(len(truth.row_of)), shape), axis=1)
-
-
-def _numbers(truth: Truth, none: bool) -> NDArray[np.int64]:
-    """The numbers of all cells as written, or of those without none."""
-    number = truth.space.primitives.index("none")
-    allowed = np.ones(len(truth.row_of), bool) if none else (_digits(truth) != number).all(axis=1)
-    return np.flatnonzero(allowed)
-
-
 def _around(truth: Truth) -> NDArray[np.int64]:
     """(cells, neighbours) the numbers of the neighbours of every cell."""
-    digits, count = _digits(truth), len(truth.space.primitives)
+    digits, count = np.array(cells_of(truth.space)), len(truth.space.primitives)
     place = count ** np.arange(digits.shape[1])[::-1]
     shifted = (digits[..., None] + np.arange(1, count)) % count
     moves = (shifted - digits[..., None]) * place[:, None]

@@ -17,10 +17,9 @@ from dartsedu.runs.claim import RunError
 from dartsedu.runs.folder import Run
 from dartsedu.runs.requests import chosen_genotype, home, is_folder
 from dartsedu.runs.terminal import fitting, genotype_table
-from dartsedu.settings import TrainSettings
 from dartsedu.show.palette import short
 from dartsedu.truth.cells import TruthError
-from dartsedu.truth.comparison import Judged, judge, price
+from dartsedu.truth.comparison import Judged, cost_of_search, judge
 from dartsedu.truth.table import Truth, load_truth, truth_of, truths
 
 app = typer.Typer(
@@ -142,20 +141,18 @@ def judged(run: Run) -> Judged | None:
     if truth is None or not run.genotype_path.exists():
         return None
     try:
-        return judge(truth, run.genotype(), _trainings(run, truth), run.order.seed)
+        return judge(truth, run.genotype(), _cost(run, truth), run.order.seed)
     except (GenotypeError, TruthError):  # A genotype given by hand may be larger.
         return None
 
 
-def _trainings(run: Run, truth: Truth) -> float:
-    """What the search of a run has cost; 0 of a run that only trains."""
+def _cost(run: Run, truth: Truth) -> float:
+    """What the search of a run has cost, in trainings; 0 of a run that only trains."""
     if not run.order.searches:
         return 0.0
-    search, train, task = run.settings.search, run.settings.train, run.task()
-    assert isinstance(train, TrainSettings)
+    search, task = run.settings.search, run.task()
     steps = sum(task.weights.passes(search.batch_size, 0, search.epochs))
-    batches = sum(task.training.passes(train.batch_size, 0, train.epochs))
-    return price(truth, 2 * steps * search.batch_size, batches * train.batch_size)
+    return cost_of_search(truth, task, steps, search.batch_size)
 
 
 def say_judged(run: Run, out: Console) -> None:

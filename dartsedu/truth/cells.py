@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from itertools import product
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dartsedu.genotype import Edge, Genotype, GenotypeError, cell_of
 from dartsedu.topology import SearchSpace
 
@@ -32,6 +35,15 @@ def cells_of(space: SearchSpace) -> list[tuple[int, ...]]:
             f"{MOST_CELLS:,}"
         )
     return list(product(range(len(space.primitives)), repeat=edges))
+
+
+def written(space: SearchSpace, none: bool = True) -> NDArray[np.int64]:
+    """The numbers of all cells, in the order of ``cells_of``; without ``none``, of those that have
+    it on no edge."""
+    choices = np.array(cells_of(space))
+    if none or "none" not in space.primitives:
+        return np.arange(len(choices))
+    return np.flatnonzero((choices != space.primitives.index("none")).all(axis=1))
 
 
 def choices_of(space: SearchSpace, genotype: Genotype) -> list[int]:

@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dartsedu.data.task import Task
 from dartsedu.genotype import Genotype
-from dartsedu.truth.cells import genotype_of
+from dartsedu.settings import TrainSettings
+from dartsedu.truth.cells import genotype_of, written
 from dartsedu.truth.table import Standing, Truth
 
 RANDOM_CELLS = 10
@@ -70,6 +72,17 @@ def price(truth: Truth, searched: int, trained: int) -> float:
     return float(searched * supernet / (trained * truth.multiply_adds[truth.row_of].mean()))
 
 
+def cost_of_search(truth: Truth, task: Task, steps: int, batch_size: int) -> float:
+    """What a search of so many steps costs, in trainings of an average cell (``price``).
+
+    A step passes a batch of either split through the supernet. ``task`` is the table's.
+    """
+    train = truth.about.settings.train
+    assert isinstance(train, TrainSettings)
+    batches = sum(task.training.passes(train.batch_size, 0, train.epochs, **train.reading()))
+    return price(truth, 2 * steps * batch_size, batches * train.batch_size)
+
+
 def _accuracies(truth: Truth, cells: list[Genotype]) -> tuple[float, ...]:
     return tuple(truth.accuracy(cell) for cell in cells)
 
@@ -92,7 +105,7 @@ def best_of_random(truth: Truth, count: int, none: bool = False) -> float:
     search would: it trains each cell once. Cells are drawn uniformly from those that can be
     written; without ``none`` from those that have it on no edge.
     """
-    rows = _rows(truth, none)
+    rows = truth.row_of[written(truth.space, none)]
     validation = truth.validation_right[rows, -1, 0].astype(np.int64)
     order = np.argsort(validation, kind="stable")
     ordered, worth = validation[order], truth.accuracies[rows][order]
@@ -101,13 +114,3 @@ def best_of_random(truth: Truth, count: int, none: bool = False) -> float:
     below = np.searchsorted(ordered, ordered, side="left") / len(rows)
     chance = (upto**count - below**count) / ((upto - below) * len(rows))
     return float((chance * worth).sum())
-
-
-def _rows(truth: Truth, none: bool) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """The row of every cell that can be written; without ``none``, of those that have none."""
-    rows = truth.row_of.astype(np.int64)
-    if none or "none" not in truth.space.primitives:
-        return rows
-    primitives, edges = len(truth.space.primitives), truth.choices.shape[1]
-    choices = np.stack(np.unravel_index(np.arange(len(rows)), (primitives,) * edges))
-    return rows[(choices != truth.space.primitives.index("none")).all(axis=0)]

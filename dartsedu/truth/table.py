@@ -35,7 +35,6 @@ LARGEST = 200_000_000
 """Bytes that a file may hold when it is unpacked."""
 PLACE = ("rank", "true accuracy", "regret")
 """What ``Truth.measure`` says of a step, see ``Standing``."""
-Curves = NDArray[np.floating[Any]]
 
 
 class Standing(NamedTuple):

@@ -165,7 +165,7 @@ PRIMITIVES = ("none", "max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_
 
 
 class Made(Supernet):
-    """α as one likes."""
+    """α as one likes; no rule asks for its loss."""
 
     def __init__(self, primitives=PRIMITIVES):
         super().__init__(cnn_space(nodes=2, primitives=primitives))

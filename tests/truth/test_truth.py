@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dartsedu.genotype import Genotype, random_genotype
+from dartsedu.genotype import Genotype
 from dartsedu.presets import load_preset
 from dartsedu.published import PUBLISHED
 from dartsedu.spaces.bench.isomorphism import cell_of_choices
@@ -346,7 +346,6 @@ def test_pictures_say_what_they_show(small):
     assert "rank 1 of" in picture.alt
     assert b"accuracy" in picture.render("svg")
     assert "the best of all cells has 0.60" in standing_figure(small, steps).alt
-    assert random_genotype(small.space, 0)["cell"].count("none") == 0
 
 
 def test_a_picture_leaves_out_cells_that_are_in_no_table(small):
@@ -385,6 +384,7 @@ def test_what_the_docs_say_is_in_the_table_and_the_results():
     results = json.loads((root / "benchmarks/results/bench_search.json").read_text())
     found = results["search"]["after"][-1]["paper"]
     told.append(f"{100 * found['mean']:.1f} ± {100 * found['standard error']:.1f} %")
+    told.append(f"as many multiply-adds as {results['search']['price in trainings']} trainings")
     told.append(f"ranks {min(found['ranks'])} to {max(found['ranks'])}")
     flat = " ".join(docs.split())
     assert [words for words in told if words not in flat] == []

@@ -8,7 +8,7 @@ from math import ceil
 from dartsedu.data.images import ImageTask
 from dartsedu.genotype import Genotype
 from dartsedu.spaces.bench.operations import PRIMITIVES
-from dartsedu.spaces.bench.settings import BenchSettings, BenchSupernetSettings, BenchTrainSettings
+from dartsedu.spaces.bench.settings import BenchSettings, BenchTrainSettings, Body
 from dartsedu.spaces.bench.words import CELL, NODES
 from dartsedu.spaces.memory import FLOAT, copies, dense_edges
 
@@ -44,7 +44,7 @@ def training_memory(train: BenchTrainSettings, task: ImageTask, genotype: Genoty
 
 
 def weights(
-    body: BenchSupernetSettings | BenchTrainSettings,
+    body: Body,
     task: ImageTask,
     cell: Callable[[int], int],
 ) -> int:

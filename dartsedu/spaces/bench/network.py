@@ -87,16 +87,12 @@ class BenchNetwork(Classifier):
             running=running,
         )
 
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """What the skeleton's blocks are: cell, pool or residual."""
-        return self.skeleton.kinds
-
     def forward(self, images: Tensor) -> Tensor:
         images = images.to(self.skeleton.classifier.weight.dtype)
         if self.fast and fast.suits(images):
             w = {name: weight[None] for name, weight in self.named_parameters()}
-            return fast.run(w, images[:, None], self.kinds, fast.discrete_cell(w, self.cell))[:, 0]
+            cell = fast.discrete_cell(w, self.cell)
+            return fast.run(w, images[:, None], self.skeleton.kinds, cell)[:, 0]
         return self.skeleton(images)
 
     def train_loss(self, batch: Batch, settings: Any, epoch: int) -> Outcome:

@@ -18,34 +18,33 @@ MOST_STAGES = 8
 """Each doubles the channels and halves the map."""
 
 
-class BenchSupernetSettings(Value):
-    """The relaxed network of the search."""
+class Body(Value):
+    """The skeleton that cells are stacked in, of a search and of a training."""
 
     channels: int = Field(16, ge=1, le=MOST, description="width of the first stage")
     cells: int = Field(5, ge=1, le=MOST_CELLS, description="cells of a stage")
     stages: int = Field(3, ge=1, le=MOST_STAGES, description="stages, a reduction between them")
     stem: Stem = Field(3, description="side of the first convolution; 1: none sees neighbours")
     reduction: Reduction = Field("residual", description="pool: 2×2, then a 1×1 convolution")
+    fast: bool = Field(True, description="the fast form where it suits")
+
+
+class BenchSupernetSettings(Body):
+    """The relaxed network of the search."""
+
     primitives: tuple[str, ...] | None = Field(None, min_length=1, description="none: all five")
     alpha_scale: float = Field(
         0.0, ge=0, le=100, description="α start at this times normal numbers"
     )
-    fast: bool = Field(True, description="the fast form where it suits")
 
 
-class BenchTrainSettings(TrainSettings):
+class BenchTrainSettings(TrainSettings, Body):
     """The discrete network, trained from scratch."""
 
-    channels: int = Field(16, ge=1, le=MOST, description="width of the first stage")
-    cells: int = Field(5, ge=1, le=MOST_CELLS, description="cells of a stage")
-    stages: int = Field(3, ge=1, le=MOST_STAGES, description="stages, a reduction between them")
-    stem: Stem = Field(3, description="side of the first convolution; 1: none sees neighbours")
-    reduction: Reduction = Field("residual", description="pool: 2×2, then a 1×1 convolution")
     running: bool = Field(
         True, description="evaluate by BatchNorm's running statistics, not those of each batch"
     )
     nesterov: bool = Field(False, description="look ahead by the momentum (Nesterov)")
-    fast: bool = Field(True, description="the fast form where it suits")
 
     def optimizer(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.SGD:
         made = super().optimizer(parameters)

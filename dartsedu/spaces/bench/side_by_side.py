@@ -54,7 +54,7 @@ class BenchNetworks(Together):
 
     def __init__(self, members: Sequence[BenchNetwork]) -> None:
         super().__init__()
-        self.kinds, self.cell = members[0].kinds, members[0].cell
+        self.kinds, self.cell = members[0].skeleton.kinds, members[0].cell
         self.stacked = _stacked(members, [name for name, _ in members[0].named_parameters()])
 
     def forward(self, images: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ class BenchSupernets(Supernet):
         self.alphas = nn.ParameterDict(
             {CELL: torch.stack([member.alphas[CELL].detach() for member in members])}
         )
-        self.kinds = first.kinds
+        self.kinds = first.skeleton.kinds
         self.stacked = _stacked(members, list(first.weights()))
 
     def loss(self, batch: Batch, mixture: Mixture | None = None) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, cast
 
 from dartsedu.data.images import ImageTask
 from dartsedu.genotype import Genotype
@@ -13,7 +14,7 @@ from dartsedu.spaces.bench import memory
 from dartsedu.spaces.bench.isomorphism import from_string, graph_of
 from dartsedu.spaces.bench.network import BenchNetwork
 from dartsedu.spaces.bench.operations import PRIMITIVES
-from dartsedu.spaces.bench.settings import BenchSettings, BenchTrainSettings
+from dartsedu.spaces.bench.settings import BenchSettings, BenchTrainSettings, Body
 from dartsedu.spaces.bench.side_by_side import BenchNetworks, BenchSupernets
 from dartsedu.spaces.bench.supernet import BenchSupernet, bench_space
 from dartsedu.spaces.bench.words import APPEARANCE, VOCABULARY
@@ -47,7 +48,7 @@ class BenchSpace(Space):
         return one.model_dump(exclude=apart) == other.model_dump(exclude=apart)
 
     def together(self, networks: Sequence[Network]) -> Together:
-        members = [network for network in networks if isinstance(network, BenchNetwork)]
+        members = cast(Sequence[BenchNetwork], networks)
         if any(network.running for network in members):
             raise SettingsError(
                 "networks side by side use the statistics of each batch: --set train.running=false"
@@ -55,7 +56,7 @@ class BenchSpace(Space):
         return BenchNetworks(members)
 
     def side_by_side(self, supernets: Sequence[Supernet]) -> Supernet:
-        return BenchSupernets([net for net in supernets if isinstance(net, BenchSupernet)])
+        return BenchSupernets(cast(Sequence[BenchSupernet], supernets))
 
     def search_space(self, settings: BenchSettings, task: ImageTask | None = None) -> SearchSpace:
         named = settings.supernet.primitives
@@ -63,38 +64,15 @@ class BenchSpace(Space):
 
     def supernet(self, space: SearchSpace, settings: BenchSettings, task: ImageTask) -> Supernet:
         given = settings.supernet
-        _check_stages("supernet", given.stages, task)
-        return BenchSupernet(
-            space,
-            image_channels=task.image_shape[0],
-            classes=task.classes,
-            channels=given.channels,
-            cells=given.cells,
-            stages=given.stages,
-            stem=given.stem,
-            reduction=given.reduction,
-            alpha_scale=given.alpha_scale,
-            fast=given.fast,
-        )
+        body = _body("supernet", given, task)
+        return BenchSupernet(space, **body, alpha_scale=given.alpha_scale)
 
     def network(
         self, genotype: Genotype | None, train: BenchTrainSettings, task: ImageTask, size: int
     ) -> Network:
         if genotype is None:
             return super().network(genotype, train, task, size)
-        _check_stages("train", train.stages, task)
-        return BenchNetwork(
-            genotype,
-            image_channels=task.image_shape[0],
-            classes=task.classes,
-            channels=train.channels,
-            cells=train.cells,
-            stages=train.stages,
-            stem=train.stem,
-            reduction=train.reduction,
-            running=train.running,
-            fast=train.fast,
-        )
+        return BenchNetwork(genotype, **_body("train", train, task), running=train.running)
 
     def search_memory(self, settings: BenchSettings, task: ImageTask) -> int:
         return memory.search_memory(settings, task)
@@ -105,15 +83,20 @@ class BenchSpace(Space):
         return memory.training_memory(train, task, genotype)
 
 
-def _check_stages(of: str, stages: int, task: ImageTask) -> None:
-    """Raise ``SettingsError`` where the maps would be halved to nothing."""
-    height, width = task.image_shape[1:]
-    if min(height, width) >> (stages - 1) < 1:
+def _body(of: str, body: Body, task: ImageTask) -> dict[str, Any]:
+    """What a network is made of by its settings and the data, as arguments.
+
+    Raises ``SettingsError`` where the maps would be halved to nothing; ``of`` names the settings.
+    """
+    depth, height, width = task.image_shape
+    if min(height, width) >> (body.stages - 1) < 1:
         raise SettingsError(
-            f"{of}.stages is {stages}: every stage after the first halves the map, of which "
+            f"{of}.stages is {body.stages}: every stage after the first halves the map, of which "
             f"images of {height}×{width} pixels leave nothing; expected at most "
             f"{min(height, width).bit_length()}"
         )
+    given = body.model_dump(include=set(Body.model_fields))
+    return {"image_channels": depth, "classes": task.classes, **given}
 
 
 SPACE = BenchSpace()

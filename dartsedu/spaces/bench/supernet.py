@@ -119,11 +119,6 @@ class BenchSupernet(Supernet):
             running=False,
         )
 
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """What the skeleton's blocks are: cell, pool or residual."""
-        return self.skeleton.kinds
-
     def forward(self, images: Tensor, mixture: Mixture | None = None) -> Tensor:
         """Images (N, C, H, W) → logits (N, classes), under softmax(α) or the mixture given."""
         weights = (self.mixture() if mixture is None else mixture)[CELL]
@@ -131,7 +126,7 @@ class BenchSupernet(Supernet):
         if self.fast and fast.suits(images):
             w = {name: weight[None] for name, weight in self.weights().items()}
             cell = fast.mixed_cell(w, weights[None], self.space.primitives, NODES)
-            return fast.run(w, images[:, None], self.kinds, cell)[:, 0]
+            return fast.run(w, images[:, None], self.skeleton.kinds, cell)[:, 0]
         return self.skeleton(images, weights)
 
     def loss(self, batch: Batch, mixture: Mixture | None = None) -> Outcome:
